@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "alg/base/endpoint.h"
+
+#include <arpa/inet.h>
+
+#include <algorithm>
+#include <charconv>
+#include <cstring>
+
+namespace sipalg {
+namespace {
+
+std::optional<Address> parse_v4(std::string_view text) {
+  std::array<uint8_t, 4> out{};
+  std::size_t at = 0;
+  for (std::size_t i = 0; i < 4; ++i) {
+    if (i > 0 && (at >= text.size() || text[at++] != '.')) return std::nullopt;
+    unsigned value = 0;
+    std::size_t digits = 0;
+    while (at < text.size() && text[at] >= '0' && text[at] <= '9' && digits < 4) {
+      value = value * 10 + static_cast<unsigned>(text[at++] - '0');
+      ++digits;
+    }
+    const bool leading_zero = digits > 1 && text[at - digits] == '0';
+    if (digits == 0 || digits > 3 || value > 255 || leading_zero) return std::nullopt;
+    out[i] = static_cast<uint8_t>(value);
+  }
+  if (at != text.size()) return std::nullopt;
+  return Address::v4(out);
+}
+
+std::optional<Address> parse_v6(std::string_view text) {
+  std::array<char, INET6_ADDRSTRLEN + 1> buffer{};
+  if (text.size() >= buffer.size() || text.find('\0') != std::string_view::npos) return std::nullopt;
+  std::copy(text.begin(), text.end(), buffer.begin());
+  std::array<uint8_t, 16> out{};
+  if (inet_pton(AF_INET6, buffer.data(), out.data()) != 1) return std::nullopt;
+  return Address::v6(out);
+}
+
+std::optional<uint16_t> parse_port(std::string_view text) {
+  uint16_t port = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), port);
+  if (error != std::errc{} || end != text.data() + text.size()) return std::nullopt;
+  return port;
+}
+
+bool all_equal(std::span<const uint8_t> bytes, uint8_t value) {
+  return std::ranges::all_of(bytes, [value](uint8_t b) { return b == value; });
+}
+
+}  // namespace
+
+Address Address::from_bytes(std::span<const uint8_t> bytes) {
+  if (bytes.size() == 4) return v4({bytes[0], bytes[1], bytes[2], bytes[3]});
+  if (bytes.size() != 16) return {};
+  std::array<uint8_t, 16> b{};
+  std::ranges::copy(bytes, b.begin());
+  return v6(b);
+}
+
+bool Address::is_unspecified() const { return is_set() && all_equal(bytes(), 0); }
+bool Address::is_multicast() const {
+  return family_ == Family::v4 ? (bytes_[0] & 0xf0) == 0xe0 : family_ == Family::v6 && bytes_[0] == 0xff;
+}
+bool Address::is_loopback() const {
+  if (family_ == Family::v4) return bytes_[0] == 127;
+  return family_ == Family::v6 && all_equal(bytes().first(15), 0) && bytes_[15] == 1;
+}
+bool Address::is_broadcast() const { return family_ == Family::v4 && all_equal(bytes(), 0xff); }
+bool Address::is_unicast() const {
+  return is_set() && !is_unspecified() && !is_multicast() && !is_loopback() && !is_broadcast();
+}
+
+std::optional<Address> parse_address(std::string_view text) {
+  if (text.empty()) return std::nullopt;
+  if (text.front() == '[') {
+    if (text.size() < 3 || text.back() != ']') return std::nullopt;
+    return parse_v6(text.substr(1, text.size() - 2));
+  }
+  return text.find(':') == std::string_view::npos ? parse_v4(text) : parse_v6(text);
+}
+
+std::string to_string(const Address& address) {
+  if (!address.is_set()) return "none";
+  std::array<char, INET6_ADDRSTRLEN> buffer{};
+  const int family = address.family() == Family::v4 ? AF_INET : AF_INET6;
+  return inet_ntop(family, address.bytes().data(), buffer.data(), buffer.size());
+}
+
+std::optional<Endpoint> parse_endpoint(std::string_view text) {
+  std::size_t colon = std::string_view::npos;
+  if (!text.empty() && text.front() == '[') {
+    const std::size_t bracket = text.find(']');
+    if (bracket == std::string_view::npos) return std::nullopt;
+    if (bracket + 1 < text.size()) colon = bracket + 1;
+  } else if (std::ranges::count(text, ':') == 1) {
+    colon = text.find(':');
+  }
+  const auto address = parse_address(text.substr(0, colon));
+  if (!address) return std::nullopt;
+  if (colon == std::string_view::npos) return Endpoint{*address, 0};
+  if (text[colon] != ':') return std::nullopt;
+  const auto port = parse_port(text.substr(colon + 1));
+  if (!port) return std::nullopt;
+  return Endpoint{*address, *port};
+}
+
+std::string to_string(const Endpoint& endpoint) {
+  const std::string address = to_string(endpoint.address);
+  const std::string port = ":" + std::to_string(endpoint.port);
+  return endpoint.address.family() == Family::v6 ? "[" + address + "]" + port : address + port;
+}
+
+bool Network::contains(const Address& other) const {
+  if (is_any()) return true;
+  if (other.family() != address.family()) return false;
+  const auto a = address.bytes(), b = other.bytes();
+  const std::size_t whole = prefix / 8U;
+  if (!std::equal(a.begin(), a.begin() + static_cast<std::ptrdiff_t>(whole), b.begin())) return false;
+  const unsigned rest = prefix % 8U;
+  return rest == 0 || ((a[whole] ^ b[whole]) >> (8U - rest)) == 0;
+}
+
+Network Network::of(const Address& address) {
+  return {address, static_cast<uint8_t>(address.bytes().size() * 8)};
+}
+
+std::optional<Network> parse_network(std::string_view text) {
+  const std::size_t slash = text.find('/');
+  const auto address = parse_address(text.substr(0, slash));
+  if (!address) return std::nullopt;
+  Network network = Network::of(*address);
+  if (slash == std::string_view::npos) return network;
+  const auto prefix = parse_port(text.substr(slash + 1));
+  if (!prefix || *prefix > network.prefix) return std::nullopt;
+  std::array<uint8_t, 16> bytes{};
+  std::ranges::copy(address->bytes(), bytes.begin());
+  for (std::size_t bit = *prefix; bit < network.prefix; ++bit)
+    bytes[bit / 8] = static_cast<uint8_t>(bytes[bit / 8] & ~(0x80U >> (bit % 8)));
+  return Network{Address::from_bytes(std::span(bytes).first(network.prefix / 8U)), static_cast<uint8_t>(*prefix)};
+}
+
+std::string to_string(const Network& network) {
+  if (network.is_any()) return "any";
+  if (network.prefix == network.address.bytes().size() * 8) return to_string(network.address);
+  return to_string(network.address) + "/" + std::to_string(network.prefix);
+}
+
+std::size_t hash_bytes(std::span<const uint8_t> bytes, std::size_t seed) {
+  // FNV-1a: short keys, no attacker-chosen tables beyond the bounds of limits.h
+  std::size_t hash = 0xcbf29ce484222325ULL ^ seed;
+  for (uint8_t b : bytes) hash = (hash ^ b) * 0x100000001b3ULL;
+  return hash;
+}
+
+}  // namespace sipalg

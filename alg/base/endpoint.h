@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One address type for IPv4 and IPv6, so that nothing above it branches on the family.
+#pragma once
+#include <array>
+#include <compare>
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace sipalg {
+
+enum class Protocol : uint8_t { tcp = 6, udp = 17 };
+constexpr std::string_view name_of(Protocol protocol) { return protocol == Protocol::tcp ? "tcp" : "udp"; }
+
+enum class Family : uint8_t { none = 0, v4 = 4, v6 = 6 };
+
+// An IP address of either family, or none. Bytes in network order.
+class Address {
+ public:
+  constexpr Address() = default;
+  static constexpr Address v4(std::array<uint8_t, 4> b) {
+    Address a;
+    a.family_ = Family::v4;
+    for (std::size_t i = 0; i < 4; ++i) a.bytes_[i] = b[i];
+    return a;
+  }
+  static constexpr Address v6(std::array<uint8_t, 16> b) {
+    Address a;
+    a.family_ = Family::v6;
+    a.bytes_ = b;
+    return a;
+  }
+  // 4 or 16 bytes in network order; anything else gives none.
+  static Address from_bytes(std::span<const uint8_t> bytes);
+
+  constexpr Family family() const { return family_; }
+  constexpr bool is_set() const { return family_ != Family::none; }
+  constexpr std::span<const uint8_t> bytes() const {
+    return {bytes_.data(), family_ == Family::v4 ? 4U : family_ == Family::v6 ? 16U : 0U};
+  }
+  bool is_unspecified() const;
+  bool is_multicast() const;
+  bool is_loopback() const;
+  bool is_broadcast() const;  // 255.255.255.255
+  // May be the far end of a packet: set, and none of the four above.
+  bool is_unicast() const;
+
+  friend constexpr auto operator<=>(const Address&, const Address&) = default;
+
+ private:
+  std::array<uint8_t, 16> bytes_{};
+  Family family_ = Family::none;
+};
+
+// Dotted decimal without leading zeros, or IPv6 (RFC 4291 section 2.2) with or without brackets. No zone id.
+std::optional<Address> parse_address(std::string_view text);
+std::string to_string(const Address& address);
+
+// An address and a port in host order.
+struct Endpoint {
+  Address address;
+  uint16_t port = 0;
+  constexpr bool is_set() const { return address.is_set(); }
+  friend constexpr auto operator<=>(const Endpoint&, const Endpoint&) = default;
+};
+// "192.0.2.1:5060", "[2001:db8::1]:5060"; without a port the port is 0.
+std::optional<Endpoint> parse_endpoint(std::string_view text);
+std::string to_string(const Endpoint& endpoint);  // IPv6 in brackets; port 0 is written ":0"
+
+// Addresses that share a prefix. Prefix 0 of no family (the default) is everybody of both families.
+struct Network {
+  Address address;
+  uint8_t prefix = 0;
+  bool contains(const Address& other) const;
+  constexpr bool is_any() const { return !address.is_set(); }
+  static Network of(const Address& address);  // that address alone
+  friend constexpr auto operator<=>(const Network&, const Network&) = default;
+};
+// "10.0.0.0/8", "2001:db8::/32", or an address alone. Bits behind the prefix are cleared.
+std::optional<Network> parse_network(std::string_view text);
+std::string to_string(const Network& network);  // "any" for everybody
+
+struct PortRange {
+  uint16_t first = 0, last = 0;  // both inclusive
+  constexpr bool contains(uint16_t port) const { return port >= first && port <= last; }
+  friend constexpr auto operator<=>(const PortRange&, const PortRange&) = default;
+};
+
+std::size_t hash_bytes(std::span<const uint8_t> bytes, std::size_t seed);
+
+}  // namespace sipalg
+
+template <> struct std::hash<sipalg::Address> {
+  std::size_t operator()(const sipalg::Address& a) const noexcept {
+    return sipalg::hash_bytes(a.bytes(), static_cast<std::size_t>(a.family()));
+  }
+};
+template <> struct std::hash<sipalg::Endpoint> {
+  std::size_t operator()(const sipalg::Endpoint& e) const noexcept {
+    return sipalg::hash_bytes(e.address.bytes(), e.port * 0x9e3779b97f4a7c15ULL);
+  }
+};

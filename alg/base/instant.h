@@ -1,0 +1,18 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Time as everything outside the daemon's loop sees it: handed in, never read.
+#pragma once
+#include <chrono>
+
+namespace sipalg {
+
+// Milliseconds since boot, suspended time included (CLOCK_BOOTTIME): it never jumps and outlives the process.
+struct BootClock {
+  using duration = std::chrono::milliseconds;
+  using rep = duration::rep;
+  using period = duration::period;
+  using time_point = std::chrono::time_point<BootClock>;
+  static constexpr bool is_steady = true;
+};
+using Instant = BootClock::time_point;
+
+}  // namespace sipalg

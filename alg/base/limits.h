@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Every bound of the project, named in one place. A bound that is reached means: refuse the new, keep the living.
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+
+namespace sipalg::limits {
+
+// --- what the scanners hold (a message with more passes unchanged, counted) ---
+inline constexpr std::size_t vias = 32;
+inline constexpr std::size_t contacts = 16;
+inline constexpr std::size_t record_routes = 16;
+inline constexpr std::size_t routes = 16;
+inline constexpr std::size_t paths = 8;
+inline constexpr std::size_t service_routes = 8;
+inline constexpr std::size_t header_lines = 256;
+inline constexpr std::size_t body_parts = 8;  // multipart (RFC 5621)
+inline constexpr std::size_t media_lines = 32;
+inline constexpr std::size_t candidates = 256;  // a=candidate of one body (RFC 8839)
+inline constexpr std::size_t edits = 512;
+inline constexpr std::size_t call_id_bytes = 256;
+inline constexpr std::size_t tag_bytes = 128;
+inline constexpr std::size_t branch_bytes = 256;
+
+// --- the guard before sofia-sip (parser-facts: worst case 1 ms behind it) ---
+inline constexpr std::size_t guard_header_lines = 128;
+inline constexpr std::size_t guard_commas = 256;
+inline constexpr std::size_t guard_header_bytes = 16 * 1024;
+
+// --- tables ---
+inline constexpr std::size_t transactions = 262'144;
+inline constexpr std::size_t dialogs = 131'072;
+inline constexpr std::size_t registrations = 65'536;
+inline constexpr std::size_t doors = 524'288;
+inline constexpr std::size_t doors_per_dialog = 128;
+inline constexpr std::size_t doors_per_inside_host = 16'384;
+inline constexpr std::size_t ended_calls = 256;  // kept for `show calls`
+
+// --- times (RFC 3261 table 4: T1 = 500 ms) ---
+using std::chrono::hours;
+using std::chrono::milliseconds;
+using std::chrono::minutes;
+using std::chrono::seconds;
+inline constexpr milliseconds t1{500};
+inline constexpr milliseconds transaction_end = 64 * t1;      // 32 s
+inline constexpr milliseconds response_linger = seconds{5};   // after a final response to other than INVITE
+inline constexpr milliseconds ringing = seconds{180};         // RFC 3261 section 16.6 step 11: timer C
+inline constexpr milliseconds call_idle = hours{1};
+inline constexpr milliseconds call_idle_held = hours{24};
+inline constexpr milliseconds registration_default = seconds{3600};
+inline constexpr milliseconds registration_longest = hours{24 * 7};
+inline constexpr milliseconds port_rest = seconds{120};       // RFC 6888 REQ-8
+inline constexpr milliseconds kernel_lease = seconds{180};
+inline constexpr milliseconds kernel_refresh = seconds{60};
+
+inline constexpr uint16_t lowest_port = 1024;
+
+}  // namespace sipalg::limits

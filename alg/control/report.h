@@ -1,0 +1,59 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the daemon tells of its state: plain values, ready for text and JSON.
+#pragma once
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "alg/base/endpoint.h"
+
+namespace sipalg::report {
+
+// Durations are milliseconds.
+struct Door {
+  uint64_t id = 0;
+  std::string purpose;   // "contact", "via", "route", "rtp", "rtcp", "media", "way-out"
+  Protocol protocol = Protocol::udp;
+  Endpoint inside, outside;  // way-out: inside host, remote endpoint
+  std::string scope;         // "any", "203.0.113.2", "198.51.100.0/24"
+  uint32_t owners = 0;
+  bool in_kernel = false;    // false: the flow's own conntrack carries it, or it is reserved
+  std::optional<int64_t> remaining;  // until its last owner lets go, when that is known
+};
+
+struct Stream {  // one media line of a call
+  uint32_t line = 0;
+  std::string kind;      // "audio"
+  Endpoint inside, outside;
+  std::optional<Endpoint> remote;
+  std::string direction;  // sendrecv, sendonly, ...; "off" for port 0
+};
+
+struct Call {
+  std::string call_id, inside_tag, outside_tag;  // escaped
+  Address inside_host;
+  std::string direction;  // "outgoing", "incoming"
+  std::string state;      // "trying", "early", "confirmed", "ending", "ended"
+  std::string from, to;   // URIs, escaped
+  int64_t age = 0;
+  int64_t idle = 0;       // since its last SIP message
+  std::optional<int64_t> remaining;
+  bool held = false;
+  std::vector<Stream> streams;
+  std::vector<uint64_t> doors;
+};
+
+struct Registration {
+  std::string aor, contact;  // escaped
+  Endpoint inside, outside;
+  Address registrar;
+  int64_t remaining = 0;
+  bool confirmed = false;
+};
+
+struct Totals {
+  uint64_t transactions = 0, calls = 0, dialogs = 0, registrations = 0, doors = 0, kernel_doors = 0;
+};
+
+}  // namespace sipalg::report

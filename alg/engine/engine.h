@@ -1,0 +1,86 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One SIP datagram in, one verdict out. Knows no socket and no clock: time and kernel are handed in.
+#pragma once
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "alg/base/instant.h"
+#include "alg/control/report.h"
+#include "alg/engine/policy.h"
+#include "alg/edit/edit_list.h"
+#include "alg/stats/stats.h"
+#include "conntrack/door_keeper.h"
+#include "conntrack/flow.h"
+
+namespace sipalg {
+
+struct SipDatagram {
+  std::string_view bytes;  // the UDP payload
+  Flow flow;
+  // The payload may not become larger than this; what the MTU (or 65,535 bytes) leaves.
+  std::size_t most_bytes = 65'507;
+};
+
+struct Verdict {
+  Reason reason = Reason::nothing_to_edit;  // Reason::edited: send `bytes` instead
+  std::string_view bytes;                   // borrows from the engine until its next call
+  bool edited() const { return reason == Reason::edited; }
+};
+
+// What happened to one datagram, for `explain` and the debug log. Filled only when asked for.
+struct Trace {
+  struct EditNote {
+    Field field;
+    uint32_t offset;  // in the message as it came
+    std::string before, after;
+  };
+  struct GroupNote {
+    bool is_body;
+    Reason reason;
+    std::string detail;  // e.g. the line of configuration that would allow it
+  };
+  std::string first_line, call_id, method;  // escaped
+  std::string direction;                    // "out", "in", "hairpin", "none"
+  std::vector<EditNote> edits;
+  std::vector<GroupNote> failed_groups;
+  std::vector<report::Door> doors;  // every door this message opened
+  std::string scan_error;           // with its offset, when the scanner refused
+  std::vector<std::string> notes;
+};
+
+class Engine {
+ public:
+  // Borrows keeper and stats, which must outlive it.
+  Engine(Policy policy, DoorKeeper& keeper, Stats& stats);
+  ~Engine();
+  Engine(const Engine&) = delete;
+  Engine& operator=(const Engine&) = delete;
+
+  Verdict handle(const SipDatagram& datagram, Instant now, Trace* trace = nullptr);
+
+  // Ends what time ends. Call when next_timer() is reached; calling more often costs nothing.
+  void tick(Instant now);
+  Instant next_timer() const;
+
+  // Takes effect with the next message; what lives is kept.
+  void set_policy(Policy policy);
+
+  // Outside addresses that the router lost (the provider gave it another one): every door on them is closed.
+  void outside_address_lost(const Address& address, Instant now);
+
+  // Closes every door, forgets every call. For SIGTERM.
+  void close_all(Instant now);
+
+  std::vector<report::Call> calls(Instant now) const;
+  std::vector<report::Door> doors(Instant now) const;
+  std::vector<report::Registration> registrations(Instant now) const;
+  report::Totals totals() const;
+
+ private:
+  struct Rooms;
+  std::unique_ptr<Rooms> rooms_;
+};
+
+}  // namespace sipalg

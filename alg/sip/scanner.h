@@ -1,0 +1,19 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One pass over a SIP datagram: where the fields stand that the ALG looks at.
+#pragma once
+#include <expected>
+#include <string_view>
+
+#include "alg/sip/message.h"
+
+namespace sipalg::sip {
+
+// Fills `message` (reused between calls: it is large) with spans into `bytes`, one whole message. Linear, no allocation,
+// no writes, never throws. Headers the ALG ignores are not judged beyond "name, colon, value".
+// Spans are offsets into `bytes`; bytes.size() must be below 2^31.
+std::expected<void, ScanFailure> scan(std::string_view bytes, Message& message) noexcept;
+
+// The first line and nothing else: does this look like SIP? For streams and for counting what is "not SIP".
+bool begins_like_sip(std::string_view bytes) noexcept;
+
+}  // namespace sipalg::sip

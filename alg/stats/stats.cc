@@ -1,0 +1,58 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Names of what is counted, each in one table.
+#include "alg/stats/stats.h"
+
+namespace sipalg {
+namespace {
+
+struct ReasonText {
+  std::string_view name, explanation;
+};
+constexpr std::array<ReasonText, count_of<Reason>> reasons{{
+    {"edited", "at least one field was rewritten"},
+    {"nothing-to-edit", "understood and followed; no field needs another text"},
+    {"service-off", "the SIP service is switched off for this protocol or port"},
+    {"router-own", "the router itself sent this packet"},
+    {"nobody-inside", "neither end of this flow is inside: no NAT on it and no address in `inside`"},
+    {"unknown-flow", "conntrack does not know this packet (stateless NAT, or conntrack is off)"},
+    {"keepalive", "an empty packet or line ends only"},
+    {"not-sip", "the first line is not SIP/2.0"},
+    {"malformed", "the SIP scanner can not read it with certainty"},
+    {"fragment", "an IP fragment that was not reassembled"},
+    {"transaction-untouched", "the first message of this transaction passed unchanged, so does the rest of it"},
+    {"no-record", "it belongs to a request that was not seen"},
+    {"header-unreadable", "an address header can not be read with certainty"},
+    {"opinions-differ", "our scanner and sofia-sip see different endpoints"},
+    {"opinion-unreadable", "sofia-sip can not read a field a door would come from"},
+    {"third-party", "it names another host than its sender; list the sender in `pbx` to allow that"},
+    {"low-port", "it asks for a port below 1024"},
+    {"not-unicast", "it names an address that no packet can come from"},
+    {"toward-router", "it asks for a door to the router itself"},
+    {"kernel-refused", "the kernel did not make a door"},
+    {"ports-exhausted", "no free outside port; widen `media-ports`"},
+    {"table-full", "a bound is reached; the living are kept, the new is refused"},
+    {"too-big", "the rewritten packet would exceed the MTU and may not be fragmented"},
+    {"too-many-edits", "more fields would change than one message may have"},
+    {"body-encoded", "the body is encoded or signed"},
+    {"body-malformed", "the body can not be read with certainty"},
+    {"body-not-for-doors", "no offer or answer can stand in this message"},
+}};
+static_assert(!reasons.back().name.empty(), "a reason has no name");
+
+constexpr std::array<std::string_view, count_of<Event>> event_names{
+    "doors-opened", "doors-closed", "doors-refused", "doors-repaired", "ways-out-opened",
+    "calls-begun", "calls-ended-by-message", "calls-ended-by-time", "calls-refused-by-bound",
+    "registrations-begun", "registrations-ended-by-message", "registrations-ended-by-time",
+    "transactions-begun", "transactions-timed-out", "retransmissions", "retransmitted-invites",
+    "media-port-zero", "media-address-zero", "media-unreadable", "no-content-length",
+    "header-group-failed", "body-group-failed", "opinions-asked",
+};
+static_assert(!event_names.back().empty(), "an event has no name");
+
+}  // namespace
+
+std::string_view name_of(Reason reason) { return reasons[static_cast<std::size_t>(reason)].name; }
+std::string_view explanation_of(Reason reason) { return reasons[static_cast<std::size_t>(reason)].explanation; }
+std::string_view name_of(Event event) { return event_names[static_cast<std::size_t>(event)]; }
+
+}  // namespace sipalg

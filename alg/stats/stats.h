@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Everything the daemon counts. Plain numbers, one writer.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+#include "alg/sip/message.h"
+
+namespace sipalg {
+
+// Why a packet, or one group of its edits (the header fields; an SDP body), left as it came, or what else befell it.
+enum class Reason : uint8_t {
+  edited,                  // not a reason to pass: at least one edit was made
+  nothing_to_edit,         // understood, followed, no field needs another text
+  service_off,             // `service off`, or this protocol is switched off
+  router_own,              // sent by the router itself
+  nobody_inside,           // neither end of the flow is inside
+  unknown_flow,            // the packet's header is no inverse of a conntrack tuple (stateless NAT, conntrack off)
+  keepalive,               // CRLF, NULs or nothing
+  not_sip,                 // first line is no SIP
+  malformed,               // SIP, but the scanner refused it; by kind in Stats::scan_errors
+  fragment,                // a fragment that was not reassembled
+  transaction_untouched,   // the first message of this transaction passed unchanged, so do all of it
+  no_record,               // ACK or CANCEL without its INVITE, response without its request
+  header_unreadable,       // a Contact, Record-Route, Route... value the scanner could not read
+  opinions_differ,         // scanner and sofia-sip see different endpoints
+  opinion_unreadable,      // sofia-sip did not read a field a door comes from
+  third_party,             // names another host; the policy does not allow it (sip-rules section 7)
+  low_port,                // a door to a port below 1024 was asked for
+  not_unicast,             // or to an address that can not be one end of a packet
+  toward_router,           // or to the router itself
+  kernel_refused,          // the kernel did not make a door
+  ports_exhausted,         // no free outside port
+  table_full,              // a bound of limits.h
+  too_big,                 // the edited packet would not fit the way out
+  too_many_edits,
+  body_encoded,            // Content-Encoding, multipart/signed, qop=auth-int, transfer encoding
+  body_malformed,          // SDP or multipart the scanner could not read
+  body_not_for_doors,      // SDP where no offer or answer can stand (OPTIONS, INFO, 4xx, ...)
+  count_,
+};
+std::string_view name_of(Reason reason);         // "third-party": stable, for JSON and the journal
+std::string_view explanation_of(Reason reason);  // one sentence for people
+
+enum class Event : uint8_t {
+  doors_opened, doors_closed, doors_refused, doors_repaired, ways_out_opened,
+  calls_begun, calls_ended_by_message, calls_ended_by_time, calls_refused_by_bound,
+  registrations_begun, registrations_ended_by_message, registrations_ended_by_time,
+  transactions_begun, transactions_timed_out, retransmissions, retransmitted_invites,
+  media_port_zero, media_address_zero, media_unreadable, no_content_length,
+  header_group_failed, body_group_failed, opinions_asked,
+  count_,
+};
+std::string_view name_of(Event event);
+
+template <typename E> constexpr std::size_t count_of = static_cast<std::size_t>(E::count_);
+
+struct Stats {
+  static constexpr std::size_t methods = static_cast<std::size_t>(sip::Method::update) + 1;
+  std::array<uint64_t, methods> requests{};          // by method, retransmissions included
+  std::array<uint64_t, methods> ok{};                // 200 by the method of CSeq
+  std::array<uint64_t, 700> responses{};             // by status code
+  std::array<uint64_t, count_of<Reason>> packets{};  // one per packet: what became of it
+  std::array<uint64_t, count_of<Reason>> groups{};   // one per group of edits that failed
+  std::array<uint64_t, count_of<Event>> events{};
+  std::array<uint64_t, static_cast<std::size_t>(sip::ScanError::too_many) + 1> scan_errors{};
+  uint64_t edits = 0;                                // fields changed
+
+  void count(Event event, uint64_t n = 1) { events[static_cast<std::size_t>(event)] += n; }
+  void count_packet(Reason reason) { ++packets[static_cast<std::size_t>(reason)]; }
+  void count_group(Reason reason) { ++groups[static_cast<std::size_t>(reason)]; }
+  uint64_t operator[](Event event) const { return events[static_cast<std::size_t>(event)]; }
+  uint64_t of_packets(Reason reason) const { return packets[static_cast<std::size_t>(reason)]; }
+  uint64_t of_groups(Reason reason) const { return groups[static_cast<std::size_t>(reason)]; }
+};
+
+}  // namespace sipalg

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The seam between the ALG and the kernel: who makes doors. The kernel's own version is NfDoorKeeper, the tests' is
+// FakeDoorKeeper, the offline commands' is a keeper that only says yes.
+#pragma once
+#include <cstdint>
+#include <expected>
+#include <span>
+#include <system_error>
+
+#include "alg/base/endpoint.h"
+#include "alg/base/instant.h"
+
+namespace sipalg {
+
+// What the kernel is asked to hold for one door.
+struct KernelDoor {
+  enum class Kind : uint8_t {
+    inbound,  // packets from `scope` to `outside` go to `inside`; packets of `inside` towards `scope` leave as `outside`
+    way_out,  // packets of host `inside` (any port) towards endpoint `outside` pass the firewall; nothing is translated
+  };
+  Kind kind = Kind::inbound;
+  Protocol protocol = Protocol::udp;
+  Endpoint inside;   // way_out: port 0
+  Endpoint outside;  // inbound: ours; equal to `inside` = pinhole only. way_out: the remote's
+  Network scope;     // inbound: the remote address(es) it serves; any = everybody. way_out: unused
+  bool signalling = false;  // SIP will come this way: its packets must be steered to the queue; its flows outlive the door
+  uint16_t zone = 0;        // conntrack zone
+  friend bool operator==(const KernelDoor&, const KernelDoor&) = default;
+};
+
+using DoorHandle = uint64_t;  // names one kernel door of one keeper; 0 is none
+
+class DoorKeeper {
+ public:
+  virtual ~DoorKeeper() = default;
+
+  // Makes all doors or none (what was made is undone), before it returns. handles.size() == doors.size().
+  // Errors: EEXIST another expectation covers the endpoint; EBUSY it would cover another; ENOMEM / EMFILE / ENFILE the
+  // kernel is full; others as the kernel says.
+  virtual std::expected<void, std::error_code> open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles) = 0;
+
+  // Never fails for the caller: what the kernel has lost already is gone. For doors that are not `signalling` the flows
+  // that came through are deleted too (they would live on), at the latest one second later.
+  virtual void close(std::span<const DoorHandle> handles) = 0;
+
+  // May this outside endpoint be given away? No: a conntrack has it as reply destination or original destination, or a
+  // socket of the router holds it. Doors of our own are the caller's business.
+  virtual bool is_free(Protocol protocol, const Endpoint& outside) = 0;
+
+  // Does a conntrack exist that goes through one of these doors? (Existence, not counters: accounting may be off.)
+  virtual bool has_flow(std::span<const DoorHandle> handles) = 0;
+};
+
+}  // namespace sipalg

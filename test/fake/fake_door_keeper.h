@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A kernel that remembers what it was asked, refuses when told to, and keeps the kernel's rules on overlaps.
+#pragma once
+#include <map>
+#include <set>
+#include <vector>
+
+#include "conntrack/door_keeper.h"
+
+namespace sipalg::test {
+
+class FakeDoorKeeper : public DoorKeeper {
+ public:
+  std::expected<void, std::error_code> open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles) override {
+    std::vector<DoorHandle> made;
+    for (std::size_t i = 0; i < doors.size(); ++i) {
+      const auto refused = refusal(doors[i]);
+      if (refused) {
+        for (DoorHandle h : made) living.erase(h);
+        return std::unexpected(std::make_error_code(*refused));
+      }
+      living[++last_] = doors[i];
+      made.push_back(last_);
+      handles[i] = last_;
+    }
+    opened += doors.size();
+    return {};
+  }
+  void close(std::span<const DoorHandle> handles) override {
+    for (DoorHandle h : handles) {
+      if (living.erase(h) != 1) ++closed_twice;
+    }
+  }
+  bool is_free(Protocol, const Endpoint& outside) override { return !taken.contains(outside); }
+  bool has_flow(std::span<const DoorHandle> handles) override {
+    for (DoorHandle h : handles)
+      if (const auto it = living.find(h); it != living.end() && with_flow.contains(it->second.outside)) return true;
+    return false;
+  }
+
+  // The N-th operation from now on (1 = the next door) fails; 0: none does.
+  void fail_at(std::size_t n) { fail_at_ = n == 0 ? 0 : operations + n; }
+
+  std::map<DoorHandle, KernelDoor> living;
+  std::set<Endpoint> taken;      // outside endpoints somebody else uses
+  std::set<Endpoint> with_flow;  // outside endpoints with a conntrack through them
+  std::size_t operations = 0, opened = 0, closed_twice = 0;
+
+ private:
+  std::optional<std::errc> refusal(const KernelDoor& door) {
+    if (++operations == fail_at_) return std::errc::not_enough_memory;
+    for (const auto& [handle, other] : living) {
+      if (other.kind != door.kind || other.protocol != door.protocol || other.outside != door.outside) continue;
+      if (door.kind == KernelDoor::Kind::way_out) {
+        if (other.inside.address == door.inside.address) return std::errc::file_exists;
+      } else if (other.scope.is_any() || other.scope == door.scope) {
+        return std::errc::file_exists;
+      } else if (door.scope.is_any()) {
+        return std::errc::device_or_resource_busy;
+      }
+    }
+    return std::nullopt;
+  }
+  DoorHandle last_ = 0;
+  std::size_t fail_at_ = 0;
+};
+
+}  // namespace sipalg::test
