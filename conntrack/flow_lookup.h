@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// From a queued packet to its Flow: who is inside, and which addresses did NAT pick?
+//
+// How it works. At postrouting 150 the header of a packet is the inverse of the reply tuple (original direction) or of
+// the original tuple (reply direction): the inverse of the header is always one of the two tuples.
+//
+//     NFQA_CT is there             read it
+//     packet from the births queue read the births map, renew the cache for both directions of the flow
+//     else                         cache, or CT_GET by the inverse of the header
+//
+// Why the cache can not show a dead flow: tuples never change while a conntrack lives, and the first packet of any newer
+// flow with the same header comes through the births queue, ahead of its later packets (one socket, one order), and
+// replaces the entries. Births can be lost (queue full, fail-open), so entries also end after `lifetime`.
+// When the header is the inverse of no tuple, somebody translated it without conntrack (NPT): error, pass unchanged.
+#pragma once
+#include <chrono>
+#include <cstddef>
+#include <cstdint>
+#include <expected>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "alg/base/instant.h"
+#include "alg/packet/datagram.h"
+#include "conntrack/flow.h"
+#include "conntrack/queue.h"
+#include "conntrack/steering.h"
+
+namespace sipalg {
+
+enum class FlowError : uint8_t { no_conntrack, not_inverse, kernel };
+std::string_view name_of(FlowError error);
+
+class FlowLookup {
+ public:
+  static constexpr std::chrono::seconds lifetime{5};
+  static constexpr std::size_t most = 65'536;
+
+  // `steering` may be null when the kernel gives NFQA_CT with every packet.
+  FlowLookup(Ctnetlink& conntrack, Steering* steering) : conntrack_(conntrack), steering_(steering) {}
+
+  std::expected<Flow, FlowError> find(const QueuedPacket& packet, const DatagramView& header, Instant now);
+  std::size_t cached() const { return cache_.size(); }
+
+ private:
+  struct Entry {
+    Flow flow;
+    Instant until;
+  };
+  struct Hash {
+    std::size_t operator()(const Tuple& tuple) const;
+  };
+  std::expected<Flow, FlowError> from_births(const Tuple& header, Instant now);
+  std::expected<Flow, FlowError> from_kernel(const Tuple& header, Instant now);
+  const Flow* from_cache(const Tuple& header, Instant now);
+  void remember(const Tuple& header, const Flow& flow, Instant now);
+  void remember_zone(uint16_t zone);
+
+  Ctnetlink& conntrack_;
+  Steering* steering_;
+  std::unordered_map<Tuple, Entry, Hash> cache_;
+  std::vector<uint16_t> zones_{0};  // zones seen: a flow can not be looked up without its zone
+};
+
+// The flow of a packet with this header; not_inverse when the header belongs to neither direction.
+std::expected<Flow, FlowError> flow_of(const ConntrackEntry& entry, const Tuple& header);
+
+}  // namespace sipalg

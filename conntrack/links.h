@@ -1,0 +1,49 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The router's own addresses, the networks behind it, and interface MTUs, kept up to date by rtnetlink.
+//
+// How it works. At start and after each change everything is dumped anew: addresses, routes, links (a router has few).
+// Inside networks are those reached through interfaces without a default route, in whichever routing table.
+#pragma once
+#include <cstdint>
+#include <map>
+#include <set>
+#include <vector>
+
+#include "alg/base/endpoint.h"
+#include "conntrack/netlink.h"
+
+namespace sipalg {
+
+class Links {
+ public:
+  Links();  // throws std::system_error
+
+  const std::set<Address>& own_addresses() const { return own_; }
+  bool is_own(const Address& address) const { return own_.contains(address); }
+  const std::vector<Network>& inside_networks() const { return inside_; }  // sorted, without link-local and loopback
+  uint32_t mtu(uint32_t interface) const;  // 1500 when unknown
+
+  int event_fd() const { return events_.fd(); }
+  bool on_events();  // true: own addresses, networks or MTUs are others now
+
+ private:
+  struct Route {
+    Network network;
+    std::vector<uint32_t> interfaces;
+  };
+  void read();
+  void on_address(const nlmsghdr& message);
+  void on_link(const nlmsghdr& message);
+  static void on_route(const nlmsghdr& message, std::vector<Route>& routes);
+  void find_inside(const std::vector<Route>& routes);
+  void dump(uint16_t type, const NetlinkSocket::OnMessage& on_message);
+
+  NetlinkSocket events_;
+  NetlinkSocket socket_;
+  std::set<Address> own_;
+  std::vector<Network> inside_;
+  std::map<uint32_t, uint32_t> mtus_;
+  std::set<uint32_t> loopbacks_;
+};
+
+}  // namespace sipalg

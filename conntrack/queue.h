@@ -1,0 +1,117 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// NFQUEUE: packets in, verdicts out.
+//
+// How it works. All queue numbers are bound to one socket, so packets arrive in the order the kernel queued them,
+// whichever number they took. A packet is answered by exactly one verdict, whatever happens: PendingVerdict issues
+// "accept unchanged" when it is dropped. Verdicts are collected and sent together by receive() or flush(); a run of plain
+// accepts becomes one batch verdict as long as no older packet is still held.
+// Closing the socket makes the kernel drop what it still holds, so end with: take the steering rules away, drain().
+#pragma once
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <span>
+#include <vector>
+
+#include "conntrack/ctnetlink.h"
+#include "conntrack/netlink.h"
+
+namespace sipalg {
+
+class Queue;
+
+// What the kernel said about a packet's conntrack (NFQA_CT).
+struct PacketConntrack {
+  ConntrackEntry entry;
+  bool reply_direction = false;
+};
+
+// Borrows `bytes` from the queue's buffer: valid inside the callback only.
+struct QueuedPacket {
+  uint32_t id = 0;
+  uint16_t queue = 0;
+  bool from_births = false;  // not confirmed yet: its tuples are in the births map
+  std::span<const uint8_t> bytes;
+  uint32_t indev = 0, outdev = 0;
+  uint32_t mark = 0;
+  std::optional<PacketConntrack> conntrack;
+};
+
+// The one verdict of a packet. The queue must outlive it.
+class PendingVerdict {
+ public:
+  PendingVerdict(Queue& queue, uint16_t number, uint32_t id) : queue_(&queue), number_(number), id_(id) {}
+  PendingVerdict(PendingVerdict&& other) noexcept;
+  PendingVerdict& operator=(PendingVerdict&& other) noexcept;
+  ~PendingVerdict() { accept(); }
+  void accept();                                  // unchanged
+  void accept(std::span<const uint8_t> packet);   // with these bytes instead (a whole IP packet)
+  void drop();
+
+ private:
+  Queue* queue_;
+  uint16_t number_;
+  uint32_t id_;
+};
+
+struct QueueOptions {
+  uint16_t queue = 5060;        // also binds queue + 1 when the kernel has no NFQA_CT
+  bool tcp = false;             // also binds queue + 2 (and + 3), without fail-open
+  uint32_t longest = 8192;      // packets the kernel holds for us
+  int receive_bytes = 32 << 20;
+};
+
+struct QueueCounters {
+  uint64_t packets = 0;
+  uint64_t overruns = 0;         // ENOBUFS: the kernel passed (UDP) or dropped (TCP) packets we never saw
+  uint64_t refused_verdicts = 0; // the kernel did not know the packet any more
+  uint64_t malformed = 0;
+};
+
+class Queue {
+ public:
+  using OnPacket = std::function<void(const QueuedPacket&, PendingVerdict)>;
+  explicit Queue(QueueOptions options);  // throws std::system_error: EPERM, EBUSY = somebody else reads this queue
+  ~Queue();
+  Queue(const Queue&) = delete;
+  Queue& operator=(const Queue&) = delete;
+
+  int fd() const { return socket_.fd(); }
+  bool has_conntrack() const { return has_conntrack_; }
+  const QueueCounters& counters() const { return counters_; }
+
+  // Reads up to `most` packets without waiting, then sends the verdicts. Returns how many there were.
+  std::size_t receive(const OnPacket& on_packet, std::size_t most = 256);
+  void flush();  // sends verdicts that were given outside receive()
+  // Gives every packet that is still there to `on_packet`; call it when no rule leads here any more.
+  void drain(const OnPacket& on_packet);
+
+ private:
+  friend class PendingVerdict;
+  struct Buffers;
+  void bind(uint16_t number, bool fail_open);
+  void configure(uint16_t number, uint32_t flag, bool required);
+  bool ask_conntrack(uint16_t number);
+  void take(const nlmsghdr& message, const OnPacket& on_packet);
+  void take_message(const nlmsghdr& message, const OnPacket& on_packet);
+  void issue(uint16_t number, uint32_t id, uint32_t verdict, std::span<const uint8_t> packet);
+  void flush_accepts(uint16_t number);
+  void flush_all_accepts();
+  void put_verdict(uint8_t type, uint16_t number, uint32_t id, uint32_t verdict, std::span<const uint8_t> packet);
+  void send_messages();
+  bool is_births(uint16_t number) const;
+
+  QueueOptions options_;
+  NetlinkSocket socket_;
+  bool has_conntrack_ = false;
+  QueueCounters counters_;
+  std::unique_ptr<Buffers> buffers_;
+  std::map<uint16_t, std::set<uint32_t>> held_;         // given to the callback, not answered yet
+  std::map<uint16_t, std::vector<uint32_t>> accepted_;  // answered by a plain accept, not sent yet
+  std::vector<uint8_t> messages_;                       // verdicts ready to send
+};
+
+}  // namespace sipalg

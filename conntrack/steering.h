@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Our nftables table: which packets come to the queue, and the translations of the doors.
+//
+// How it works. One table, owned by one socket (flag owner): nobody else changes it, and it ends with the process,
+// SIGKILL included (test/assumptions: owner_table). In it:
+//
+//     chain sipalg     postrouting 150   who is signalling, by the conntrack tuple  -> take_udp, take_tcp
+//     chain take_udp                     ct timeout, births map, queue (with bypass)
+//     chain doors_in   prerouting -99    dnat by maps      \  three scopes: one remote address, the configured
+//     chain doors_out  postrouting 99    snat by maps      /  peers, everybody
+//
+// Without NFQA_CT (births()): a packet whose conntrack is not confirmed can not be looked up, so its original tuple is
+// written into a map under its header and the packet takes queue number + 1.
+// Every apply() is one transaction: all of it or nothing. Endpoints and translations are counted, two doors may share them.
+#pragma once
+#include <chrono>
+#include <cstdint>
+#include <expected>
+#include <map>
+#include <string>
+#include <system_error>
+#include <vector>
+
+#include "alg/base/endpoint.h"
+#include "conntrack/ctnetlink.h"
+#include "conntrack/netlink.h"
+
+namespace sipalg {
+
+struct SteeringOptions {
+  std::string table = "sipalg";         // table inet NAME
+  uint16_t queue = 5060;                // UDP: queue, unconfirmed without NFQA_CT queue + 1. TCP: queue + 2, queue + 3
+  std::vector<uint16_t> udp_ports{5060};
+  std::vector<uint16_t> tcp_ports;      // empty: TCP is not steered at all, endpoints of TCP doors neither
+  bool manual = false;                  // the administrator writes the queue rules
+  bool births = false;                  // what Queue::has_conntrack() denies
+  std::chrono::seconds udp_timeout{3720};         // of signalling flows; from inside also while unanswered
+  std::chrono::seconds udp_timeout_unanswered{60};  // of those that began outside
+  std::vector<Network> inside;          // networks behind the router: what they send each other is not translated
+  std::vector<Network> peers;           // signalling-peers
+};
+
+// An entry of the nat maps: packets from `scope` to `outside` go to `inside`, those of `inside` to `scope` leave as
+// `outside`. Scope: any, one address, or a network, which must lie in the configured peers.
+struct Translation {
+  Protocol protocol = Protocol::udp;
+  Endpoint inside, outside;
+  Network scope;
+  friend auto operator<=>(const Translation&, const Translation&) = default;
+};
+struct SteeringEndpoint {
+  Protocol protocol = Protocol::udp;
+  Endpoint endpoint;
+  friend auto operator<=>(const SteeringEndpoint&, const SteeringEndpoint&) = default;
+};
+struct SteeringChange {
+  std::vector<SteeringEndpoint> add_endpoints, remove_endpoints;
+  std::vector<Translation> add_translations, remove_translations;
+  bool empty() const;
+  SteeringChange undo() const;
+};
+
+// A packet's original tuple, recorded before its conntrack was confirmed.
+struct Birth {
+  Tuple original;
+  uint16_t zone = 0;
+  uint32_t status = 0;  // IPS_SRC_NAT, IPS_DST_NAT
+};
+
+class Steering {
+ public:
+  enum class Way : uint8_t { manual, native, compat };
+
+  explicit Steering(SteeringOptions options);  // throws std::system_error: EEXIST = the table is there already
+
+  Way way() const { return way_; }
+  bool births() const { return options_.births; }
+  const SteeringOptions& options() const { return options_; }
+
+  using Result = std::expected<void, std::error_code>;
+  Result set_ports(std::vector<uint16_t> udp, std::vector<uint16_t> tcp);
+  Result set_inside(std::vector<Network> networks);
+  Result set_peers(std::vector<Network> networks);
+  // Removing what is not there is no error. EBUSY: a translation for that key leads elsewhere already. EINVAL: scope.
+  Result apply(const SteeringChange& change);
+  // ENOENT: nothing recorded for that header.
+  std::expected<Birth, std::error_code> find_birth(const Tuple& header);
+  // Flowtables carry packets past us: true when somebody's ruleset has one.
+  bool has_flowtables();
+
+ private:
+  struct Pending;
+  Result commit(NetlinkBatch& batch);
+  void count(Pending& pending, const SteeringChange& change) const;
+  Result install();
+  SteeringOptions options_;
+  NetlinkSocket socket_;
+  Way way_ = Way::manual;
+  std::map<SteeringEndpoint, uint32_t> endpoints_;
+  std::map<Translation, uint32_t> translations_;
+};
+std::string_view name_of(Steering::Way way);
+
+// The whole table as text for `nft -f`; with `manual`: the rules the administrator must install himself.
+std::string ruleset_text(const SteeringOptions& options);
+
+}  // namespace sipalg
