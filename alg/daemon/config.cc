@@ -1,0 +1,190 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Reads the configuration file by the table of its keys, and tells every error with its place and its cure.
+#include "alg/daemon/config.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <fstream>
+#include <iterator>
+#include <set>
+
+#include "alg/base/text.h"
+#include "alg/daemon/config_keys.h"
+
+namespace sipalg {
+namespace {
+
+constexpr std::size_t most_bytes = 256UL * 1024;
+
+std::string full_name(const ConfigKey& key) {
+  return key.section.empty() ? std::string(key.name) : std::string(key.section) + "." + std::string(key.name);
+}
+
+// How many one-letter changes lead from one name to the other.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
+
+std::string cure_for_unknown(std::string_view section, std::string_view name) {
+  for (const ConfigKey& key : config_keys()) {
+    if (key.name == name)
+      return key.section.empty() ? "it belongs above the first [section]"
+                                 : "it belongs into [" + std::string(key.section) + "]";
+  }
+  for (const ConfigKey& key : config_keys())
+    if (key.section == section && name.size() < 64 && distance(key.name, name) <= 2)
+      return "did you mean `" + std::string(key.name) + "`?";
+  return "sipalgd.toml(5) lists the keys";
+}
+
+// Collects the errors of one file; the configuration is good when none came.
+class Reader {
+ public:
+  explicit Reader(std::string_view file) : file_(file) {}
+
+  void read(const toml::table& root) {
+    for (const auto& [name, node] : root) {
+      const bool is_section = std::ranges::any_of(config_keys(), [&](const ConfigKey& k) { return k.section == name.str(); });
+      if (!is_section) {
+        read_key("", name, node);
+      } else if (const auto* section = node.as_table()) {
+        for (const auto& [key, value] : *section) read_key(name.str(), key, value);
+      } else {
+        add(name.source(), "`" + std::string(name.str()) + "` is a section", "", "write [" + std::string(name.str()) + "]");
+      }
+    }
+  }
+  void add(const toml::source_region& where, std::string text, std::string_view expected, std::string cure) {
+    errors_.push_back({std::string(file_), where.begin.line, where.begin.column, std::move(text), std::string(expected),
+                       std::move(cure)});
+  }
+  Config finish() {
+    if (!errors_.empty()) throw BadConfig(std::move(errors_));
+    return std::move(config_);
+  }
+
+ private:
+  void read_key(std::string_view section, const toml::key& name, const toml::node& node) {
+    const auto keys = config_keys();
+    const auto it = std::ranges::find_if(
+        keys, [&](const ConfigKey& k) { return k.section == section && k.name == name.str(); });
+    if (it == keys.end()) {
+      const std::string where = section.empty() ? "" : " in [" + std::string(section) + "]";
+      add(name.source(), "unknown key `" + escaped(name.str()) + "`" + where, "", cure_for_unknown(section, name.str()));
+    } else if (!it->read(node, config_)) {
+      add(node.source(), "bad value for `" + full_name(*it) + "`", it->expected,
+          "for example: " + std::string(it->cure));
+    }
+  }
+
+  std::string_view file_;
+  Config config_;
+  std::vector<ConfigError> errors_;
+};
+
+std::string summary(const std::vector<ConfigError>& errors) {
+  std::string out;
+  for (const ConfigError& error : errors) out += (out.empty() ? "" : "\n") + to_string(error);
+  return out;
+}
+
+[[noreturn]] void fail(const std::string& file, std::string text, std::string cure) {
+  throw BadConfig({{file, 0, 0, std::move(text), "", std::move(cure)}});
+}
+
+std::string read_file(const std::string& file) {
+  std::ifstream in(file, std::ios::binary);
+  if (!in) fail(file, std::string("can not be opened: ") + std::strerror(errno), "is the path right and may this user read it?");
+  struct stat about {};
+  if (stat(file.c_str(), &about) != 0 || !S_ISREG(about.st_mode)) fail(file, "is no regular file", "name a file");
+  std::string text;
+  text.resize(most_bytes + 1);
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
+  text.resize(static_cast<std::size_t>(in.gcount()));
+  if (text.size() > most_bytes) fail(file, "is larger than 256 KiB", "is this the right file?");
+  return text;
+}
+
+}  // namespace
+
+std::string to_string(const ConfigError& error) {
+  std::string out = error.file;
+  if (error.line != 0) out += ":" + std::to_string(error.line) + ":" + std::to_string(error.column);
+  out += ": " + error.text;
+  if (!error.expected.empty()) out += "; expected " + error.expected;
+  if (!error.cure.empty()) out += "; " + error.cure;
+  return out;
+}
+
+BadConfig::BadConfig(std::vector<ConfigError> errors) : std::runtime_error(summary(errors)), errors_(std::move(errors)) {}
+
+Config parse_config(std::string_view text, std::string_view file) {
+  Reader reader(file);
+  try {
+    reader.read(toml::parse(text, file));
+  } catch (const toml::parse_error& error) {
+    reader.add(error.source(), "this is no TOML: " + std::string(error.description()), "",
+               "texts are written \"so\", lists [1, 2], comments after #");
+  }
+  return reader.finish();
+}
+
+Config load_config(const std::string& file, bool may_be_missing) {
+  struct stat about {};
+  if (may_be_missing && stat(file.c_str(), &about) != 0 && errno == ENOENT) return {};
+  return parse_config(read_file(file), file);
+}
+
+Json to_json(const Config& config) {
+  Json out = Json::object();
+  for (const ConfigKey& key : config_keys()) {
+    Json& section = key.section.empty() ? out : out[std::string(key.section)];
+    section[std::string(key.name)] = key.show(config);
+  }
+  return out;
+}
+
+std::string to_toml(const Config& config) {
+  std::string out;
+  std::string_view section;
+  for (const ConfigKey& key : config_keys()) {
+    if (key.section != section) out += "\n[" + std::string(section = key.section) + "]\n";
+    const Json value = key.show(config);
+    if (value.is_null()) {
+      out += "# " + std::string(key.name) + " is not set\n";
+    } else {
+      out += std::string(key.name) + " = " + to_text(value) + "\n";
+    }
+  }
+  return out;
+}
+
+Policy make_policy(const Config& config, const std::vector<Network>& inside, const std::vector<Address>& router) {
+  Policy policy;
+  policy.inside = config.inside.value_or(inside);
+  policy.router = router;
+  policy.pbx = config.pbx;
+  policy.signalling_peers = config.signalling_peers;
+  policy.signalling_from_any = config.signalling_from_any;
+  policy.second_opinion = config.second_opinion;
+  policy.media_ports = config.media_ports;
+  policy.reserved_ports = config.reserved_ports;
+  policy.call_idle = config.call_idle;
+  policy.call_idle_held = config.call_idle_held;
+  return policy;
+}
+
+}  // namespace sipalg

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The table of configuration keys. A new key is a member of Config, a row here, a paragraph in sipalgd.toml(5) and a line
+// in systemd/sipalgd.toml; a unit test compares the last with this table.
+#include "alg/daemon/config_keys.h"
+
+#include <algorithm>
+#include <array>
+
+#include "alg/base/text.h"
+#include "alg/daemon/values.h"
+
+namespace sipalg {
+namespace {
+
+constexpr std::size_t most_items = 256;
+constexpr std::size_t most_ports = 16;
+constexpr std::size_t longest_table_name = 31;
+constexpr std::size_t longest_socket_path = 107;  // sun_path without its NUL
+constexpr auto shortest_idle = std::chrono::seconds(60);
+
+// --- one value ---
+
+bool read_one(const toml::node& node, bool& out) {
+  const auto* value = node.as_boolean();
+  if (value == nullptr) return false;
+  out = value->get();
+  return true;
+}
+
+bool read_one(const toml::node& node, uint16_t& out) {
+  const auto* value = node.as_integer();
+  if (value == nullptr || value->get() < 0 || value->get() > 65535) return false;
+  out = static_cast<uint16_t>(value->get());
+  return true;
+}
+
+bool read_one(const toml::node& node, std::string& out) {
+  const auto* value = node.as_string();
+  if (value == nullptr) return false;
+  out = value->get();
+  return true;
+}
+
+// A text that `parse` turns into an optional of the value.
+template <typename T, typename Parse> bool read_text(const toml::node& node, T& out, Parse parse) {
+  std::string text;
+  if (!read_one(node, text)) return false;
+  const auto value = parse(text);
+  if (!value) return false;
+  out = *value;
+  return true;
+}
+
+bool read_one(const toml::node& node, Network& out) { return read_text(node, out, parse_network); }
+
+bool read_one(const toml::node& node, PortRange& out) {
+  uint16_t port = 0;
+  if (!read_one(node, port)) return read_text(node, out, parse_port_range);
+  out = {port, port};
+  return port != 0;
+}
+
+bool read_idle(const toml::node& node, std::chrono::milliseconds& out) {
+  return read_text(node, out, parse_duration) && out >= shortest_idle;
+}
+
+// --- several ---
+
+template <typename T> bool read_list(const toml::node& node, std::vector<T>& out, std::size_t most = most_items) {
+  const auto* array = node.as_array();
+  if (array == nullptr || array->size() > most) return false;
+  out.clear();
+  return std::ranges::all_of(*array, [&out](const toml::node& item) {
+    T value{};
+    if (!read_one(item, value)) return false;
+    out.push_back(value);
+    return true;
+  });
+}
+
+bool read_ports(const toml::node& node, std::vector<uint16_t>& out) {
+  if (!read_list(node, out, most_ports) || out.empty()) return false;
+  std::ranges::sort(out);
+  const auto repeated = std::ranges::unique(out);
+  out.erase(repeated.begin(), repeated.end());
+  return out.front() != 0;
+}
+
+template <typename T> Json show_list(const std::vector<T>& items) {
+  Json out = Json::array();
+  for (const T& item : items) out.push_back(to_string(item));
+  return out;
+}
+
+// --- one of a few words ---
+
+template <typename T> struct Word {
+  std::string_view text;
+  T value;
+};
+template <typename T, std::size_t n> bool read_word(const toml::node& node, T& out, const std::array<Word<T>, n>& words) {
+  return read_text(node, out, [&words](std::string_view text) -> std::optional<T> {
+    const auto it = std::ranges::find(words, text, &Word<T>::text);
+    return it == words.end() ? std::nullopt : std::optional(it->value);
+  });
+}
+template <typename T, std::size_t n> Json show_word(T value, const std::array<Word<T>, n>& words) {
+  return std::ranges::find(words, value, &Word<T>::value)->text;
+}
+
+constexpr std::array<Word<Config::Steering>, 2> steerings{
+    {{"auto", Config::Steering::automatic}, {"manual", Config::Steering::manual}}};
+constexpr std::array<Word<bool>, 2> sources{{{"registrar", false}, {"any", true}}};
+constexpr std::array<Word<LogLevel>, 4> levels{{{"error", LogLevel::error},
+                                                {"warning", LogLevel::warning},
+                                                {"info", LogLevel::info},
+                                                {"debug", LogLevel::debug}}};
+
+bool is_table_name(std::string_view text) {
+  const auto allowed = [](char c) { return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'z') || c == '_'; };
+  return !text.empty() && text.size() <= longest_table_name && !is_digit(text.front()) && std::ranges::all_of(text, allowed);
+}
+bool is_socket_path(std::string_view text) {
+  return text.size() > 1 && text.size() <= longest_socket_path && text.front() == '/' &&
+         text.find('\0') == std::string_view::npos;
+}
+
+const std::array<ConfigKey, 16> keys{{
+    {"", "inside", "a list of networks", R"(inside = ["192.168.1.0/24", "2001:db8:1::/48"], or leave the key out to have them detected)",
+     [](const toml::node& n, Config& c) { return read_list(n, c.inside.emplace()); },
+     [](const Config& c) { return c.inside ? show_list(*c.inside) : Json(nullptr); }},
+    {"", "pbx", "a list of addresses or networks", R"(pbx = ["192.168.1.10"])",
+     [](const toml::node& n, Config& c) { return read_list(n, c.pbx); }, [](const Config& c) { return show_list(c.pbx); }},
+    {"", "signalling-peers", "a list of addresses or networks", R"(signalling-peers = ["203.0.113.0/24"])",
+     [](const toml::node& n, Config& c) { return read_list(n, c.signalling_peers); },
+     [](const Config& c) { return show_list(c.signalling_peers); }},
+    {"", "signalling-source", "\"registrar\" or \"any\"", R"(signalling-source = "registrar")",
+     [](const toml::node& n, Config& c) { return read_word(n, c.signalling_from_any, sources); },
+     [](const Config& c) { return show_word(c.signalling_from_any, sources); }},
+    {"", "second-opinion", "true or false", "second-opinion = true",
+     [](const toml::node& n, Config& c) { return read_one(n, c.second_opinion); },
+     [](const Config& c) { return Json(c.second_opinion); }},
+    {"", "media-ports", "two ports, 1024 to 65535, joined by a dash, at least 4 apart", R"(media-ports = "16384-65535")",
+     [](const toml::node& n, Config& c) {
+       return read_one(n, c.media_ports) && c.media_ports.first >= limits::lowest_port &&
+              c.media_ports.last - c.media_ports.first >= 3;
+     },
+     [](const Config& c) { return Json(to_string(c.media_ports)); }},
+    {"", "reserved-ports", "a list of ports or port ranges", R"(reserved-ports = [1194, "50000-50100"])",
+     [](const toml::node& n, Config& c) { return read_list(n, c.reserved_ports); },
+     [](const Config& c) { return show_list(c.reserved_ports); }},
+    {"", "call-idle", "a duration from 60s to 30d", R"(call-idle = "1h")",
+     [](const toml::node& n, Config& c) { return read_idle(n, c.call_idle); },
+     [](const Config& c) { return Json(to_string(c.call_idle)); }},
+    {"", "call-idle-held", "a duration from 60s to 30d", R"(call-idle-held = "1d")",
+     [](const toml::node& n, Config& c) { return read_idle(n, c.call_idle_held); },
+     [](const Config& c) { return Json(to_string(c.call_idle_held)); }},
+    {"", "steering", "\"auto\" or \"manual\"", R"(steering = "auto")",
+     [](const toml::node& n, Config& c) { return read_word(n, c.steering, steerings); },
+     [](const Config& c) { return show_word(c.steering, steerings); }},
+    {"", "queue", "a queue number from 0 to 65535", "queue = 5060",
+     [](const toml::node& n, Config& c) { return read_one(n, c.queue); }, [](const Config& c) { return Json(c.queue); }},
+    {"", "table", "a name of up to 31 letters, digits and underscores that begins with a letter", R"(table = "sipalg")",
+     [](const toml::node& n, Config& c) { return read_one(n, c.table) && is_table_name(c.table); },
+     [](const Config& c) { return Json(c.table); }},
+    {"", "control-socket", "an absolute path of at most 107 bytes", R"(control-socket = "/run/sipalg/control.sock")",
+     [](const toml::node& n, Config& c) { return read_one(n, c.control_socket) && is_socket_path(c.control_socket); },
+     [](const Config& c) { return Json(c.control_socket); }},
+    {"", "log-level", "\"error\", \"warning\", \"info\" or \"debug\"", R"(log-level = "info")",
+     [](const toml::node& n, Config& c) { return read_word(n, c.log_level, levels); },
+     [](const Config& c) { return show_word(c.log_level, levels); }},
+    {"service", "udp", "true or false", "udp = true",
+     [](const toml::node& n, Config& c) { return read_one(n, c.service.udp); },
+     [](const Config& c) { return Json(c.service.udp); }},
+    {"service", "ports", "a list of 1 to 16 ports from 1 to 65535", "ports = [5060]",
+     [](const toml::node& n, Config& c) { return read_ports(n, c.service.ports); },
+     [](const Config& c) { return Json(c.service.ports); }},
+}};
+
+}  // namespace
+
+std::span<const ConfigKey> config_keys() { return keys; }
+
+}  // namespace sipalg
