@@ -16,6 +16,7 @@ inline constexpr std::size_t paths = 8;
 inline constexpr std::size_t service_routes = 8;
 inline constexpr std::size_t header_lines = 256;
 inline constexpr std::size_t body_parts = 8;  // multipart (RFC 5621)
+inline constexpr std::size_t multipart_depth = 3;  // a multipart in a part of a multipart...
 inline constexpr std::size_t media_lines = 32;
 inline constexpr std::size_t candidates = 256;  // a=candidate of one body (RFC 8839)
 inline constexpr std::size_t edits = 512;

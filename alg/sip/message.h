@@ -79,13 +79,27 @@ template <typename T, std::size_t Most> class List {
   const T* begin() const { return items_.data(); }
   const T* end() const { return items_.data() + size_; }
   void clear() { size_ = 0; }
+  // The next place, made empty, to be filled where it stands; null when the list is full.
+  T* append() { return size_ < Most ? &(items_[size_++] = T{}) : nullptr; }
+  void drop_last() { --size_; }
 
  private:
   std::array<T, Most> items_{};
   std::size_t size_ = 0;
 };
 
+// Header fields whose value could not be read although the message as a whole could: their rules do not apply, the rest of
+// the message is as good as any. A list then holds the values before the unreadable one.
+enum class Unreadable : uint16_t {
+  none = 0, request_uri = 1, lower_via = 2, contact = 4, record_route = 8, route = 16, path = 32, service_route = 64,
+  from = 128, to = 256, refer_to = 512, content_type = 1024,
+};
+
 struct Message {
+  uint16_t unreadable = 0;  // Unreadable bits
+  bool is_unreadable(Unreadable field) const { return (unreadable & static_cast<uint16_t>(field)) != 0; }
+  void mark_unreadable(Unreadable field) { unreadable = static_cast<uint16_t>(unreadable | static_cast<uint16_t>(field)); }
+
   bool is_request = false;
   Method method = Method::other;  // of the request line; of CSeq in a response
   Span method_text;

@@ -1,0 +1,75 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Writes a UDP packet with another payload: lengths, checksums (RFC 1071), and what a cleared DF asks for (RFC 6864).
+#include <netinet/in.h>
+
+#include <cassert>
+
+#include "alg/packet/datagram.h"
+
+namespace sipalg {
+namespace {
+
+using Bytes = std::span<const uint8_t>;
+
+// One's complement sum of big endian words, not folded: 65,535 bytes stay far below 2^32.
+uint32_t sum_words(Bytes bytes, uint32_t sum = 0) {
+  std::size_t i = 0;
+  for (; i + 1 < bytes.size(); i += 2) sum += static_cast<uint32_t>(bytes[i] << 8 | bytes[i + 1]);
+  if (i < bytes.size()) sum += static_cast<uint32_t>(bytes[i] << 8);
+  return sum;
+}
+
+uint16_t checksum_of(uint32_t sum) {
+  while ((sum >> 16) != 0) sum = (sum & 0xffff) + (sum >> 16);
+  return static_cast<uint16_t>(~sum);
+}
+
+void write16(std::vector<uint8_t>& out, std::size_t at, std::size_t value) {
+  out[at] = static_cast<uint8_t>(value >> 8);
+  out[at + 1] = static_cast<uint8_t>(value & 0xff);
+}
+
+// Fragments need an identification; 0 is what hosts write into packets that must not be fragmented. Taken from
+// the content instead of a counter, so that the same packet gives the same bytes.
+void allow_fragments(std::vector<uint8_t>& out) {
+  out[6] = static_cast<uint8_t>(out[6] & ~0x40U);
+  if (out[4] != 0 || out[5] != 0) return;
+  const auto hash = hash_bytes(out, 0) & 0xffff;
+  write16(out, 4, hash != 0 ? hash : 1);
+}
+
+void finish_v4(std::vector<uint8_t>& out, std::size_t header) {
+  write16(out, 2, out.size());
+  write16(out, 10, 0);
+  write16(out, 10, checksum_of(sum_words(Bytes(out).first(header))));
+}
+
+void finish_udp(const DatagramView& view, std::vector<uint8_t>& out) {
+  const std::size_t at = view.transport_offset, length = out.size() - at;
+  write16(out, at + 4, length);
+  write16(out, at + 6, 0);
+  uint32_t sum = sum_words(view.source.address.bytes());
+  sum = sum_words(view.destination.address.bytes(), sum);
+  sum += IPPROTO_UDP + static_cast<uint32_t>(length);
+  const uint16_t checksum = checksum_of(sum_words(Bytes(out).subspan(at), sum));
+  write16(out, at + 6, checksum != 0 ? checksum : 0xffff);
+}
+
+}  // namespace
+
+void replace_payload(const DatagramView& view, std::string_view payload, bool clear_dont_fragment,
+                     std::vector<uint8_t>& out) {
+  assert(view.protocol == Protocol::udp && view.payload_offset + payload.size() <= 65'535);
+  const Bytes headers = view.packet.first(view.payload_offset);
+  out.assign(headers.begin(), headers.end());
+  out.insert(out.end(), payload.begin(), payload.end());
+  if (view.source.address.family() == Family::v4) {
+    if (clear_dont_fragment) allow_fragments(out);
+    finish_v4(out, view.transport_offset);
+  } else {
+    write16(out, 4, out.size() - 40);
+  }
+  finish_udp(view, out);
+}
+
+}  // namespace sipalg

@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Character classes of RFC 3261 section 25.1, one table for all of them.
+#pragma once
+#include <array>
+#include <cstdint>
+#include <string_view>
+
+namespace sipalg::sip {
+
+enum CharClass : uint8_t {
+  blank = 1,         // SP HT, and CR LF: inside a header value they can only be folding
+  token = 2,         // token
+  host_char = 4,     // letters, digits, '-', '.'; '_' because real names have it
+  value_end = 8,     // ends a parameter's name or value: ; , = < > " and blanks
+  uri_end = 16,      // ends a URI without brackets: ; , ? < > " and blanks
+  never_in_uri = 32, // < > " and everything up to the space
+  uri_param_end = 64,  // ; ? =
+  display_end = 128,  // < ; , "
+};
+
+constexpr std::array<uint8_t, 256> make_char_classes() {
+  std::array<uint8_t, 256> table{};
+  auto add = [&table](std::string_view chars, CharClass c) {
+    for (char one : chars) table[static_cast<unsigned char>(one)] |= c;
+  };
+  constexpr std::string_view alphanumeric = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789";
+  constexpr std::string_view blanks = " \t\r\n";
+  add(blanks, blank), add(blanks, value_end), add(blanks, uri_end);
+  add(alphanumeric, token), add("-.!%*_+`'~", token);
+  add(alphanumeric, host_char), add("-._", host_char);
+  add(";,=<>\"", value_end);
+  add(";,?<>\"", uri_end);
+  add(";?=", uri_param_end);
+  add("<;,\"", display_end);
+  for (unsigned c = 0; c <= ' '; ++c) table[c] |= never_in_uri;
+  add("<>\"\x7f", never_in_uri);
+  return table;
+}
+inline constexpr std::array<uint8_t, 256> char_classes = make_char_classes();
+
+constexpr bool is_in(char c, CharClass which) { return (char_classes[static_cast<unsigned char>(c)] & which) != 0; }
+static_assert(is_in('~', token) && !is_in('@', token) && is_in('\n', blank) && !is_in('[', host_char));
+
+}  // namespace sipalg::sip

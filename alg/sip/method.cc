@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Method names, both ways. Methods are case-sensitive (RFC 3261 section 7.1).
+#include "alg/sip/method.h"
+
+#include <array>
+#include <utility>
+
+namespace sipalg::sip {
+namespace {
+
+using Named = std::pair<Method, std::string_view>;
+constexpr std::array<Named, 14> methods{{
+    {Method::invite, "INVITE"},       {Method::ack, "ACK"},          {Method::bye, "BYE"},
+    {Method::cancel, "CANCEL"},       {Method::registration, "REGISTER"}, {Method::options, "OPTIONS"},
+    {Method::prack, "PRACK"},         {Method::subscribe, "SUBSCRIBE"},   {Method::notify, "NOTIFY"},
+    {Method::publish, "PUBLISH"},     {Method::info, "INFO"},        {Method::refer, "REFER"},
+    {Method::message, "MESSAGE"},     {Method::update, "UPDATE"},
+}};
+
+}  // namespace
+
+std::string_view name_of(Method method) {
+  for (const auto& [value, name] : methods)
+    if (value == method) return name;
+  return "OTHER";
+}
+
+Method method_of(std::string_view text) noexcept {
+  for (const auto& [value, name] : methods)
+    if (name == text) return value;
+  return Method::other;
+}
+
+}  // namespace sipalg::sip

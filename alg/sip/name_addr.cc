@@ -1,0 +1,74 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// name-addr and addr-spec with header parameters.
+#include "alg/sip/name_addr.h"
+
+#include "alg/sip/parameter.h"
+#include "alg/sip/uri.h"
+
+namespace sipalg::sip {
+namespace {
+
+// What the cursor is brought to: "<", or the addr-spec when there is no "<".
+enum class Form : uint8_t { brackets, plain, broken };
+
+// Display names are read more freely than the grammar has them: anything without a quote, comma or semicolon will do.
+Form skip_display_name(Cursor& cursor) noexcept {
+  if (cursor.is_at('<')) return Form::brackets;
+  if (cursor.is_at('"')) {
+    if (!cursor.skip_quoted()) return Form::broken;
+    cursor.skip_blanks();
+    return cursor.is_at('<') ? Form::brackets : Form::broken;
+  }
+  const Cursor begin = cursor;
+  cursor.skip_until(display_end);
+  if (cursor.is_at('<')) return Form::brackets;
+  cursor = begin;
+  return Form::plain;
+}
+
+// Afterwards the cursor stands behind the URI and its brackets.
+NameAddrResult parse_bracketed(Cursor& cursor, NameAddr& out) noexcept {
+  out.in_brackets = true;
+  ++cursor.at;
+  const char* close = cursor.find('>');
+  if (close == nullptr) return NameAddrResult::broken;
+  const bool readable = parse_uri(cursor.with_end(close), out.uri);
+  cursor.at = close + 1;
+  return readable ? NameAddrResult::readable : NameAddrResult::unreadable_uri;
+}
+
+// Without brackets everything behind the first semicolon belongs to the header, not to the URI (section 20).
+NameAddrResult parse_plain(Cursor& cursor, NameAddr& out) noexcept {
+  const Cursor begin = cursor;
+  cursor.skip_until(uri_end);
+  const bool readable = parse_uri(begin.with_end(cursor.at), out.uri);
+  if (!cursor.done() && *cursor.at == '?') return NameAddrResult::broken;
+  return readable ? NameAddrResult::readable : NameAddrResult::unreadable_uri;
+}
+
+bool parse_parameters(Cursor& cursor, const char* begin, NameAddr& out) noexcept {
+  out.value = cursor.since(begin);
+  for (cursor.skip_blanks(); cursor.take(';'); cursor.skip_blanks()) {
+    Parameter parameter;
+    if (!parse_parameter(cursor, parameter)) return false;
+    const std::string_view name = parameter.name;
+    if (name.size() == 3 && !out.tag.is_set() && equals_ignoring_case(name, "tag")) out.tag = parameter.span;
+    if (name.size() == 7 && !out.expires && equals_ignoring_case(name, "expires"))
+      out.expires = parse_number(parameter.value);
+    out.value = cursor.since(begin);
+  }
+  return cursor.done() || *cursor.at == ',';
+}
+
+}  // namespace
+
+NameAddrResult parse_name_addr(Cursor& cursor, NameAddr& out) noexcept {
+  const char* begin = cursor.at;
+  const Form form = skip_display_name(cursor);
+  if (form == Form::broken) return NameAddrResult::broken;
+  const auto result = form == Form::brackets ? parse_bracketed(cursor, out) : parse_plain(cursor, out);
+  if (result == NameAddrResult::broken || !parse_parameters(cursor, begin, out)) return NameAddrResult::broken;
+  return result;
+}
+
+}  // namespace sipalg::sip

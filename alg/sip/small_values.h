@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Header values that are a number or a list of words.
+#pragma once
+#include <optional>
+
+#include "alg/sip/cursor.h"
+
+namespace sipalg::sip {
+
+// delta-seconds or a sequence number, parameters behind it passed over: Expires, Session-Expires, RSeq. Nothing when it is not one.
+std::optional<uint32_t> parse_leading_number(Cursor value) noexcept;
+
+// Whether a list of option tags (Require) has `word`.
+bool has_word(Cursor value, std::string_view word) noexcept;
+
+// Whether credentials may say qop=auth-int (RFC 7616 section 3.4): the word anywhere in the value, so that no way of writing it
+// slips through.
+bool has_auth_int(Cursor value) noexcept;
+
+}  // namespace sipalg::sip

@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// via-parm.
+#include "alg/sip/via.h"
+
+#include "alg/sip/host_port.h"
+#include "alg/sip/parameter.h"
+
+namespace sipalg::sip {
+namespace {
+
+std::string_view take_token(Cursor& cursor) noexcept {
+  const char* begin = cursor.at;
+  cursor.skip(token);
+  return cursor.text_since(begin);
+}
+
+bool take_slash(Cursor& cursor) noexcept {
+  cursor.skip_blanks();
+  if (!cursor.take('/')) return false;
+  cursor.skip_blanks();
+  return true;
+}
+
+Transport transport_of(std::string_view text) noexcept {
+  if (equals_ignoring_case(text, "UDP")) return Transport::udp;
+  if (equals_ignoring_case(text, "TCP")) return Transport::tcp;
+  if (equals_ignoring_case(text, "TLS")) return Transport::tls;
+  return Transport::other;
+}
+
+// "SIP" SLASH "2.0" SLASH transport LWS
+bool parse_protocol(Cursor& cursor, Via& via) noexcept {
+  if (!equals_ignoring_case(take_token(cursor), "SIP") || !take_slash(cursor)) return false;
+  if (take_token(cursor) != "2.0" || !take_slash(cursor)) return false;
+  const std::string_view transport = take_token(cursor);
+  if (transport.empty() || cursor.done() || !is_in(*cursor.at, blank)) return false;
+  via.transport = transport_of(transport);
+  cursor.skip_blanks();
+  return true;
+}
+
+// host [ COLON port ], white space allowed around the colon
+bool parse_sent_by(Cursor& cursor, Via& via) noexcept {
+  if (!parse_host(cursor, via.sent_by)) return false;
+  const Cursor behind_host = cursor;
+  cursor.skip_blanks();
+  if (cursor.take(':')) return parse_port(cursor, via.sent_by);
+  cursor = behind_host;
+  return true;
+}
+
+void note_rport(const Parameter& parameter, Via& via) noexcept {
+  via.has_rport = true;
+  if (parameter.value.empty()) return;
+  via.rport = parameter.span;
+  if (const auto number = parse_number(parameter.value, 65'535)) via.rport_number = static_cast<uint16_t>(*number);
+}
+
+void note_parameter(const Parameter& parameter, Via& via) noexcept {
+  const std::string_view name = parameter.name;
+  if (name.size() == 6 && !via.branch.is_set() && equals_ignoring_case(name, "branch")) via.branch = parameter.span;
+  if (name.size() == 5 && !via.has_rport && equals_ignoring_case(name, "rport")) note_rport(parameter, via);
+  if (name.size() == 5 && !via.maddr.host.is_set() && equals_ignoring_case(name, "maddr"))
+    read_host(parameter.value, parameter.span, via.maddr);
+  if (name.size() == 8 && !via.received.host.is_set() && equals_ignoring_case(name, "received"))
+    read_host(parameter.value, parameter.span, via.received);
+}
+
+// RFC 2543 allowed "(comment)" at the end of a Via; the elements that wrote it are still around.
+bool skip_comment(Cursor& cursor) noexcept {
+  while (!cursor.done() && *cursor.at != ')') cursor.at += *cursor.at == '\\' && cursor.end - cursor.at > 1 ? 2 : 1;
+  return cursor.take(')');
+}
+
+}  // namespace
+
+bool parse_via(Cursor& cursor, Via& via) noexcept {
+  const char* begin = cursor.at;
+  if (!parse_protocol(cursor, via) || !parse_sent_by(cursor, via)) return false;
+  via.value = cursor.since(begin);
+  for (cursor.skip_blanks(); cursor.take(';'); cursor.skip_blanks()) {
+    Parameter parameter;
+    if (!parse_parameter(cursor, parameter)) return false;
+    note_parameter(parameter, via);
+    via.value = cursor.since(begin);
+  }
+  if (cursor.take('(') && !skip_comment(cursor)) return false;
+  cursor.skip_blanks();
+  return cursor.done() || *cursor.at == ',';
+}
+
+}  // namespace sipalg::sip
