@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the control socket answers.
+#include <algorithm>
+#include <array>
+#include <exception>
+
+#include "alg/base/text.h"
+#include "alg/control/report_json.h"
+#include "alg/control/stats_json.h"
+#include "alg/daemon/daemon.h"
+#include "alg/daemon/kernel_settings.h"
+
+namespace sipalg {
+namespace {
+
+constexpr std::array kernel_names{
+    "queue-packets", "queue-overruns", "queue-refused-verdicts", "queue-malformed", "doors-opened", "doors-refused",
+    "doors-closed", "anchors-repaired", "pinholes-repaired", "resyncs", "flows-deleted", "leftovers"};
+
+template <typename T> Json texts(const T& items) {
+  Json out = Json::array();
+  for (const auto& item : items) out.push_back(to_string(item));
+  return out;
+}
+
+}  // namespace
+
+// In the order of kernel_names.
+std::vector<uint64_t> Daemon::kernel_counts() const {
+  const QueueCounters& queue = queue_.counters();
+  const KeeperCounters& keeper = keeper_.counters();
+  return {queue.packets, queue.overruns, queue.refused_verdicts, queue.malformed, keeper.opened, keeper.refused,
+          keeper.closed, keeper.anchors_repaired, keeper.pinholes_repaired, keeper.resyncs, keeper.flows_deleted,
+          keeper.leftovers};
+}
+
+Json Daemon::answer_stats() const {
+  Json out = to_json(stats_);
+  const std::vector<uint64_t> counts = kernel_counts();
+  Json& kernel = out["kernel"] = Json::object();
+  for (std::size_t i = 0; i < kernel_names.size(); ++i) kernel[kernel_names[i]] = counts[i] - kernel_counts_cleared_[i];
+  out["now"] = report::to_json(engine_.totals());
+  return out;
+}
+
+Json Daemon::clear_stats() {
+  stats_ = Stats{};
+  kernel_counts_cleared_ = kernel_counts();
+  return nullptr;
+}
+
+Json Daemon::answer_config() const {
+  return {{"config", to_json(config_)},
+          {"in_force",
+           {{"inside", texts(inside())},
+            {"router", texts(links_.own_addresses())},
+            {"steering", name_of(steering_.way())},
+            {"conntrack_tuples", steering_.births() ? "births" : "with-packet"},
+            {"expect_max", kernel_setting("net/netfilter/nf_conntrack_expect_max")}}}};
+}
+
+// Several legs may have one Call-ID: all of them.
+std::expected<Json, control::Error> Daemon::answer_call(const std::string& call_id) const {
+  const Instant now = boot_time();
+  Json calls = Json::array(), doors = Json::array();
+  std::vector<uint64_t> ids;
+  for (const report::Call& call : engine_.calls(now)) {
+    if (call.call_id != call_id && call.call_id != escaped(call_id)) continue;
+    calls.push_back(report::to_json(call));
+    ids.insert(ids.end(), call.doors.begin(), call.doors.end());
+  }
+  if (calls.empty())
+    return std::unexpected(control::Error{"no call has the Call-ID '" + escaped(call_id) + "'", "`sipalgctl show calls` lists them"});
+  for (const report::Door& door : engine_.doors(now))
+    if (std::ranges::find(ids, door.id) != ids.end()) doors.push_back(report::to_json(door));
+  return Json{{"calls", std::move(calls)}, {"doors", std::move(doors)}};
+}
+
+std::expected<Json, control::Error> Daemon::answer(const control::Request& request) try {
+  using control::Command;
+  const Instant now = boot_time();
+  switch (request.command) {
+    case Command::stats: return answer_stats();
+    case Command::calls: return report::list_to_json<report::Call>("calls", engine_.calls(now), control::rows);
+    case Command::call: return answer_call(request.argument);
+    case Command::doors: return report::list_to_json<report::Door>("doors", engine_.doors(now), control::rows);
+    case Command::registrations:
+      return report::list_to_json<report::Registration>("registrations", engine_.registrations(now), control::rows);
+    case Command::config: return answer_config();
+    case Command::clear_stats: return clear_stats();
+    case Command::ruleset: return Json{{"ruleset", ruleset_text(steering_.options())}};
+    case Command::count_: break;
+  }
+  return std::unexpected(control::Error{"unknown command", "use sipalgctl and sipalgd of the same release"});
+} catch (const std::exception& error) {
+  return std::unexpected(control::Error{error.what(), "try again; if it stays, restart sipalgd"});
+}
+
+}  // namespace sipalg

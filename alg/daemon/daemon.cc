@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// See daemon.h.
+#include "alg/daemon/daemon.h"
+
+#include <sys/epoll.h>
+
+#include <algorithm>
+#include <array>
+#include <csignal>
+
+#include "alg/daemon/kernel_settings.h"
+#include "alg/daemon/start_error.h"
+
+namespace sipalg {
+namespace {
+
+constexpr std::chrono::seconds housekeeping_period{1};
+
+QueueOptions queue_options(const Config& config) {
+  QueueOptions options;
+  options.queue = config.queue;
+  return options;
+}
+
+SteeringOptions steering_options(const Config& config, const std::vector<Network>& inside, bool births) {
+  SteeringOptions options;
+  options.table = config.table;
+  options.queue = config.queue;
+  options.udp_ports = config.service.udp ? config.service.ports : std::vector<uint16_t>{};
+  options.manual = config.steering == Config::Steering::manual;
+  options.births = births;
+  options.inside = inside;
+  options.peers = config.signalling_peers;
+  return options;
+}
+
+// The kernel edge throws from its constructors: each gets its cure here, where the members are made.
+// (Guaranteed elision: what can not be moved can still be returned.)
+Links make_links() {
+  return start_step("reading addresses and routes", "is this a Linux with netlink?", [] { return Links(); });
+}
+Queue make_queue(const Config& config) {
+  return start_step("queue " + std::to_string(config.queue),
+                    "CAP_NET_ADMIN and the module nfnetlink_queue are needed, and nobody else may read this queue "
+                    "(`queue` in the configuration chooses another)",
+                    [&] { return Queue(queue_options(config)); });
+}
+Steering make_steering(const SteeringOptions& options) {
+  return start_step("table inet " + options.table,
+                    "nf_tables is needed, with nft_ct, nft_nat and either nft_queue or xt_NFQUEUE; a table of that name "
+                    "must not exist (is another sipalgd running? `table` chooses another name)",
+                    [&] { return Steering(options); });
+}
+Ctnetlink make_conntrack() {
+  return start_step("conntrack", "the module nf_conntrack_netlink is needed", [] { return Ctnetlink(); });
+}
+NfDoorKeeper make_keeper(Steering& steering) {
+  return start_step("making pinholes", "the modules nf_conntrack_netlink and nf_conntrack_sip are needed: "
+                    "`modprobe -a nf_conntrack_netlink nf_conntrack_sip`",
+                    [&] { return NfDoorKeeper(steering); });
+}
+
+}  // namespace
+
+Daemon::Daemon(Config config, LoadConfig load, Log& log)
+    : log_(log), load_(std::move(load)), config_(std::move(config)), links_(make_links()), queue_(make_queue(config_)),
+      steering_(make_steering(steering_options(config_, inside(), !queue_.has_conntrack()))),
+      conntrack_(make_conntrack()), flows_(conntrack_, &steering_), keeper_(make_keeper(steering_)),
+      engine_(policy(), keeper_, stats_), path_(engine_, stats_, flows_, links_, log_),
+      control_(loop_, config_.control_socket, [this](const control::Request& request) { return answer(request); }),
+      kernel_counts_cleared_(kernel_counts().size()) {
+  static constexpr std::array signals{SIGTERM, SIGINT, SIGHUP};
+  loop_.watch_signals(signals, [this](int signal) { on_signal(signal); });
+  loop_.watch(queue_.fd(), EPOLLIN, [this] { take_packets(); });
+  loop_.watch(keeper_.event_fd(), EPOLLIN, [this] { keeper_.on_events(); });
+  loop_.watch(links_.event_fd(), EPOLLIN, [this] { on_links(); });
+  loop_.set_timer([this] { return next_timer(); }, [this] { on_timer(); });
+}
+
+void Daemon::run() {
+  tell_start();
+  tell_advice();
+  on_timer();
+  service_.ready();
+  loop_.run();
+  stop();
+}
+
+// --- packets, events, time ---
+
+void Daemon::take_packets() {
+  const Instant now = boot_time();
+  queue_.receive([this, now](const QueuedPacket& packet, PendingVerdict verdict) {
+    path_.handle(packet, std::move(verdict), now);
+  });
+}
+
+void Daemon::on_links() {
+  const std::set<Address> before = links_.own_addresses();
+  if (!links_.on_events()) return;
+  for (const Address& address : before) {
+    if (links_.is_own(address)) continue;
+    log_.info("the router lost the address " + to_string(address) + "; its doors are closed");
+    engine_.outside_address_lost(address, boot_time());
+  }
+  tell_refusal("inside networks", steering_.set_inside(inside()));
+  engine_.set_policy(policy());
+}
+
+Instant Daemon::next_timer() const { return std::min(housekeeping_ + housekeeping_period, engine_.next_timer()); }
+
+void Daemon::on_timer() {
+  const Instant now = boot_time();
+  engine_.tick(now);
+  if (now < housekeeping_ + housekeeping_period) return;
+  housekeeping_ = now;
+  keeper_.tick(now);
+  control_.tick(now);
+  service_.alive(now);
+  const report::Totals totals = engine_.totals();
+  service_.status(std::to_string(totals.calls) + " calls, " + std::to_string(totals.registrations) + " registrations, " +
+                  std::to_string(totals.doors) + " doors");
+}
+
+void Daemon::on_signal(int signal) { signal == SIGHUP ? reload() : loop_.stop(); }
+
+// --- configuration ---
+
+std::vector<Network> Daemon::inside() const { return config_.inside.value_or(links_.inside_networks()); }
+
+Policy Daemon::policy() const {
+  const auto& own = links_.own_addresses();
+  return make_policy(config_, links_.inside_networks(), {own.begin(), own.end()});
+}
+
+void Daemon::reload() {
+  service_.reloading();
+  try {
+    apply(load_());
+    log_.info("configuration read again and in force");
+  } catch (const BadConfig& bad) {
+    for (const ConfigError& error : bad.errors()) log_.error(to_string(error));
+    log_.error("the configuration stays as it was");
+  }
+  service_.ready();
+}
+
+void Daemon::apply(Config next) {
+  tell_needs_restart(next);
+  next.queue = config_.queue;
+  next.table = config_.table;
+  next.steering = config_.steering;
+  next.control_socket = config_.control_socket;
+  config_ = std::move(next);
+  log_.set_level(config_.log_level);
+  const SteeringOptions wanted = steering_options(config_, inside(), steering_.births());
+  tell_refusal("ports", steering_.set_ports(wanted.udp_ports, wanted.tcp_ports));
+  tell_refusal("inside networks", steering_.set_inside(wanted.inside));
+  tell_refusal("signalling-peers", steering_.set_peers(wanted.peers));
+  engine_.set_policy(policy());
+  tell_advice();
+}
+
+void Daemon::tell_needs_restart(const Config& next) const {
+  const auto tell = [this](bool differs, const char* key) {
+    if (differs) log_.warning(std::string("`") + key + "` changes with a restart only; it stays as it was");
+  };
+  tell(next.queue != config_.queue, "queue");
+  tell(next.table != config_.table, "table");
+  tell(next.steering != config_.steering, "steering");
+  tell(next.control_socket != config_.control_socket, "control-socket");
+}
+
+void Daemon::tell_refusal(const char* what, const Steering::Result& result) const {
+  if (!result) log_.error(std::string("the kernel refused the new ") + what + ": " + result.error().message());
+}
+
+// --- what the administrator should know ---
+
+void Daemon::tell_start() const {
+  std::string networks;
+  for (const Network& network : inside()) networks += " " + to_string(network);
+  log_.info("steering: " + std::string(name_of(steering_.way())) + ", queue " + std::to_string(config_.queue) +
+            ", table inet " + config_.table);
+  log_.info(steering_.births() ? "conntrack tuples: from our births map and by lookup (this kernel gives none with the packet)"
+                               : "conntrack tuples: come with each packet");
+  log_.info("expectations: the kernel allows " + kernel_setting("net/netfilter/nf_conntrack_expect_max"));
+  log_.info("inside:" + (networks.empty() ? " only what the kernel's NAT shows" : networks));
+}
+
+void Daemon::tell_advice() const {
+  if (!keeper_.advice().empty()) log_.warning(keeper_.advice());
+  if (const_cast<Steering&>(steering_).has_flowtables())
+    log_.warning("a flowtable is in use: it carries established flows past sipalgd; leave udp ports of SIP out of it");
+  if (kernel_setting("net/netfilter/nf_conntrack_helper") == "1")
+    log_.warning("the kernel attaches its own SIP helper to SIP flows and rewrites beside us; "
+                 "set net.netfilter.nf_conntrack_helper=0");
+}
+
+// --- end ---
+
+void Daemon::stop() {
+  service_.stopping();
+  log_.info("stopping");
+  engine_.close_all(boot_time());
+  keeper_.close_all();
+  tell_refusal("ports", steering_.set_ports({}, {}));
+  queue_.drain([](const QueuedPacket&, PendingVerdict verdict) { verdict.accept(); });
+}
+
+}  // namespace sipalg

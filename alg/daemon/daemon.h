@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// All parts of the daemon, put together, from start to end.
+//
+// How it works. One thread waits in Loop for queued packets, netlink events, the control socket, signals and one timer.
+//     start   links, queue, table, keeper, engine, control socket; then READY
+//     SIGHUP  a good file takes effect with the next message; a bad one is told and changes nothing
+//     links   an address that went closes its doors; what is inside is found anew
+//     end     doors closed, no rule leads here any more, what is still queued passes unchanged; the table goes last
+#pragma once
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "alg/daemon/config.h"
+#include "alg/daemon/control_server.h"
+#include "alg/daemon/log.h"
+#include "alg/daemon/loop.h"
+#include "alg/daemon/packet_path.h"
+#include "alg/daemon/service.h"
+#include "alg/engine/engine.h"
+#include "conntrack/ctnetlink.h"
+#include "conntrack/flow_lookup.h"
+#include "conntrack/links.h"
+#include "conntrack/nf_door_keeper.h"
+#include "conntrack/queue.h"
+#include "conntrack/steering.h"
+
+namespace sipalg {
+
+class Daemon {
+ public:
+  using LoadConfig = std::function<Config()>;  // throws BadConfig
+
+  // Throws std::runtime_error with what to do.
+  Daemon(Config config, LoadConfig load, Log& log);
+  void run();  // until SIGTERM or SIGINT
+
+ private:
+  // --- packets, events, time ---
+  void take_packets();
+  void on_links();
+  void on_timer();
+  Instant next_timer() const;
+  void on_signal(int signal);
+
+  // --- configuration ---
+  void reload();
+  void apply(Config config);
+  void tell_needs_restart(const Config& next) const;
+  std::vector<Network> inside() const;
+  Policy policy() const;
+  void tell_refusal(const char* what, const Steering::Result& result) const;
+
+  // --- what the administrator should know ---
+  void tell_start() const;
+  void tell_advice() const;
+
+  void stop();
+
+  // --- answers (answers.cc) ---
+  std::expected<Json, control::Error> answer(const control::Request& request);
+  std::expected<Json, control::Error> answer_call(const std::string& call_id) const;
+  Json answer_stats() const;
+  Json answer_config() const;
+  Json clear_stats();
+  std::vector<uint64_t> kernel_counts() const;
+
+  Log& log_;
+  LoadConfig load_;
+  Config config_;
+  Service service_;
+  Loop loop_;
+  Links links_;
+  Queue queue_;
+  Steering steering_;
+  Ctnetlink conntrack_;
+  FlowLookup flows_;
+  NfDoorKeeper keeper_;
+  Stats stats_;
+  Engine engine_;
+  PacketPath path_;
+  ControlServer control_;
+  Instant housekeeping_{};
+  std::vector<uint64_t> kernel_counts_cleared_;  // what they were at `clear stats`
+};
+
+}  // namespace sipalg

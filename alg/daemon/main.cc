@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// sipalgd: command line, configuration, privileges, and off it goes.
+#include <CLI/CLI.hpp>
+
+#include <csignal>
+#include <iostream>
+
+#include "alg/daemon/daemon.h"
+#include "alg/daemon/privileges.h"
+
+namespace {
+
+using namespace sipalg;
+
+struct Options {
+  std::string file{default_config_file};
+  bool file_is_given = false;
+  bool check = false;
+  std::string user;
+};
+
+int check_config(const Config& config) {
+  std::cout << to_toml(config);
+  return 0;
+}
+
+void set_privileges(const Options& options, const Config& config) {
+  if (!has_net_admin())
+    throw std::runtime_error("CAP_NET_ADMIN is missing; start sipalgd by its systemd unit, or as root");
+  if (options.user.empty()) {
+    keep_net_admin_alone();
+  } else {
+    become_user(options.user, config.control_socket);
+  }
+}
+
+int run(const Options& options) {
+  const auto load = [&options] { return load_config(options.file, !options.file_is_given); };
+  const Config config = load();
+  if (options.check) return check_config(config);
+  std::signal(SIGPIPE, SIG_IGN);
+  Log log;
+  log.set_level(config.log_level);
+  set_privileges(options, config);
+  Daemon(config, load, log).run();
+  return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"sipalgd, a SIP ALG for Linux routers"};
+  Options options;
+  const auto* file = app.add_option("-c,--config", options.file, "configuration file")->capture_default_str();
+  app.add_flag("--check", options.check, "check the configuration, print what is in force, and end");
+  app.add_option("--user", options.user, "when started as root: go on as this user, with CAP_NET_ADMIN alone");
+  app.set_version_flag("--version", "sipalgd " SIPALG_VERSION);
+  CLI11_PARSE(app, argc, argv);
+  options.file_is_given = file->count() != 0;
+  try {
+    return run(options);
+  } catch (const std::exception& error) {
+    std::cerr << "sipalgd: " << error.what() << "\n";
+    return 1;
+  }
+}

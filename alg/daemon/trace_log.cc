@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One line per message: the text for people, the same as fields for the journal.
+#include "alg/daemon/trace_log.h"
+
+#include "alg/base/text.h"
+
+namespace sipalg {
+namespace {
+
+constexpr std::size_t longest_line = 160;
+
+std::string edits_of(const Trace& trace) {
+  std::string out;
+  for (const auto& edit : trace.edits)
+    out += (out.empty() ? "" : ", ") + std::string(name_of(edit.field)) + " " + escaped(edit.before) + " -> " + escaped(edit.after);
+  return out;
+}
+
+std::string doors_of(const Trace& trace) {
+  std::string out;
+  for (const auto& door : trace.doors)
+    out += (out.empty() ? "" : ", ") + door.purpose + " " + to_string(door.inside) + " = " + to_string(door.outside);
+  return out;
+}
+
+std::string failures_of(const Trace& trace) {
+  std::string out;
+  for (const auto& group : trace.failed_groups)
+    out += (out.empty() ? "" : ", ") + std::string(group.is_body ? "body: " : "head: ") + std::string(name_of(group.reason)) +
+           (group.detail.empty() ? "" : " (" + group.detail + ")");
+  return out;
+}
+
+}  // namespace
+
+void log_trace(const Log& log, const SipDatagram& datagram, const Verdict& verdict, const Trace& trace) {
+  Log::Fields fields{{"CALL_ID", trace.call_id},
+                     {"METHOD", trace.method},
+                     {"DIRECTION", trace.direction},
+                     {"REASON", std::string(name_of(verdict.reason))},
+                     {"SENDER", to_string(datagram.flow.sender.inside)},
+                     {"RECEIVER", to_string(datagram.flow.receiver.inside)}};
+  const auto add = [&fields](std::string_view name, std::string value) {
+    if (!value.empty()) fields.emplace_back(name, std::move(value));
+  };
+  add("EDITS", edits_of(trace));
+  add("DOORS", doors_of(trace));
+  add("FAILED", failures_of(trace));
+  add("SCAN_ERROR", trace.scan_error);
+  log.debug(trace.first_line.substr(0, longest_line), fields);
+}
+
+}  // namespace sipalg
