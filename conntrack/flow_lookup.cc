@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// From a queued packet to its Flow.
+#include "conntrack/flow_lookup.h"
+
+#include <algorithm>
+#include <linux/netfilter/nf_conntrack_common.h>
+
+namespace sipalg {
+namespace {
+
+// The most zones a router is expected to use for SIP; each costs a lookup when a flow is in none of the others.
+constexpr std::size_t most_zones = 8;
+
+Flow from_original_side(const Tuple& original, const Tuple& reply, uint16_t zone) {
+  return {original.protocol, {original.source, reply.destination}, {reply.source, original.destination}, zone};
+}
+
+Flow turned(const Flow& flow) { return {flow.protocol, flow.receiver, flow.sender, flow.zone}; }
+
+// What the header of the other direction looks like at postrouting.
+Tuple header_of(const Flow& flow) { return {flow.protocol, flow.sender.outside, flow.receiver.inside}; }
+
+}  // namespace
+
+std::string_view name_of(FlowError error) {
+  switch (error) {
+    case FlowError::no_conntrack: return "no-conntrack";
+    case FlowError::not_inverse: return "not-inverse";
+    case FlowError::kernel: return "kernel";
+  }
+  return "?";
+}
+
+std::size_t FlowLookup::Hash::operator()(const Tuple& tuple) const {
+  const std::hash<Endpoint> hash;
+  return hash(tuple.source) * 31 + hash(tuple.destination) + static_cast<std::size_t>(tuple.protocol);
+}
+
+std::expected<Flow, FlowError> flow_of(const ConntrackEntry& entry, const Tuple& header) {
+  const Flow flow = from_original_side(entry.original, entry.reply, entry.zone);
+  if (header == entry.reply.inverse()) return flow;
+  if (header == entry.original.inverse()) return turned(flow);
+  return std::unexpected(FlowError::not_inverse);
+}
+
+std::expected<Flow, FlowError> FlowLookup::find(const QueuedPacket& packet, const DatagramView& header, Instant now) {
+  const Tuple tuple{header.protocol, header.source, header.destination};
+  if (packet.conntrack) return flow_of(packet.conntrack->entry, tuple);
+  if (packet.from_births && steering_ != nullptr) return from_births(tuple, now);
+  if (const Flow* flow = from_cache(tuple, now)) return *flow;
+  return from_kernel(tuple, now);
+}
+
+// The reply tuple of a new flow is the inverse of its header: NAT is done, nobody has answered. Unless the source
+// differs although conntrack did not translate it: then somebody else did.
+std::expected<Flow, FlowError> FlowLookup::from_births(const Tuple& header, Instant now) {
+  cache_.erase(header);
+  const auto birth = steering_->find_birth(header);
+  if (!birth) return std::unexpected(FlowError::no_conntrack);
+  const bool source_changed = birth->original.source != header.source;
+  if (source_changed && (birth->status & IPS_SRC_NAT) == 0) return std::unexpected(FlowError::not_inverse);
+  const Flow flow = from_original_side(birth->original, header.inverse(), birth->zone);
+  remember_zone(flow.zone);
+  remember(header, flow, now);
+  remember(header_of(turned(flow)), turned(flow), now);
+  return flow;
+}
+
+std::expected<Flow, FlowError> FlowLookup::from_kernel(const Tuple& header, Instant now) {
+  for (const uint16_t zone : zones_) {
+    const auto entry = conntrack_.find_flow(header.inverse(), zone);
+    if (!entry && entry.error() != errno_code(ENOENT)) return std::unexpected(FlowError::kernel);
+    if (!entry) continue;
+    const auto flow = flow_of(*entry, header);
+    if (flow) remember(header, *flow, now);
+    return flow;
+  }
+  // A queue rule of the administrator's may not know about the births queue.
+  if (steering_ != nullptr && steering_->births() && steering_->way() == Steering::Way::manual)
+    return from_births(header, now);
+  return std::unexpected(FlowError::no_conntrack);
+}
+
+const Flow* FlowLookup::from_cache(const Tuple& header, Instant now) {
+  const auto found = cache_.find(header);
+  if (found == cache_.end()) return nullptr;
+  if (found->second.until > now) return &found->second.flow;
+  cache_.erase(found);
+  return nullptr;
+}
+
+// Full: everything goes. Each entry costs one lookup to have back.
+void FlowLookup::remember(const Tuple& header, const Flow& flow, Instant now) {
+  if (cache_.size() >= most) cache_.clear();
+  cache_[header] = {flow, now + lifetime};
+}
+
+void FlowLookup::remember_zone(uint16_t zone) {
+  if (std::find(zones_.begin(), zones_.end(), zone) != zones_.end()) return;
+  if (zones_.size() >= most_zones) zones_.erase(zones_.begin() + 1);
+  zones_.push_back(zone);
+}
+
+}  // namespace sipalg

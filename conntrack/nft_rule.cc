@@ -1,0 +1,171 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A rule, expression by expression.
+#include <cstring>
+#include <libmnl/libmnl.h>
+#include <libnftnl/expr.h>
+#include <libnftnl/rule.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <linux/netfilter/xt_NFQUEUE.h>
+
+#include "conntrack/nft.h"
+
+namespace sipalg::nft {
+namespace {
+
+uint32_t register_of(unsigned word) { return NFT_REG32_00 + word; }
+
+}  // namespace
+
+void Rule::Free::operator()(nftnl_rule* rule) const { nftnl_rule_free(rule); }
+
+Rule::Rule(const std::string& table, const std::string& chain) : rule_(nftnl_rule_alloc()) {
+  nftnl_rule_set_u32(rule_.get(), NFTNL_RULE_FAMILY, NFPROTO_INET);
+  nftnl_rule_set_str(rule_.get(), NFTNL_RULE_TABLE, table.c_str());
+  nftnl_rule_set_str(rule_.get(), NFTNL_RULE_CHAIN, chain.c_str());
+}
+
+nftnl_expr* Rule::add(const char* name) {
+  nftnl_expr* e = nftnl_expr_alloc(name);
+  nftnl_rule_add_expr(rule_.get(), e);
+  return e;
+}
+
+Rule& Rule::meta(uint32_t key, unsigned reg) {
+  nftnl_expr* e = add("meta");
+  nftnl_expr_set_u32(e, NFTNL_EXPR_META_KEY, key);
+  nftnl_expr_set_u32(e, NFTNL_EXPR_META_DREG, register_of(reg));
+  return *this;
+}
+
+Rule& Rule::ct(uint32_t key, int direction, unsigned reg) {
+  nftnl_expr* e = add("ct");
+  nftnl_expr_set_u32(e, NFTNL_EXPR_CT_KEY, key);
+  if (direction >= 0) nftnl_expr_set_u8(e, NFTNL_EXPR_CT_DIR, static_cast<uint8_t>(direction));
+  nftnl_expr_set_u32(e, NFTNL_EXPR_CT_DREG, register_of(reg));
+  return *this;
+}
+
+static void set_payload(nftnl_expr* e, uint32_t base, uint32_t offset, uint32_t length, unsigned reg) {
+  nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_BASE, base);
+  nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_DREG, register_of(reg));
+  nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
+  nftnl_expr_set_u32(e, NFTNL_EXPR_PAYLOAD_LEN, length);
+}
+
+Rule& Rule::network(uint32_t offset, uint32_t length, unsigned reg) {
+  set_payload(add("payload"), NFT_PAYLOAD_NETWORK_HEADER, offset, length, reg);
+  return *this;
+}
+
+Rule& Rule::transport(uint32_t offset, uint32_t length, unsigned reg) {
+  set_payload(add("payload"), NFT_PAYLOAD_TRANSPORT_HEADER, offset, length, reg);
+  return *this;
+}
+
+Rule& Rule::equals(unsigned reg, std::span<const uint8_t> value) {
+  nftnl_expr* e = add("cmp");
+  nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, register_of(reg));
+  nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, NFT_CMP_EQ);
+  nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, value.data(), static_cast<uint32_t>(value.size()));
+  return *this;
+}
+
+Rule& Rule::equals_byte(unsigned reg, uint8_t value) { return equals(reg, {&value, 1}); }
+
+Rule& Rule::equals_number(unsigned reg, uint32_t value) {
+  std::array<uint8_t, 4> bytes{};
+  std::memcpy(bytes.data(), &value, sizeof value);
+  return equals(reg, bytes);
+}
+
+Rule& Rule::mask(unsigned reg, uint32_t bits) {
+  const uint32_t zero = 0;
+  nftnl_expr* e = add("bitwise");
+  nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, register_of(reg));
+  nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, register_of(reg));
+  nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, sizeof bits);
+  nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, &bits, sizeof bits);
+  nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof zero);
+  return *this;
+}
+
+Rule& Rule::in_set(unsigned reg, const std::string& set, bool inverted) {
+  nftnl_expr* e = add("lookup");
+  nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, register_of(reg));
+  nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set.c_str());
+  if (inverted) nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_FLAGS, NFT_LOOKUP_F_INV);
+  return *this;
+}
+
+Rule& Rule::map(unsigned reg, const std::string& set, unsigned result) {
+  nftnl_expr* e = add("lookup");
+  nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, register_of(reg));
+  nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, register_of(result));
+  nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set.c_str());
+  return *this;
+}
+
+Rule& Rule::dynset(uint32_t operation, unsigned key, unsigned data, const std::string& set,
+                   uint64_t milliseconds) {
+  nftnl_expr* e = add("dynset");
+  nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, operation);
+  nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, register_of(key));
+  nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_DATA, register_of(data));
+  if (milliseconds != 0) nftnl_expr_set_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT, milliseconds);
+  nftnl_expr_set_str(e, NFTNL_EXPR_DYNSET_SET_NAME, set.c_str());
+  return *this;
+}
+
+Rule& Rule::nat(uint32_t type, Family family, unsigned address, unsigned port) {
+  nftnl_expr* e = add("nat");
+  nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_TYPE, type);
+  nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_FAMILY, family == Family::v6 ? NFPROTO_IPV6 : NFPROTO_IPV4);
+  nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_ADDR_MIN, register_of(address));
+  nftnl_expr_set_u32(e, NFTNL_EXPR_NAT_REG_PROTO_MIN, register_of(port));
+  return *this;
+}
+
+Rule& Rule::timeout(const std::string& object) {
+  nftnl_expr* e = add("objref");
+  nftnl_expr_set_u32(e, NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_CT_TIMEOUT);
+  nftnl_expr_set_str(e, NFTNL_EXPR_OBJREF_IMM_NAME, object.c_str());
+  return *this;
+}
+
+Rule& Rule::queue(uint16_t number, bool native) {
+  if (native) {
+    nftnl_expr* e = add("queue");
+    nftnl_expr_set_u16(e, NFTNL_EXPR_QUEUE_NUM, number);
+    nftnl_expr_set_u16(e, NFTNL_EXPR_QUEUE_TOTAL, 1);
+    nftnl_expr_set_u16(e, NFTNL_EXPR_QUEUE_FLAGS, NFT_QUEUE_FLAG_BYPASS);
+    return *this;
+  }
+  nftnl_expr* e = add("target");
+  nftnl_expr_set_str(e, NFTNL_EXPR_TG_NAME, "NFQUEUE");
+  nftnl_expr_set_u32(e, NFTNL_EXPR_TG_REV, 3);
+  auto* info = static_cast<xt_NFQ_info_v3*>(std::calloc(1, sizeof(xt_NFQ_info_v3)));  // libnftnl frees it
+  info->queuenum = number;
+  info->queues_total = 1;
+  info->flags = NFQ_FLAG_BYPASS;
+  nftnl_expr_set(e, NFTNL_EXPR_TG_INFO, info, sizeof *info);
+  return *this;
+}
+
+Rule& Rule::verdict(uint32_t code, const std::string& chain) {
+  nftnl_expr* e = add("immediate");
+  nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
+  nftnl_expr_set_u32(e, NFTNL_EXPR_IMM_VERDICT, code);
+  if (!chain.empty()) nftnl_expr_set_str(e, NFTNL_EXPR_IMM_CHAIN, chain.c_str());
+  return *this;
+}
+
+void Rule::put(NetlinkBatch& batch) const {
+  nlmsghdr* m = batch.begin_netfilter(NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWRULE,
+                                      NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK, NFPROTO_INET);
+  nftnl_rule_nlmsg_build_payload(m, rule_.get());
+  batch.end();
+}
+
+}  // namespace sipalg::nft

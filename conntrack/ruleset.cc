@@ -1,0 +1,269 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Our table as netlink messages. ruleset_text.cc says the same in nft's language: change both.
+#include "conntrack/ruleset.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
+#include <linux/netfilter/nf_tables.h>
+
+namespace sipalg::ruleset {
+namespace {
+
+constexpr int original = IP_CT_DIR_ORIGINAL, reply = IP_CT_DIR_REPLY;
+
+// Where things stand in an IP header, and how many registers an address takes.
+struct Layout {
+  nft::Type address_type;
+  uint32_t source, destination, length;
+  unsigned words;
+  uint32_t ct_source, ct_destination;
+};
+constexpr Layout layout_v4{nft::ipv4_address, 12, 16, 4, 1, NFT_CT_SRC_IP, NFT_CT_DST_IP};
+constexpr Layout layout_v6{nft::ipv6_address, 8, 24, 16, 4, NFT_CT_SRC_IP6, NFT_CT_DST_IP6};
+const Layout& layout_of(Family family) { return family == Family::v6 ? layout_v6 : layout_v4; }
+
+// Builds the table: the place where rules find what they need.
+class Builder {
+ public:
+  Builder(NetlinkBatch& batch, const SteeringOptions& options, Abilities abilities)
+      : batch_(batch), options_(options), abilities_(abilities) {}
+  void build();
+
+ private:
+  bool steers(Slot slot) const { return slot.protocol == Protocol::udp || !options_.tcp_ports.empty(); }
+  nft::Rule rule(const std::string& chain) const { return {options_.table, chain}; }
+  void set(const std::string& set_name, uint32_t flags, uint32_t type, uint32_t length);
+  void map(const std::string& map_name, uint32_t flags, uint32_t key_type, uint32_t key_length, uint32_t data_type,
+           uint32_t data_length, uint32_t size = 0);
+  void shared_sets();
+  void slot_sets(Slot slot);
+  void birth_maps(Slot slot);
+  void door_maps(Slot slot);
+  void steering();
+  void dispatch(const std::string& base, const char* stem, bool steered_only);
+  void match(Slot slot);
+  void take(Slot slot);
+  void timeouts(Slot slot);
+  void births(Slot slot);
+  void record(Slot slot, const std::string& map_name, uint32_t address, uint32_t port, uint32_t third);
+  void doors();
+  void door_rules(bool in, Slot slot);
+  void guard(Slot slot);
+  void door_rule(bool in, Scope scope, Slot slot);
+
+  NetlinkBatch& batch_;
+  const SteeringOptions& options_;
+  Abilities abilities_;
+  uint32_t next_id_ = 1;
+};
+
+void Builder::set(const std::string& set_name, uint32_t flags, uint32_t type, uint32_t length) {
+  nft::put_set(batch_, options_.table, {set_name, next_id_++, flags, type, length, 0, 0, 0});
+}
+
+void Builder::map(const std::string& map_name, uint32_t flags, uint32_t key_type, uint32_t key_length,
+                  uint32_t data_type, uint32_t data_length, uint32_t size) {
+  nft::put_set(batch_, options_.table,
+               {map_name, next_id_++, flags | NFT_SET_MAP, key_type, key_length, data_type, data_length, size});
+}
+
+void Builder::shared_sets() {
+  for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
+    set(ports_set(protocol), 0, nft::service, 2);
+    nft::put_elements(batch_, options_.table, ports_set(protocol),
+                      port_elements(protocol == Protocol::udp ? options_.udp_ports : options_.tcp_ports));
+  }
+  for (const Family family : families) {
+    const Layout& l = layout_of(family);
+    set(inside_set(family), NFT_SET_INTERVAL, l.address_type, l.length);
+    set(peers_set(family), NFT_SET_INTERVAL, l.address_type, l.length);
+    nft::put_elements(batch_, options_.table, inside_set(family), intervals(options_.inside, family));
+    nft::put_elements(batch_, options_.table, peers_set(family), intervals(options_.peers, family));
+  }
+  if (!abilities_.timeouts) return;
+  const auto answered = static_cast<uint32_t>(options_.udp_timeout.count());
+  // UDP that was answered within its first two seconds and then falls silent stays at the `unreplied` time: the
+  // kernel calls a flow a stream only later. So a phone's flow needs its registration's time there too.
+  nft::put_udp_timeout(batch_, options_.table, "signalling_inside", answered, answered);
+  nft::put_udp_timeout(batch_, options_.table, "signalling_outside",
+                       static_cast<uint32_t>(options_.udp_timeout_unanswered.count()), answered);
+}
+
+void Builder::slot_sets(Slot slot) {
+  const Layout& l = layout_of(slot.family);
+  set(endpoints_set(slot), 0, nft::concat({l.address_type, nft::service}), l.length + 4);
+  if (options_.births && steers(slot)) birth_maps(slot);
+  door_maps(slot);
+}
+
+// The header of an unconfirmed packet leads to its original tuple. 16 registers hold key and half of the data for IPv6:
+// two maps, for both families.
+void Builder::birth_maps(Slot slot) {
+  const Layout& l = layout_of(slot.family);
+  const uint32_t key = nft::concat({l.address_type, nft::service, l.address_type, nft::service});
+  const uint32_t data = nft::concat({l.address_type, nft::service, nft::mark});
+  for (const std::string& map_name : {birth_sources(slot), birth_destinations(slot)})
+    map(map_name, NFT_SET_TIMEOUT | NFT_SET_EVAL, key, 2 * l.length + 8, data, l.length + 8, births_size);
+}
+
+void Builder::door_maps(Slot slot) {
+  const Layout& l = layout_of(slot.family);
+  const uint32_t endpoint = nft::concat({l.address_type, nft::service});
+  for (const bool in : {true, false})
+    for (const Scope scope : scopes)
+      map(door_map(in, scope, slot), 0,
+          scope == Scope::one ? nft::concat({l.address_type, nft::service, l.address_type}) : endpoint,
+          l.length + 4 + (scope == Scope::one ? l.length : 0), endpoint, l.length + 4);
+}
+
+// Rules that send each family and protocol to its own chain.
+void Builder::dispatch(const std::string& base, const char* stem, bool steered_only) {
+  for (const Slot slot : slots)
+    if (!steered_only || steers(slot))
+      rule(base)
+          .meta(NFT_META_NFPROTO, 0)
+          .equals_byte(0, slot.family == Family::v6 ? NFPROTO_IPV6 : NFPROTO_IPV4)
+          .meta(NFT_META_L4PROTO, 0)
+          .equals_byte(0, static_cast<uint8_t>(slot.protocol))
+          .verdict(static_cast<uint32_t>(NFT_GOTO), name(stem, slot))
+          .put(batch_);
+}
+
+void Builder::steering() {
+  const nft::Hook hook{NF_INET_POST_ROUTING, options_.manual ? manual_priority : hook_priority, "filter"};
+  nft::put_chain(batch_, options_.table, "sipalg", &hook);
+  for (const Slot slot : slots)
+    if (steers(slot)) take(slot), match(slot);
+  rule("sipalg").meta(NFT_META_IIF, 0).equals_number(0, 0).verdict(static_cast<uint32_t>(NFT_RETURN)).put(batch_);
+  dispatch("sipalg", "match", true);
+}
+
+// The conntrack's ports, not the header's: a header shows only half of a flow whose port was translated.
+void Builder::match(Slot slot) {
+  const std::string chain = name("match", slot), next = name("take", slot);
+  nft::put_chain(batch_, options_.table, chain);
+  const Layout& l = layout_of(slot.family);
+  struct Side {
+    uint32_t address, port;
+    int direction;
+  };
+  const std::array<Side, 3> sides{{{l.ct_destination, NFT_CT_PROTO_DST, original},
+                                   {l.ct_source, NFT_CT_PROTO_SRC, original},
+                                   {l.ct_source, NFT_CT_PROTO_SRC, reply}}};
+  for (const Side& side : sides)
+    rule(chain).ct(side.port, side.direction, 0).in_set(0, ports_set(slot.protocol))
+        .verdict(static_cast<uint32_t>(NFT_GOTO), next).put(batch_);
+  for (const Side& side : sides)
+    rule(chain).ct(side.address, side.direction, 0).ct(side.port, side.direction, l.words)
+        .in_set(0, endpoints_set(slot)).verdict(static_cast<uint32_t>(NFT_GOTO), next).put(batch_);
+}
+
+nft::Rule& unconfirmed(nft::Rule& rule) {
+  return rule.ct(NFT_CT_STATUS, -1, 0).mask(0, IPS_CONFIRMED).equals_number(0, 0);
+}
+
+void Builder::take(Slot slot) {
+  const std::string chain = name("take", slot);
+  nft::put_chain(batch_, options_.table, chain);
+  if (abilities_.timeouts && slot.protocol == Protocol::udp) timeouts(slot);
+  if (options_.births) births(slot);
+  if (options_.manual) return;
+  const uint16_t queue = queue_of(options_, slot.protocol);
+  if (options_.births) {
+    nft::Rule first = rule(chain);
+    unconfirmed(first).queue(static_cast<uint16_t>(queue + 1), abilities_.native_queue).put(batch_);
+  }
+  rule(chain).queue(queue, abilities_.native_queue).put(batch_);
+}
+
+// Only an unconfirmed conntrack can be given a timeout policy.
+void Builder::timeouts(Slot slot) {
+  const Layout& l = layout_of(slot.family);
+  for (const bool outside : {false, true}) {
+    nft::Rule r = rule(name("take", slot));
+    unconfirmed(r).ct(l.ct_source, original, 0).in_set(0, inside_set(slot.family), outside)
+        .timeout(outside ? "signalling_outside" : "signalling_inside").put(batch_);
+  }
+}
+
+void Builder::births(Slot slot) {
+  const Layout& l = layout_of(slot.family);
+  record(slot, birth_sources(slot), l.ct_source, NFT_CT_PROTO_SRC, NFT_CT_ZONE);
+  record(slot, birth_destinations(slot), l.ct_destination, NFT_CT_PROTO_DST, NFT_CT_STATUS);
+}
+
+// Delete, then add: `update` renews an element's time but leaves the data of the flow before.
+void Builder::record(Slot slot, const std::string& map_name, uint32_t address, uint32_t port, uint32_t third) {
+  const Layout& l = layout_of(slot.family);
+  const unsigned data = 2 * l.words + 2;
+  nft::Rule r = rule(name("take", slot));
+  unconfirmed(r)
+      .network(l.source, l.length, 0)
+      .transport(0, 2, l.words)
+      .network(l.destination, l.length, l.words + 1)
+      .transport(2, 2, 2 * l.words + 1)
+      .ct(address, original, data)
+      .ct(port, original, data + l.words)
+      .ct(third, third == NFT_CT_ZONE ? original : -1, data + l.words + 1)
+      .dynset(NFT_DYNSET_OP_DELETE, 0, data, map_name, 0)  // a map wants its data named even so
+      .dynset(NFT_DYNSET_OP_ADD, 0, data, map_name, births_lifetime.count())
+      .put(batch_);
+}
+
+void Builder::doors() {
+  const nft::Hook in{NF_INET_PRE_ROUTING, doors_in_priority, "nat"};
+  const nft::Hook out{NF_INET_POST_ROUTING, doors_out_priority, "nat"};
+  nft::put_chain(batch_, options_.table, "doors_in", &in);
+  nft::put_chain(batch_, options_.table, "doors_out", &out);
+  for (const Slot slot : slots) door_rules(true, slot), door_rules(false, slot);
+  dispatch("doors_in", "in", false);
+  dispatch("doors_out", "out", false);
+}
+
+void Builder::door_rules(bool in, Slot slot) {
+  nft::put_chain(batch_, options_.table, name(in ? "in" : "out", slot));
+  if (!in) guard(slot);
+  for (const Scope scope : scopes) door_rule(in, scope, slot);
+}
+
+// What hosts behind us send each other directly keeps its source; what came through a door (hairpin) does not.
+void Builder::guard(Slot slot) {
+  const Layout& l = layout_of(slot.family);
+  rule(name("out", slot))
+      .network(l.destination, l.length, 0)
+      .in_set(0, inside_set(slot.family))
+      .ct(NFT_CT_STATUS, -1, 0)
+      .mask(0, IPS_DST_NAT)
+      .equals_number(0, 0)
+      .verdict(static_cast<uint32_t>(NFT_RETURN))
+      .put(batch_);
+}
+
+void Builder::door_rule(bool in, Scope scope, Slot slot) {
+  const Layout& l = layout_of(slot.family);
+  const uint32_t ours = in ? l.destination : l.source, remote = in ? l.source : l.destination;
+  nft::Rule r = rule(name(in ? "in" : "out", slot));
+  if (scope == Scope::peers) r.network(remote, l.length, 0).in_set(0, peers_set(slot.family));
+  r.network(ours, l.length, 0).transport(in ? 2 : 0, 2, l.words);
+  if (scope == Scope::one) r.network(remote, l.length, l.words + 1);
+  r.map(0, door_map(in, scope, slot), 0)
+      .nat(in ? NFT_NAT_DNAT : NFT_NAT_SNAT, slot.family, 0, l.words)
+      .put(batch_);
+}
+
+void Builder::build() {
+  nft::put_table(batch_, options_.table);
+  shared_sets();
+  for (const Slot slot : slots) slot_sets(slot);
+  steering();
+  doors();
+}
+
+}  // namespace
+
+void put_table(NetlinkBatch& batch, const SteeringOptions& options, Abilities abilities) {
+  Builder(batch, options, abilities).build();
+}
+
+}  // namespace sipalg::ruleset
