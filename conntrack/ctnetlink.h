@@ -58,6 +58,7 @@ struct Anchor {
 };
 Endpoint anchor_destination(Family family);
 std::optional<Anchor> anchor_of(const Tuple& original, uint16_t zone);
+void attach_anchor_filter(int fd);  // an event socket then gets messages about anchors and their pinholes only
 
 // --- messages ---
 void put_anchor(NetlinkBatch& batch, const Anchor& anchor, std::chrono::seconds lease);

@@ -29,6 +29,7 @@ struct Flow {
   FlowEnd sender;
   FlowEnd receiver;
   uint16_t zone = 0;  // conntrack zone (original direction)
+  bool begun_by_sender = true;  // the packet runs in conntrack's original direction
   friend bool operator==(const Flow&, const Flow&) = default;
 };
 

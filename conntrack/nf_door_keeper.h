@@ -77,21 +77,36 @@ class NfDoorKeeper : public DoorKeeper {
     std::array<DoorHandle, Anchor::pinholes> doors{};
     Instant refresh_at;
   };
-  struct Plan;  // what one open() is about to make
+  // What one open() is about to make.
+  struct Plan {
+    std::vector<Door> doors;
+    std::vector<Anchor> anchors;
+    SteeringChange change;
+    NetlinkBatch batch;
+    std::vector<std::optional<Anchor>> makes;  // set where the message makes an anchor
+  };
+  using Result = std::expected<void, std::error_code>;
 
   Plan plan(std::span<const KernelDoor> doors);
   Anchor new_anchor(Family family, uint16_t zone);
+  Result make(Plan& plan);
   void undo(const Plan& plan, const NetlinkSocket::Results& results);
-  void keep(const Plan& plan, std::span<const KernelDoor> doors, std::span<DoorHandle> handles);
-  void close_pinholes(const std::vector<Door>& doors);
-  std::vector<Anchor> forget(std::span<const DoorHandle> handles, std::vector<Door>& singles, SteeringChange& change);
+  void keep(const Plan& plan, std::span<DoorHandle> handles);
+  std::vector<Door> forget(std::span<const DoorHandle> handles);
+  void delete_kernel_side(const std::vector<Door>& doors);
+  void delete_pinholes(const std::vector<Door>& doors);
+  void schedule(const Anchor& anchor, Instant at);
+  void refresh_due();
   void refresh(const std::vector<Anchor>& anchors);
   void remake(const std::set<Anchor>& lost);
+  void put_all(NetlinkBatch& batch, const Anchor& anchor) const;
   void resync();
-  void on_event(const nlmsghdr& message, std::set<Anchor>& lost, std::vector<Expectation>& holes);
-  void repair_pinholes(const std::vector<Expectation>& holes);
+  void on_event(const nlmsghdr& message, std::set<Anchor>& lost, std::set<DoorHandle>& holes);
+  DoorHandle find_door(const Expectation& expectation) const;
+  void repair(const std::set<Anchor>& lost, const std::set<DoorHandle>& holes);
   void remove_leftovers();
   void raise_limit();
+  void check();
 
   Steering& steering_;
   NfDoorKeeperOptions options_;
@@ -100,10 +115,11 @@ class NfDoorKeeper : public DoorKeeper {
   DoorFlows flows_;
   std::unordered_map<DoorHandle, Door> doors_;
   std::map<Anchor, Held> anchors_;
-  std::deque<Anchor> refresh_order_;
+  std::deque<std::pair<Instant, Anchor>> refresh_order_;  // an entry counts while its time is the anchor's
   DoorHandle last_handle_ = 0;
   uint32_t last_anchor_ = 0;
   Instant now_{};
+  Instant swept_{};
   KeeperCounters counters_;
   std::string advice_;
 };

@@ -12,7 +12,6 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_queue.h>
-#include <linux/version.h>
 #include <sys/socket.h>
 #include <utility>
 
@@ -203,6 +202,8 @@ void Queue::drain(const OnPacket& on_packet) {
 void Queue::issue(uint16_t number, uint32_t id, uint32_t verdict, std::span<const uint8_t> packet) {
   held_[number].erase(id);
   if (verdict == NF_ACCEPT && packet.empty()) {
+    if (number != last_accepted_) flush_all_accepts();  // a flow's first packet leaves before its second
+    last_accepted_ = number;
     accepted_[number].push_back(id);
     if (accepted_[number].size() >= accepts_per_send) flush_accepts(number);
     return;

@@ -111,6 +111,7 @@ class Queue {
   std::unique_ptr<Buffers> buffers_;
   std::map<uint16_t, std::set<uint32_t>> held_;         // given to the callback, not answered yet
   std::map<uint16_t, std::vector<uint32_t>> accepted_;  // answered by a plain accept, not sent yet
+  uint16_t last_accepted_ = 0;
   std::vector<uint8_t> messages_;                       // verdicts ready to send
 };
 
