@@ -1,0 +1,11 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The network tests, one file per topic.
+import importlib
+
+TOPICS = ("harness_itself", "outgoing", "registration", "several_phones", "media", "lifetime", "pbx", "hairpin", "firewall_only",
+          "security", "operations")
+
+
+def load():
+    for topic in TOPICS:
+        importlib.import_module("cases." + topic)

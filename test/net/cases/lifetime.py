@@ -1,0 +1,136 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# When doors close, and what becomes of them when somebody flushes conntrack or ends the daemon.
+import signal
+import time
+
+from cases.registration import incoming_call, registered
+from harness.case import case
+from harness.media import converse
+from harness.router import PHONE, PROXY, WAN
+from harness.texts import Caller, provider_on_two_ports
+from harness.wait import check, equal, until
+
+CALL_ID = "life@" + PHONE
+
+
+class Call:
+    """An established call from the phone with audio both ways."""
+
+    def __init__(self, bench):
+        self.servers = provider_on_two_ports(bench)
+        self.near, self.far = bench.inside_party(4000), bench.outside_party(6000)
+        self.phone = bench.phone(Caller().call(), call_id=CALL_ID)
+        self.offer = bench.capture.both("INVITE", "out")[1]
+        self.answer = bench.capture.message("lan0", False, 200, "INVITE")
+        bench.capture.message("wan0", False, "ACK")
+        converse(self.near, self.answer.media(), self.far, self.offer.media())
+
+    def still_talks(self):
+        self.near.hears(self.far)
+        self.far.hears(self.near)
+        equal(self.far.rtp.sources("phone"), {self.offer.media()}, "the port the phone's RTP leaves from")
+        equal(self.near.rtp.sources("provider"), {(PROXY, 6000)}, "where the provider's RTP comes from")
+
+    def hang_up(self):
+        self.phone.go()
+        for program in (self.phone, *self.servers):
+            program.done()
+
+
+def media_pinholes(bench):
+    expectations = bench.router.router.conntrack("-L", "expect").splitlines()
+    return [line for line in expectations if "dport=4000" in line or "dport=4001" in line or "dport=6000" in line]
+
+
+@case("6")
+def media_doors_close_with_the_call(bench):
+    """2 s after the 2xx to BYE no media door stands, neither in the daemon's list nor in the kernel, and the provider's
+    RTP does not come in any more."""
+    call = Call(bench)
+    check(bench.daemon.media_doors(), "no media door during the call")
+    check(media_pinholes(bench), "no media pinhole in the kernel during the call")
+    call.hang_up()
+    ended = time.monotonic()
+    until(lambda: not bench.daemon.media_doors(), lambda: f"media doors to close: {bench.daemon.media_doors()}", 2)
+    until(lambda: not media_pinholes(bench), lambda: f"pinholes to close: {media_pinholes(bench)}", 2)
+    call.near.hush()
+    time.sleep(max(0, 2 - (time.monotonic() - ended)))
+    call.near.hears_nothing(call.far)
+
+
+@case("6", slow=True)
+def everything_of_the_call_is_gone_after_40_seconds(bench):
+    """40 s after the 2xx to BYE nothing of the call stands, while the registration stays."""
+    registered(bench)
+    doors = {(d["purpose"], d["inside"], d["outside"]) for d in bench.daemon.doors()}
+    call = Call(bench)
+    call.hang_up()
+    until(lambda: not bench.daemon.media_doors(), "media doors to close", 2)
+    check(bench.daemon.calls(), "the call is forgotten while its transactions may still be repeated")
+    left = [d["remaining_ms"] for d in bench.daemon.doors() if d["purpose"] != "contact"]
+    check(all(ms is not None and ms <= 40_000 for ms in left), f"remaining times after BYE: {left}")
+    until(lambda: not bench.daemon.calls(), lambda: f"the call to be forgotten: {bench.daemon.calls()}", 40, 0.5)
+    until(lambda: {(d["purpose"], d["inside"], d["outside"]) for d in bench.daemon.doors()} == doors,
+          lambda: f"the call's doors to close: {bench.daemon.doors()}; before it: {doors}", 8, 0.5)
+    equal(len(bench.daemon.registrations()), 1, "registrations")
+    bench.forget_flow("--orig-src", PHONE)
+    incoming_call(bench, (WAN, 5060), media=4100, far=6100)
+
+
+@case("design 4")
+def sigterm_leaves_nothing(bench):
+    """After SIGTERM in the middle of a call no expectation, anchor or table is left in the kernel."""
+    registered(bench)
+    Call(bench)
+    check(bench.daemon.kernel_leftovers(), "nothing in the kernel during the call; the test can not see it")
+    equal(bench.daemon.stop(), 0, "exit status")
+    bench.daemon.leaves_clean()
+
+
+@case("kernel-facts 3")
+def audio_survives_a_conntrack_flush(bench):
+    """After `conntrack -F` in the middle of a call audio goes on both ways from the same ports, and the call ends as it
+    should."""
+    call = Call(bench)
+    for _ in range(3):
+        bench.router.router.conntrack("-F")
+        call.still_talks()
+    equal(len(bench.daemon.calls()), 1, "calls")
+    call.hang_up()
+    until(lambda: not bench.daemon.media_doors(), "media doors to close", 2)
+
+
+@case("kernel-facts 3")
+def doors_come_back_after_a_flush(bench):
+    """A registration's door is made again when somebody flushes conntrack: the phone stays reachable."""
+    contact = registered(bench)
+    bench.router.router.conntrack("-F")
+    incoming_call(bench, contact)
+
+
+@case("design 4, kernel-facts 1")
+def killed_daemon_leaves_sip_flowing(bench):
+    """After SIGKILL of the daemon SIP flows on, unmodified, and its table is gone."""
+    Call(bench)
+    bench.daemon.stop(signal.SIGKILL)
+    bench.listener(bench.router.outside, PROXY, 5060)
+    text = (f"OPTIONS sip:{PROXY} SIP/2.0\r\nVia: SIP/2.0/UDP {PHONE}:5061;branch=z9hG4bK-o\r\nFrom: <sip:a@{PHONE}>;tag=1\r\n"
+            f"To: <sip:{PROXY}>\r\nCall-ID: options@{PHONE}\r\nCSeq: 1 OPTIONS\r\nContact: <sip:a@{PHONE}:5061>\r\n"
+            "Content-Length: 0\r\n\r\n").encode()
+    for source_port in (5061, 5062):
+        bench.datagram(bench.router.inside, (PHONE, source_port), (PROXY, 5060), text)
+        after = bench.capture.message("wan0", False, "OPTIONS", sport=source_port)
+        equal(after.bytes, text, "the OPTIONS at the provider")
+    tables = bench.router.router.run(["nft", "list", "tables"]).stdout
+    check("sipalg" not in tables, tables)
+
+
+@case("design 4")
+def killed_daemon_can_start_again(bench):
+    """A daemon that follows a killed one removes what that one left and serves new calls."""
+    registered(bench)
+    bench.daemon.stop(signal.SIGKILL)
+    bench.daemon.start()
+    Call(bench).hang_up()
+    equal(bench.daemon.stop(), 0, "exit status")
+    bench.daemon.leaves_clean()

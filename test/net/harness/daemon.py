@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# sipalgd in the router's namespace, and what sipalgctl says of it.
+import json
+import os
+import signal
+import subprocess
+import time
+
+from .wait import PATIENCE, Failure, equal, until
+
+ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
+BUILD = os.environ.get("SIPALG_BUILD", os.path.join(ROOT, "build"))
+DAEMON = os.path.join(BUILD, "alg", "daemon", "sipalgd")
+CTL = os.path.join(BUILD, "cli", "sipalgctl")
+
+
+def find(tree, key):
+    """The first value of this key, however deep; None when there is none."""
+    if isinstance(tree, dict):
+        if key in tree:
+            return tree[key]
+        tree = list(tree.values())
+    for branch in tree if isinstance(tree, list) else ():
+        found = find(branch, key)
+        if found is not None:
+            return found
+    return None
+
+
+def rows(answer):
+    """The list of an answer, whether it stands alone or beside a note on what was left off."""
+    if isinstance(answer, list):
+        return answer
+    return next((value for value in answer.values() if isinstance(value, list)), [])
+
+
+class Daemon:
+    def __init__(self, namespace, folder, config=""):
+        self._namespace, self.folder = namespace, folder
+        self.socket = os.path.join(folder, "control.sock")
+        self.config = os.path.join(folder, "sipalgd.toml")
+        self.log = os.path.join(folder, "sipalgd.log")
+        self.process = None
+        self.configure(config)
+        self.start()
+
+    def configure(self, config):
+        # keys of the root table come before the first [table]
+        with open(self.config, "w", encoding="utf-8") as file:
+            file.write(f'control-socket = "{self.socket}"\nlog-level = "debug"\n{config}\n')
+
+    def start(self):
+        command = [DAEMON, "--config", self.config]
+        with open(self.log, "ab") as log:
+            self.process = self._namespace.popen(command, stdout=log, stderr=log, cwd=self.folder)
+        until(self.is_ready, lambda: "the daemon to be ready; its log:\n" + self.tail(), 10)
+
+    def is_ready(self):
+        if self.process.poll() is not None:
+            raise Failure(f"sipalgd ended with {self.process.returncode}; its log:\n{self.tail()}")
+        return os.path.exists(self.socket) and self.ctl("show", "stats", "--json", check=False).returncode == 0
+
+    def is_running(self):
+        return self.process is not None and self.process.poll() is None
+
+    def ctl(self, *arguments, check=True):
+        result = subprocess.run([CTL, "--socket", self.socket, *arguments], stdin=subprocess.DEVNULL, capture_output=True,
+                                text=True, timeout=10 * PATIENCE)
+        if check and result.returncode != 0:
+            raise Failure(f"sipalgctl {' '.join(arguments)} ended with {result.returncode}: {result.stderr.strip()}")
+        return result
+
+    def show(self, *what):
+        return json.loads(self.ctl("show", *what, "--json").stdout)
+
+    def counter(self, group, name):
+        return find(self.show("stats"), group)[name]
+
+    def counts(self, group, name, at_least, since=0):
+        until(lambda: self.counter(group, name) >= since + at_least,
+              lambda: f"{group} {name} to grow from {since} by {at_least}, is {self.counter(group, name)}")
+
+    def calls(self):
+        return rows(self.show("calls"))
+
+    def doors(self, **fields):
+        return [d for d in rows(self.show("doors")) if all(d[key] == value for key, value in fields.items())]
+
+    def media_doors(self):
+        return [d for d in rows(self.show("doors")) if d["purpose"] in ("rtp", "rtcp", "media")]
+
+    def registrations(self):
+        return rows(self.show("registrations"))
+
+    def reload(self):
+        self.process.send_signal(signal.SIGHUP)
+
+    def stop(self, how=signal.SIGTERM):
+        if self.is_running():
+            self.process.send_signal(how)
+            try:
+                self.process.wait(10 * PATIENCE)
+            except subprocess.TimeoutExpired:
+                self.process.kill()
+                self.process.wait()
+                raise Failure("sipalgd does not end on signal %d; its log:\n%s" % (how, self.tail())) from None
+        return self.process.returncode
+
+    def leaves_clean(self):
+        """After the end of the daemon nothing of it may stand in the kernel (design, section 4)."""
+        equal(self.kernel_leftovers(), [], "left in the kernel by sipalgd")
+
+    def kernel_leftovers(self):
+        lines = self._namespace.conntrack("-L", "expect").splitlines()
+        for family in ("ipv4", "ipv6"):
+            table = self._namespace.conntrack("-L", "-f", family)
+            lines += [line for line in table.splitlines() if "src=127." in line or "src=100::" in line]
+        tables = self._namespace.run(["nft", "list", "tables"]).stdout.splitlines()
+        return lines + [line for line in tables if line.endswith(" sipalg")]
+
+    def tail(self, lines=25):
+        if not os.path.exists(self.log):
+            return "(no log)"
+        with open(self.log, encoding="utf-8", errors="replace") as file:
+            return "    " + "    ".join(file.readlines()[-lines:])
+
+    def close(self):
+        if self.is_running():
+            self.process.kill()
+            self.process.wait()

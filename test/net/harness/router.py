@@ -1,0 +1,96 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The topology of every test:  inside (phones, PBX) -- lan0 router wan0 -- outside (provider, media server, strangers)
+import itertools
+import os
+
+from .capture import Capture
+from .netns import Namespace, batch
+
+PHONE, PHONE_2, PBX = "10.0.0.2", "10.0.0.3", "10.0.0.10"
+LAN, WAN = "10.0.0.1", "203.0.113.1"
+PROXY, MEDIA, STRANGER, WORKER, REGISTRAR_2 = ("203.0.113.%d" % n for n in (2, 3, 4, 50, 6))
+PHONE_V6, WAN_V6, PROXY_V6 = "fd00::2", "2001:db8:1::1", "2001:db8:1::2"
+
+MASQUERADE = """
+table ip admin_nat {
+  chain dstnat { type nat hook prerouting priority dstnat; %(dnat)s }
+  chain srcnat { type nat hook postrouting priority srcnat; %(snat)s oifname "wan0" masquerade; }
+}
+"""
+
+# What the issue asks for: nothing enters unasked, and only SIP leaves unasked.
+FIREWALL = """
+table inet admin_filter {
+  chain forward {
+    type filter hook forward priority filter; policy drop;
+    ct state established,related accept
+    iifname "lan0" oifname "wan0" udp dport { 5060%(ports)s } accept
+    %(more)s
+  }
+  chain input { type filter hook input priority filter; policy accept; }
+}
+"""
+
+_numbers = itertools.count()
+
+
+class Router:
+    """Three namespaces, gone with close(). `nat`: masquerade or a plain firewall; dnat, snat, accept: more admin rules."""
+
+    def __init__(self, nat=True, ipv6=False, dnat="", snat="", accept="", ports="", open_firewall=False):
+        self.prefix = "sa%d-%d" % (os.getpid(), next(_numbers))
+        self._names = [self.prefix + suffix for suffix in ("-in", "-rt", "-out")]
+        self.inside = self.router = self.outside = self.capture = None
+        try:
+            self._make(nat, ipv6)
+            rules = FIREWALL % {"more": "accept" if open_firewall else accept, "ports": ports}
+            if nat:
+                rules += MASQUERADE % {"dnat": dnat, "snat": snat}
+            self.router.nft(rules)
+            self.capture = Capture(self.router, ("lan0", "wan0"))
+        except BaseException:
+            self.close()
+            raise
+
+    def _make(self, nat, ipv6):
+        lan, rtr, out = self._names
+        batch(["netns add " + name for name in self._names])
+        lan_addresses = [PHONE, PHONE_2, PBX]
+        out_addresses = [PROXY, MEDIA, STRANGER, WORKER, REGISTRAR_2]
+        batch([f"link add i0 netns {lan} type veth peer name lan0 netns {rtr}",
+               f"link add o0 netns {out} type veth peer name wan0 netns {rtr}"])
+        self.inside, self.router, self.outside = (Namespace(name) for name in self._names)
+        commands = {lan: [f"addr add {a}/24 dev i0" for a in lan_addresses],
+                    rtr: [f"addr add {LAN}/24 dev lan0", f"addr add {WAN}/24 dev wan0"],
+                    out: [f"addr add {a}/24 dev o0" for a in out_addresses]}
+        if ipv6:
+            commands[lan].append(f"addr add {PHONE_V6}/64 dev i0 nodad")
+            commands[rtr] += ["addr add fd00::1/64 dev lan0 nodad", f"addr add {WAN_V6}/64 dev wan0 nodad"]
+            commands[out].append(f"addr add {PROXY_V6}/64 dev o0 nodad")
+        for name, links in ((lan, ("i0",)), (rtr, ("lan0", "wan0")), (out, ("o0",))):
+            commands[name] += [f"link set {link} up" for link in ("lo", *links)]
+        commands[lan].append(f"route add default via {LAN}")
+        if not nat:
+            commands[out].append(f"route add 10.0.0.0/24 via {WAN}")
+        commands[rtr].append("route add default via " + PROXY)
+        if ipv6:
+            commands[lan].append("route add default via fd00::1")
+            commands[out].append("route add fd00::/64 via " + WAN_V6)
+        if ipv6:  # no second of duplicate address detection
+            for namespace, links in ((self.inside, ("i0",)), (self.router, ("lan0", "wan0")), (self.outside, ("o0",))):
+                namespace.sysctl(**{f"ipv6__conf__{link}__accept_dad": 0 for link in links})
+        for namespace in (self.inside, self.router, self.outside):
+            namespace.run(["ip", "-batch", "-"], feed="\n".join(commands[namespace.name]) + "\n")
+        self.router.sysctl(ipv4__ip_forward=1, ipv4__conf__all__send_redirects=0, ipv4__conf__lan0__send_redirects=0)
+        if ipv6:
+            self.router.sysctl(ipv6__conf__all__forwarding=1)
+
+    def close(self):
+        if self.capture:
+            self.capture.close()
+        for namespace in (self.inside, self.router, self.outside):
+            if namespace:
+                namespace.close()
+        for name in self._names:
+            if os.path.exists("/run/netns/" + name):
+                batch(["netns del " + name])
