@@ -5,13 +5,13 @@
 #include <exception>
 
 #include "alg/base/text.h"
+#include "alg/daemon/payload_room.h"
 #include "alg/daemon/trace_log.h"
 #include "alg/sip/scanner.h"
 
 namespace sipalg {
 namespace {
 
-constexpr std::size_t largest_packet = 65'535;  // IPv4: with its header. IPv6: behind it; a little less is no loss
 constexpr uint32_t told_per_period = 5;
 constexpr std::chrono::minutes period{1};
 
@@ -31,12 +31,6 @@ std::string and_held_back(uint64_t held_back) {
 Reason reason_of(PacketError error) { return error == PacketError::fragment ? Reason::fragment : Reason::not_sip; }
 
 }  // namespace
-
-std::size_t most_payload_bytes(const DatagramView& view, uint32_t mtu) {
-  const bool must_fit = view.source.address.family() == Family::v6 && view.packet.size() <= mtu;
-  const std::size_t most = must_fit ? mtu : largest_packet;
-  return most > view.payload_offset ? most - view.payload_offset : 0;
-}
 
 PacketPath::PacketPath(Engine& engine, Stats& stats, FlowLookup& flows, const Links& links, const Log& log)
     : engine_(engine), stats_(stats), flows_(flows), links_(links), log_(log),

@@ -23,10 +23,6 @@
 
 namespace sipalg {
 
-// How large the payload may become (kernel-facts section 5). Reassembled datagrams are fragmented again, IPv4 with DF
-// off is fragmented on the way; an IPv6 packet that came whole must fit the MTU.
-std::size_t most_payload_bytes(const DatagramView& view, uint32_t mtu);
-
 class PacketPath {
  public:
   // Borrows everything.

@@ -1,0 +1,89 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// sipalgctl: asks the daemon, or plays datagrams through the engine without one.
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/show.h"
+
+namespace {
+
+using namespace sipalg;
+using control::Command;
+
+// A question to the daemon: its words, the question, how the answer is shown.
+struct Question {
+  const char *group, *name;  // "show stats"; no group: a word of its own
+  Command command;
+  void (*show)(const Json& answer, std::ostream& out);
+  const char* description;
+};
+constexpr Question questions[] = {
+    {"show", "stats", Command::stats, show_stats, "What was received and what became of it"},
+    {"show", "calls", Command::calls, show_calls, "The calls, one line each"},
+    {"show", "call", Command::call, show_call, "One call with its streams and doors"},
+    {"show", "doors", Command::doors, show_doors, "The doors that are open"},
+    {"show", "registrations", Command::registrations, show_registrations, "Who is registered where, and for how long"},
+    {"show", "config", Command::config, show_config, "The configuration in force"},
+    {"clear", "stats", Command::clear_stats, show_nothing, "Set all counters to zero"},
+    {nullptr, "ruleset", Command::ruleset, show_ruleset, "The nftables rules, as text for nft -f"},
+};
+
+struct Common {
+  std::string socket{control::default_socket};
+  std::string argument;
+  bool json = false;
+};
+
+int ask(const Question& question, const Common& common) {
+  const Json answer = fetch(common.socket, {question.command, common.argument});
+  if (common.json) {
+    std::cout << to_text(answer, 2) << "\n";
+  } else {
+    question.show(answer, std::cout);
+  }
+  return exit_ok;
+}
+
+void add_groups(CLI::App& app) {
+  app.add_subcommand("show", "Ask the daemon")->require_subcommand(1);
+  app.add_subcommand("clear", "Reset something of the daemon")->require_subcommand(1);
+}
+
+void add_question(CLI::App& app, const Question& question, Common& common, Run& run) {
+  CLI::App& parent = question.group == nullptr ? app : *app.get_subcommand(question.group);
+  auto* command = parent.add_subcommand(question.name, question.description);
+  command->add_flag("--json", common.json, "JSON instead of text");
+  command->add_option("--socket", common.socket, "control socket of the daemon")->capture_default_str();
+  if (question.command == Command::call) command->add_option("CALL-ID", common.argument, "as `show calls` prints it")->required();
+  command->callback([&question, &common, &run] { run = [&question, &common] { return ask(question, common); }; });
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  CLI::App app{"sipalgctl: what sipalgd does, and what it would do"};
+  app.require_subcommand(1);
+  app.set_version_flag("--version", "sipalgctl " SIPALG_VERSION);
+  Common common;
+  Run run;
+  app.add_option("--socket", common.socket, "control socket of the daemon")->capture_default_str();
+  add_groups(app);
+  for (const Question& question : questions) add_question(app, question, common, run);
+  add_explain(app, run);
+  add_replay(app, run);
+  try {
+    app.parse(argc, argv);
+    return run();
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? exit_ok : exit_usage;
+  } catch (const CommandError& error) {
+    std::cerr << "sipalgctl: " << error.what() << "\n";
+    return error.code();
+  } catch (const std::exception& error) {
+    std::cerr << "sipalgctl: " << error.what() << "\n";
+    return exit_failure;
+  }
+}
