@@ -12,20 +12,17 @@ namespace {
 
 std::optional<Address> parse_v4(std::string_view text) {
   std::array<uint8_t, 4> out{};
-  std::size_t at = 0;
+  const char *at = text.data(), *end = at + text.size();
   for (std::size_t i = 0; i < 4; ++i) {
-    if (i > 0 && (at >= text.size() || text[at++] != '.')) return std::nullopt;
+    if (i > 0 && (at == end || *at++ != '.')) return std::nullopt;
     unsigned value = 0;
-    std::size_t digits = 0;
-    while (at < text.size() && text[at] >= '0' && text[at] <= '9' && digits < 4) {
-      value = value * 10 + static_cast<unsigned>(text[at++] - '0');
-      ++digits;
-    }
-    const bool leading_zero = digits > 1 && text[at - digits] == '0';
-    if (digits == 0 || digits > 3 || value > 255 || leading_zero) return std::nullopt;
+    const char* first = at;
+    while (at != end && *at >= '0' && *at <= '9' && at - first < 4) value = value * 10 + static_cast<unsigned>(*at++ - '0');
+    const bool leading_zero = at - first > 1 && *first == '0';
+    if (at == first || at - first > 3 || value > 255 || leading_zero) return std::nullopt;
     out[i] = static_cast<uint8_t>(value);
   }
-  if (at != text.size()) return std::nullopt;
+  if (at != end) return std::nullopt;
   return Address::v4(out);
 }
 
@@ -78,7 +75,8 @@ std::optional<Address> parse_address(std::string_view text) {
     if (text.size() < 3 || text.back() != ']') return std::nullopt;
     return parse_v6(text.substr(1, text.size() - 2));
   }
-  return text.find(':') == std::string_view::npos ? parse_v4(text) : parse_v6(text);
+  if (const auto v4 = parse_v4(text)) return v4;
+  return text.find(':') == std::string_view::npos ? std::nullopt : parse_v6(text);
 }
 
 std::string to_string(const Address& address) {

@@ -21,7 +21,7 @@ inline constexpr std::size_t media_lines = 32;
 inline constexpr std::size_t candidates = 256;  // a=candidate of one body (RFC 8839)
 inline constexpr std::size_t edits = 512;
 inline constexpr std::size_t call_id_bytes = 256;
-inline constexpr std::size_t tag_bytes = 128;
+inline constexpr std::size_t tag_bytes = 512;  // RFC 4475 section 3.1.1.7 has one of 444
 inline constexpr std::size_t branch_bytes = 256;
 
 // --- the guard before sofia-sip (parser-facts: worst case 1 ms behind it) ---

@@ -8,7 +8,7 @@
 
 #include "alg/base/instant.h"
 #include "alg/control/report.h"
-#include "alg/engine/policy.h"
+#include "alg/rewrite/policy.h"
 #include "alg/edit/edit_list.h"
 #include "alg/stats/stats.h"
 #include "conntrack/door_keeper.h"
@@ -50,6 +50,8 @@ struct Trace {
   std::vector<std::string> notes;
 };
 
+struct EngineRooms;  // what it owns (rooms.h)
+
 class Engine {
  public:
   // Borrows keeper and stats, which must outlive it.
@@ -79,8 +81,9 @@ class Engine {
   report::Totals totals() const;
 
  private:
-  struct Rooms;
-  std::unique_ptr<Rooms> rooms_;
+  Reason pass(std::string_view bytes, const Flow& flow, bool out, std::size_t most_bytes, Instant now, std::string& output,
+              Trace* trace);
+  std::unique_ptr<EngineRooms> rooms_;
 };
 
 }  // namespace sipalg

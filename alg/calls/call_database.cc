@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Finding, beginning and ending records. Timers are in timers.cc.
+#include "alg/calls/call_database.h"
+
+#include <algorithm>
+
+namespace sipalg {
+namespace {
+
+std::size_t hash_text(std::string_view text) { return std::hash<std::string_view>{}(text); }
+
+std::size_t hash_of(const TransactionKey& key) {
+  return hash_text(key.call_id) ^ hash_text(key.branch) * 31 ^ std::hash<Address>{}(key.inside_host) * 7 ^ key.cseq * 131 ^
+         (key.outgoing ? 0x5bd1e995U : 0U);
+}
+
+std::size_t hash_of_call(std::string_view call_id, const Address& inside_host) {
+  return hash_text(call_id) ^ std::hash<Address>{}(inside_host) * 7;
+}
+
+std::string registration_key(std::string_view aor, const Endpoint& inside, const Address& registrar) {
+  return std::string(aor) + '\n' + to_string(inside) + '\n' + to_string(registrar);
+}
+
+}  // namespace
+
+// --- ownership ---
+
+void CallDatabase::own(std::vector<DoorId>& owned, DoorId door, Instant now) {
+  if (std::ranges::find(owned, door) == owned.end()) {
+    owned.push_back(door);
+  } else {
+    doors_.release(door, now);
+  }
+}
+
+void CallDatabase::release_all(std::vector<DoorId>& owned, Instant now) {
+  for (DoorId door : owned) doors_.release(door, now);
+  owned.clear();
+}
+
+// --- transactions ---
+
+TransactionId CallDatabase::find_transaction_id(const TransactionKey& key) const {
+  const auto [first, last] = by_transaction_.equal_range(hash_of(key));
+  for (auto it = first; it != last; ++it)
+    if (transactions_.find(it->second)->key == key) return it->second;
+  return 0;
+}
+
+Transaction* CallDatabase::find_transaction(const TransactionKey& key) {
+  return transactions_.find(find_transaction_id(key));
+}
+
+TransactionId CallDatabase::begin_transaction(Transaction transaction, Instant now) {
+  if (transactions_.size() >= limits::transactions) return 0;
+  const std::size_t hash = hash_of(transaction.key);
+  transaction.ends = now + limits::transaction_end;
+  const Instant ends = transaction.ends;
+  const TransactionId id = transactions_.insert(std::move(transaction));
+  by_transaction_.emplace(hash, id);
+  schedule(ends, Kind::transaction, id);
+  stats_.count(Event::transactions_begun);
+  return id;
+}
+
+void CallDatabase::heard_response(TransactionId id, uint16_t status, Instant now) {
+  Transaction* t = transactions_.find(id);
+  if (!t || (t->is_final() && status < 300)) {
+    if (t && t->method == sip::Method::invite) t->ends = std::max(t->ends, now + limits::transaction_end);
+    return;  // 2xx may follow 2xx
+  }
+  if (t->is_final()) return;
+  t->last_status = status;
+  if (status < 200) {
+    const bool bounded = t->expires_header && *t->expires_header > 0;
+    const auto ringing = bounded ? std::chrono::seconds{*t->expires_header} : limits::ringing;
+    t->ends = now + std::max<std::chrono::milliseconds>(t->method == sip::Method::invite ? ringing : limits::transaction_end,
+                                                        limits::transaction_end);
+    return;
+  }
+  t->ends = now + (t->method == sip::Method::invite ? limits::transaction_end : limits::response_linger);
+  schedule(t->ends, Kind::transaction, id);
+}
+
+void CallDatabase::prolong_ringing(Leg& leg, Instant now) {
+  for (TransactionId id : leg.invites)
+    if (Transaction* t = transactions_.find(id)) t->ends = std::max(t->ends, now + limits::ringing);
+}
+
+void CallDatabase::erase_transaction(TransactionId id, Instant now) {
+  Transaction* t = transactions_.find(id);
+  release_all(t->doors, now);
+  for (RegistrationWish& wish : t->wishes) release_all(wish.doors, now);
+  const auto [first, last] = by_transaction_.equal_range(hash_of(t->key));
+  for (auto it = first; it != last; ++it) {
+    if (it->second != id) continue;
+    by_transaction_.erase(it);
+    break;
+  }
+  transactions_.erase(id);
+}
+
+// --- legs ---
+
+LegId CallDatabase::find_leg(std::string_view call_id, const Address& inside_host, std::string_view inside_tag,
+                             std::string_view outside_tag) const {
+  const auto [first, last] = by_call_id_.equal_range(hash_of_call(call_id, inside_host));
+  for (auto it = first; it != last; ++it) {
+    const Leg* leg = legs_.find(it->second);
+    const std::string_view beginner = leg->outgoing ? inside_tag : outside_tag;
+    if (leg->call_id != call_id || leg->inside_host != inside_host || leg->beginner_tag != beginner) continue;
+    const std::string_view other = leg->outgoing ? outside_tag : inside_tag;
+    if (!leg->learnt || other.empty()) return it->second;
+    if (std::ranges::find(leg->dialogs, other, &Dialog::tag) != leg->dialogs.end()) return it->second;
+  }
+  return 0;
+}
+
+LegId CallDatabase::begin_leg(Leg leg, Instant now) {
+  if (legs_.size() >= limits::dialogs) {
+    stats_.count(Event::calls_refused_by_bound);
+    return 0;
+  }
+  const std::size_t hash = hash_of_call(leg.call_id, leg.inside_host);
+  leg.begun = leg.last_message = now;
+  const LegId id = legs_.insert(std::move(leg));
+  by_call_id_.emplace(hash, id);
+  stats_.count(Event::calls_begun);
+  return id;
+}
+
+Dialog* CallDatabase::add_dialog(Leg& leg, std::string_view tag) {
+  if (Dialog* known = leg.find_dialog(tag)) return known;
+  if (leg.dialogs.size() >= limits::doors_per_dialog) return nullptr;
+  Dialog dialog;
+  dialog.tag = tag;
+  leg.dialogs.push_back(std::move(dialog));
+  return &leg.dialogs.back();
+}
+
+void CallDatabase::touch(LegId id, Instant now) {
+  if (Leg* leg = legs_.find(id)) leg->last_message = now;
+}
+
+void CallDatabase::revive(Leg& leg) { leg.ends.reset(); }
+
+void CallDatabase::end_leg(LegId id, Instant now, bool by_message) {
+  Leg* leg = legs_.find(id);
+  if (!leg || leg->ends) return;
+  for (MediaUse& use : leg->media) doors_.release(use.door, now);
+  leg->media.clear();
+  for (Dialog& dialog : leg->dialogs) dialog.state = Dialog::State::ended;
+  leg->ends = now + limits::transaction_end;
+  stats_.count(by_message ? Event::calls_ended_by_message : Event::calls_ended_by_time);
+  schedule_leg(id);
+}
+
+void CallDatabase::attempt_ended(LegId id, TransactionId invite, bool success, Instant now) {
+  Leg* leg = legs_.find(id);
+  if (!leg || std::erase(leg->invites, invite) == 0) return;
+  const bool subscribed = std::ranges::any_of(leg->dialogs, [](const Dialog& d) { return d.subscribed_until.has_value(); });
+  if (!success && leg->invites.empty() && !leg->is_confirmed() && !subscribed) end_leg(id, now, true);
+}
+
+void CallDatabase::end_use(MediaUse& use, Instant when) {
+  if (!use.ends || *use.ends > when) use.ends = when;
+}
+
+void CallDatabase::schedule_leg(LegId id) {
+  Leg* leg = legs_.find(id);
+  if (!leg) return;
+  const Instant deadline = leg_deadline(*leg);
+  if (deadline >= leg->scheduled) return;
+  leg->scheduled = deadline;
+  schedule(deadline, Kind::leg, id);
+}
+
+void CallDatabase::erase_leg(LegId id, Instant now) {
+  Leg* leg = legs_.find(id);
+  for (MediaUse& use : leg->media) doors_.release(use.door, now);
+  release_all(leg->doors, now);
+  const auto [first, last] = by_call_id_.equal_range(hash_of_call(leg->call_id, leg->inside_host));
+  for (auto it = first; it != last; ++it) {
+    if (it->second != id) continue;
+    by_call_id_.erase(it);
+    break;
+  }
+  legs_.erase(id);
+}
+
+// --- registrations ---
+
+RegistrationId CallDatabase::find_registration(std::string_view aor, const Endpoint& inside,
+                                               const Address& registrar) const {
+  const auto it = by_registration_.find(registration_key(aor, inside, registrar));
+  return it == by_registration_.end() ? 0 : it->second;
+}
+
+void CallDatabase::register_contact(Registration registration, Instant now) {
+  const std::string key = registration_key(registration.aor, registration.inside, registration.registrar);
+  if (const auto it = by_registration_.find(key); it != by_registration_.end()) {
+    Registration& known = *registrations_.find(it->second);
+    std::swap(known, registration);
+    release_all(registration.doors, now);
+    schedule(known.ends, Kind::registration, it->second);
+    return;
+  }
+  if (registrations_.size() >= limits::registrations) {
+    release_all(registration.doors, now);
+    return;
+  }
+  const Endpoint inside = registration.inside;
+  const Instant ends = registration.ends;
+  const RegistrationId id = registrations_.insert(std::move(registration));
+  by_registration_[key] = id;
+  by_contact_.emplace(inside, id);
+  schedule(ends, Kind::registration, id);
+  stats_.count(Event::registrations_begun);
+}
+
+void CallDatabase::end_registration(RegistrationId id, Instant now, bool by_message) {
+  Registration* r = registrations_.find(id);
+  if (!r) return;
+  release_all(r->doors, now);
+  by_registration_.erase(registration_key(r->aor, r->inside, r->registrar));
+  const auto [first, last] = by_contact_.equal_range(r->inside);
+  for (auto it = first; it != last; ++it) {
+    if (it->second != id) continue;
+    by_contact_.erase(it);
+    break;
+  }
+  registrations_.erase(id);
+  stats_.count(by_message ? Event::registrations_ended_by_message : Event::registrations_ended_by_time);
+}
+
+void CallDatabase::end_registrations_of(std::string_view aor, const Address& inside_host, const Address& registrar,
+                                        Instant now) {
+  for (RegistrationId id : registrations_.ids()) {
+    const Registration* r = registrations_.find(id);
+    if (r->aor == aor && r->inside.address == inside_host && r->registrar == registrar) end_registration(id, now, true);
+  }
+}
+
+std::vector<const Registration*> CallDatabase::registrations_at(const Endpoint& inside) const {
+  std::vector<const Registration*> out;
+  const auto [first, last] = by_contact_.equal_range(inside);
+  for (auto it = first; it != last; ++it) out.push_back(registrations_.find(it->second));
+  return out;
+}
+
+}  // namespace sipalg

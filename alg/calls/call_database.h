@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The call database: every transaction, leg and registration, found by Call-ID, never by 5-tuple.
+//
+// How it works
+//   Records own doors. A record ends by a message (the rules call end_...) or by time (tick), and ending releases its
+//   doors exactly once. Nothing here knows what a message looks like.
+//   Timers: each record has one deadline, a function of its fields; a heap holds (time, record) pairs. A deadline that
+//   moved later is found when the old entry comes up; one that moved earlier gets a second entry. So messages of a living
+//   call touch no timer.
+//   The living are never cut: before time ends a confirmed call the kernel is asked whether its media still has a
+//   conntrack; while it has, the call stays (sip-rules section 6).
+//   Bounds: limits.h; a full table refuses the new record, and its messages pass unchanged.
+//   Proved by test/engine.
+#pragma once
+#include <queue>
+#include <unordered_map>
+
+#include "alg/calls/records.h"
+
+namespace sipalg {
+
+class CallDatabase {
+ public:
+  CallDatabase(DoorTable& doors, Stats& stats) : doors_(doors), stats_(stats) {}
+  void set_idle(std::chrono::milliseconds idle, std::chrono::milliseconds held) { idle_ = idle; idle_held_ = held; }
+
+  // --- transactions ---
+  Transaction* find_transaction(const TransactionKey& key);
+  Transaction* transaction(TransactionId id) { return transactions_.find(id); }
+  TransactionId find_transaction_id(const TransactionKey& key) const;
+  TransactionId begin_transaction(Transaction transaction, Instant now);  // 0: the table is full
+  void heard_response(TransactionId id, uint16_t status, Instant now);    // moves its end (sip-rules section 6)
+  void prolong_ringing(Leg& leg, Instant now);                            // PRACK: the attempt lives
+
+  // --- legs ---
+  LegId find_leg(std::string_view call_id, const Address& inside_host, std::string_view inside_tag,
+                 std::string_view outside_tag) const;
+  Leg* leg(LegId id) { return legs_.find(id); }
+  LegId begin_leg(Leg leg, Instant now);  // 0: the table is full
+  Dialog* add_dialog(Leg& leg, std::string_view tag);  // finds or makes; nullptr: a bound
+  void touch(LegId id, Instant now);      // a message of it was seen: it is not idle
+  void revive(Leg& leg);                  // a new attempt of a leg that was ending
+  // All that speaks is done: media closes now, the rest in 64*T1.
+  void end_leg(LegId id, Instant now, bool by_message);
+  void attempt_ended(LegId id, TransactionId invite, bool success, Instant now);
+  void end_use(MediaUse& use, Instant when);  // then schedule_leg
+  void schedule_leg(LegId id);  // after a deadline of it moved earlier
+
+  // --- registrations ---
+  RegistrationId find_registration(std::string_view aor, const Endpoint& inside, const Address& registrar) const;
+  Registration* registration(RegistrationId id) { return registrations_.find(id); }
+  // Takes over the doors; an older registration of the same key lets go of its own.
+  void register_contact(Registration registration, Instant now);
+  void end_registration(RegistrationId id, Instant now, bool by_message);
+  void end_registrations_of(std::string_view aor, const Address& inside_host, const Address& registrar, Instant now);
+  // Those of this inside endpoint.
+  std::vector<const Registration*> registrations_at(const Endpoint& inside) const;
+
+  // --- ownership ---
+  // The owner's list is a set: a door it has already is released again.
+  void own(std::vector<DoorId>& owned, DoorId door, Instant now);
+  void release_all(std::vector<DoorId>& owned, Instant now);
+
+  void tick(Instant now);
+  Instant next_timer() const;
+  void close_all(Instant now);
+
+  template <typename F> void for_each_transaction(F&& f) const { transactions_.for_each(f); }
+  template <typename F> void for_each_leg(F&& f) const { legs_.for_each(f); }
+  template <typename F> void for_each_registration(F&& f) const { registrations_.for_each(f); }
+  std::size_t transaction_count() const { return transactions_.size(); }
+  std::size_t leg_count() const { return legs_.size(); }
+  std::size_t registration_count() const { return registrations_.size(); }
+  std::optional<Instant> ends_at(const Leg& leg) const;  // when time would end it; nothing: while it lives
+
+ private:
+  enum class Kind : uint8_t { transaction, leg, registration };
+  struct Entry {
+    Instant when;
+    Kind kind;
+    uint64_t id;
+    bool operator>(const Entry& other) const { return when > other.when; }
+  };
+  void schedule(Instant when, Kind kind, uint64_t id) { timers_.push({when, kind, id}); }
+  void expire(const Entry& entry, Instant now);
+  void expire_transaction(TransactionId id, Instant now);
+  void expire_leg(LegId id, Instant now);
+  void expire_idle(LegId id, Leg& leg, Instant now);
+  void erase_transaction(TransactionId id, Instant now);
+  void erase_leg(LegId id, Instant now);
+  void drop_ended_uses(Leg& leg, Instant now);
+  bool media_lives(const Leg& leg) const;
+  Instant leg_deadline(const Leg& leg) const;
+  Instant idle_deadline(const Leg& leg) const;
+
+  DoorTable& doors_;
+  Stats& stats_;
+  std::chrono::milliseconds idle_ = limits::call_idle, idle_held_ = limits::call_idle_held;
+  Slab<Transaction> transactions_;
+  Slab<Leg> legs_;
+  Slab<Registration> registrations_;
+  std::unordered_multimap<std::size_t, TransactionId> by_transaction_;
+  std::unordered_multimap<std::size_t, LegId> by_call_id_;
+  std::unordered_map<std::string, RegistrationId> by_registration_;
+  std::unordered_multimap<Endpoint, RegistrationId> by_contact_;
+  std::priority_queue<Entry, std::vector<Entry>, std::greater<>> timers_;
+};
+
+}  // namespace sipalg

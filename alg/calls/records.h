@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the call database remembers: transactions, legs with their dialogs, registrations (sip-rules sections 3, 4, 6).
+#pragma once
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "alg/base/instant.h"
+#include "alg/doors/door_table.h"
+#include "alg/edit/edit_list.h"
+#include "alg/sip/message.h"
+#include "conntrack/flow.h"
+
+namespace sipalg {
+
+// One field that was mapped: what the other side was given, and the bytes the inside had written. A field that comes back
+// with the given endpoint gets these bytes.
+struct Given {
+  Field field;
+  Endpoint given;      // From: port 0, the host alone
+  std::string before;  // host[":"port] as the inside wrote it
+  friend bool operator==(const Given&, const Given&) = default;
+};
+void remember(std::vector<Given>& list, Given given);  // the newest text of a field and endpoint replaces an older one
+const Given* find_given(const std::vector<Given>& list, Field field, const Endpoint& endpoint);
+
+using TransactionId = uint64_t;
+using LegId = uint64_t;
+using RegistrationId = uint64_t;
+
+struct TransactionKey {
+  std::string call_id, branch;
+  std::string without_cookie;  // From tag and sent-by, for branches without the magic cookie (RFC 3261 section 17.2.3)
+  uint32_t cseq = 0;
+  bool outgoing = false;       // the request leaves the inside
+  Address inside_host;
+  friend bool operator==(const TransactionKey&, const TransactionKey&) = default;
+};
+
+// A Contact of a REGISTER that waits for its 2xx.
+struct RegistrationWish {
+  std::string aor;
+  Endpoint inside;
+  Endpoint given;
+  std::string before;
+  std::vector<DoorId> doors;
+  std::optional<uint32_t> asked;  // seconds
+};
+
+struct Transaction {
+  TransactionKey key;
+  sip::Method method = sip::Method::other;
+  FlowEnd source;      // the inside end of the flow the request took
+  Endpoint remote;     // the other end
+  LegId leg = 0;
+  std::string dialog;  // tag of the party that did not begin the leg; empty outside a dialog
+  std::vector<Given> givens;
+  std::vector<DoorId> doors;
+  std::vector<RegistrationWish> wishes;
+  bool removes_all = false;         // REGISTER with Contact: *
+  bool header_failed = false;       // first message decided: untouched. So are all of it.
+  bool body_failed = false;
+  bool response_header_failed = false;
+  bool response_body_failed = false;
+  bool wrote_outside_itself = false;  // its Via held the outside address already
+  bool request_had_sdp = false;
+  uint32_t offer = 0;                 // Leg::sequence of the local offer the request carried; 0: none
+  uint16_t last_status = 0;
+  std::optional<uint32_t> expires_header;  // INVITE: seconds
+  Instant ends{};
+  bool is_final() const { return last_status >= 200; }
+};
+
+// One use of a media door or a way out by a leg.
+struct MediaUse {
+  DoorId door = 0;
+  uint8_t line = 0;
+  bool is_rtcp = false;
+  bool is_way_out = false;
+  std::string dialog;      // the other party's tag; empty: the offer of the first INVITE, common to all forks
+  uint32_t first = 0;      // Leg::sequence of the SDP that first asked for it
+  uint32_t last = 0;       // and of the one that last did
+  std::optional<Instant> ends;  // replaced or refused: closes then
+};
+
+struct RemoteStream {
+  uint8_t line = 0;
+  Protocol protocol = Protocol::udp;
+  Endpoint rtp;   // not set: off, held by 0.0.0.0, a name
+  Endpoint rtcp;  // not set: none
+};
+
+struct Dialog {
+  enum class State : uint8_t { early, confirmed, ended };
+  std::string tag;  // of the party that did not begin the leg
+  State state = State::early;
+  bool invite_usage = false;
+  std::optional<Instant> subscribed_until;
+  uint32_t remote_sequence = 0;
+  std::vector<RemoteStream> remote;
+};
+
+struct StreamNote {  // for `show call`
+  std::string kind, direction;
+};
+
+// What one inside host has of a call: Call-ID, inside host, the beginner's tag, who began.
+struct Leg {
+  std::string call_id;
+  Address inside_host;
+  std::string beginner_tag;
+  bool outgoing = false;  // the inside host began it
+  bool learnt = false;    // first seen in its middle: From and To stay as they are
+  bool untouched = false; // the header group of its first request failed; its ACK passes unchanged too
+
+  std::string from, to;   // URIs, for people
+  Protocol protocol = Protocol::udp;
+  FlowEnd source;
+  Endpoint remote;
+  uint16_t zone = 0;
+
+  std::vector<Given> givens;
+  std::vector<DoorId> doors;  // signalling doors and ways out
+  std::vector<MediaUse> media;
+  std::vector<Dialog> dialogs;
+  std::vector<StreamNote> streams;
+  uint32_t sequence = 0;      // counts SDPs of the inside
+  bool held = false;          // last SDP was a hold
+
+  std::vector<TransactionId> invites;  // attempts without a final response
+  Instant begun{}, last_message{};
+  std::optional<Instant> ends;         // ending: media is closed, the rest goes then
+  std::optional<std::chrono::milliseconds> session_interval;  // Session-Expires of the last 2xx
+  Instant recheck{};                   // not before: asking the kernel for living media
+  Instant scheduled = Instant::max();  // of its one timer entry that counts
+  std::vector<Endpoint> peers;         // where the other side wants its requests: Contact, nearest Record-Route
+
+  Dialog* find_dialog(std::string_view tag);
+  bool is_confirmed() const;           // some dialog is
+  bool has_invite_usage() const;
+};
+
+struct Registration {
+  std::string aor;
+  Endpoint inside, outside;
+  Address registrar;
+  std::string contact_text;
+  std::vector<Given> givens;  // Contact, Path
+  std::vector<DoorId> doors;
+  Instant ends{};             // 64*T1 after what was granted
+};
+
+}  // namespace sipalg

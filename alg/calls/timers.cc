@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What time ends (sip-rules section 6).
+#include <algorithm>
+
+#include "alg/calls/call_database.h"
+
+namespace sipalg {
+namespace {
+
+constexpr std::chrono::milliseconds media_recheck = std::chrono::seconds{60};
+
+void earlier(std::optional<Instant>& deadline, Instant other) {
+  if (!deadline || other < *deadline) deadline = other;
+}
+
+}  // namespace
+
+Instant CallDatabase::idle_deadline(const Leg& leg) const {
+  auto idle = leg.held ? idle_held_ : idle_;
+  if (leg.session_interval) idle = std::min(idle, *leg.session_interval + limits::transaction_end);
+  return leg.last_message + idle;
+}
+
+// When this leg is to be looked at next.
+Instant CallDatabase::leg_deadline(const Leg& leg) const {
+  std::optional<Instant> deadline = leg.ends;
+  for (const MediaUse& use : leg.media)
+    if (use.ends) earlier(deadline, *use.ends);
+  if (!leg.ends) {
+    if (leg.has_invite_usage()) earlier(deadline, std::max(idle_deadline(leg), leg.recheck));
+    for (const Dialog& dialog : leg.dialogs)
+      if (dialog.subscribed_until) earlier(deadline, *dialog.subscribed_until);
+    if (!deadline || !leg.has_invite_usage()) earlier(deadline, leg.last_message + limits::ringing);
+  }
+  return *deadline;
+}
+
+std::optional<Instant> CallDatabase::ends_at(const Leg& leg) const {
+  if (leg.ends) return leg.ends;
+  if (leg.has_invite_usage()) return idle_deadline(leg);
+  return std::nullopt;
+}
+
+void CallDatabase::drop_ended_uses(Leg& leg, Instant now) {
+  for (const MediaUse& use : leg.media)
+    if (use.ends && *use.ends <= now) doors_.release(use.door, now);
+  std::erase_if(leg.media, [now](const MediaUse& use) { return use.ends && *use.ends <= now; });
+}
+
+bool CallDatabase::media_lives(const Leg& leg) const {
+  std::vector<DoorId> doors;
+  for (const MediaUse& use : leg.media) doors.push_back(use.door);
+  return doors_.has_flow(doors);
+}
+
+void CallDatabase::expire_idle(LegId id, Leg& leg, Instant now) {
+  if (leg.has_invite_usage()) {
+    if (now < idle_deadline(leg)) return;
+    if (!media_lives(leg)) return end_leg(id, now, false);
+    leg.recheck = now + media_recheck;
+    return;
+  }
+  for (Dialog& dialog : leg.dialogs)
+    if (dialog.subscribed_until && *dialog.subscribed_until <= now) dialog.subscribed_until.reset();
+  const bool subscribed = std::ranges::any_of(leg.dialogs, [](const Dialog& d) { return d.subscribed_until.has_value(); });
+  if (leg.invites.empty() && !subscribed && now >= leg.last_message + limits::transaction_end) end_leg(id, now, false);
+}
+
+void CallDatabase::expire_leg(LegId id, Instant now) {
+  Leg* leg = legs_.find(id);
+  if (!leg || leg->scheduled > now) return;  // an entry that another overtook
+  leg->scheduled = Instant::max();
+  drop_ended_uses(*leg, now);
+  if (leg->ends && *leg->ends <= now) return erase_leg(id, now);
+  if (!leg->ends) expire_idle(id, *leg, now);
+  // an attempt that rings on comes by again: never at once
+  leg->scheduled = std::max(leg_deadline(*leg), now + std::chrono::seconds{1});
+  schedule(leg->scheduled, Kind::leg, id);
+}
+
+void CallDatabase::expire_transaction(TransactionId id, Instant now) {
+  Transaction* t = transactions_.find(id);
+  if (!t) return;
+  if (t->ends > now) return schedule(t->ends, Kind::transaction, id);
+  const LegId leg = t->leg;
+  const bool answered = t->is_final();
+  const sip::Method method = t->method;
+  if (!answered) stats_.count(Event::transactions_timed_out);
+  erase_transaction(id, now);
+  if (answered || leg == 0) return;
+  if (method == sip::Method::invite) attempt_ended(leg, id, false, now);
+  if (method == sip::Method::bye) end_leg(leg, now, false);  // 64*T1 without an answer (RFC 3261 section 15.1.1)
+}
+
+void CallDatabase::expire(const Entry& entry, Instant now) {
+  if (entry.kind == Kind::transaction) return expire_transaction(entry.id, now);
+  if (entry.kind == Kind::leg) return expire_leg(entry.id, now);
+  const Registration* r = registrations_.find(entry.id);
+  if (!r) return;
+  if (r->ends > now) return;  // its refresh made an entry of its own
+  end_registration(entry.id, now, false);
+}
+
+void CallDatabase::tick(Instant now) {
+  while (!timers_.empty() && timers_.top().when <= now) {
+    const Entry entry = timers_.top();
+    timers_.pop();
+    expire(entry, now);
+  }
+  doors_.flush();
+}
+
+Instant CallDatabase::next_timer() const { return timers_.empty() ? Instant::max() : timers_.top().when; }
+
+void CallDatabase::close_all(Instant now) {
+  for (TransactionId id : transactions_.ids()) erase_transaction(id, now);
+  for (LegId id : legs_.ids()) erase_leg(id, now);
+  for (RegistrationId id : registrations_.ids()) end_registration(id, now, true);
+  timers_ = {};
+  doors_.flush();
+}
+
+}  // namespace sipalg

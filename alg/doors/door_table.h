@@ -1,0 +1,149 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Every door there is, who owns it, and what the kernel was told about it.
+//
+// How it works
+//   A door joins an inside endpoint to an outside endpoint toward a scope (design section 2). It is *claimed* (counted up
+//   by one owner, a port chosen, nothing told to the kernel), then *opened* (the kernel holds it), and *released* by each
+//   owner; the last release closes it. One inside endpoint and scope, one door: owners share it.
+//   States: claimed (handle 0) -> open (handle set) -> gone.
+//   Invariants: an outside endpoint never serves two inside endpoints in overlapping scopes; media doors serve everybody;
+//   nothing below port 1024; a full table refuses the new and keeps the living.
+//   On failure: open() leaves doors that it could not open claimed; their claimers release them.
+//   Closings are collected and told to the kernel by flush(), once per message.
+//   Proved by test/engine (fake kernel) and test/conntrack (the real one).
+#pragma once
+#include <expected>
+#include <optional>
+#include <span>
+#include <string>
+#include <unordered_map>
+#include <unordered_set>
+#include <utility>
+#include <vector>
+
+#include "alg/base/instant.h"
+#include "alg/base/slab.h"
+#include "alg/doors/port_rest.h"
+#include "alg/stats/stats.h"
+#include "conntrack/door_keeper.h"
+
+namespace sipalg {
+
+using DoorId = uint64_t;  // 0: none
+
+enum class Purpose : uint8_t { via = 1, contact = 2, route = 4, path = 8, rtp = 16, rtcp = 32, media = 64, way_out = 128 };
+std::string names_of(uint8_t purposes);  // "via,contact"
+
+struct Door {
+  KernelDoor kernel;
+  DoorHandle handle = 0;
+  uint32_t owners = 0;
+  uint8_t purposes = 0;
+  bool dead = false;  // its outside address is gone: owners still hold it, nobody finds it
+  // Signalling: the last Contact that named it, as the inside wrote it: host[:port], and its user part.
+  std::string contact_text, contact_user;
+};
+
+class DoorTable {
+ public:
+  DoorTable(DoorKeeper& keeper, Stats& stats) : keeper_(keeper), stats_(stats) {}
+
+  void set_ports(PortRange pool, std::vector<PortRange> reserved);
+  // An outside endpoint that an administrator's rule gives to `inside`: nobody else gets a door there.
+  void learn_forwarded(Protocol protocol, const Endpoint& outside, const Endpoint& inside);
+
+  struct SignallingWish {
+    Protocol protocol = Protocol::udp;
+    Endpoint inside;
+    Address outside_address;
+    uint16_t own_mapping = 0;  // the flow's own outside port for this inside endpoint; 0: the flow has another endpoint
+    Network scope;
+    Purpose purpose = Purpose::contact;
+    uint16_t zone = 0;
+    uint16_t exactly = 0;  // only this outside port will do
+  };
+  std::expected<DoorId, Reason> claim_signalling(const SignallingWish& wish, Instant now);
+
+  // `ports` outside ports in a row, same parity as inside, each joined to the inside port of the same place. With
+  // `with_rtcp` the second of every two is RTCP.
+  struct MediaWish {
+    Protocol protocol = Protocol::udp;
+    Endpoint inside;
+    Address outside_address;
+    uint16_t ports = 1;
+    bool with_rtcp = false;
+    Purpose purpose = Purpose::rtp;
+    uint16_t zone = 0;
+  };
+  std::expected<std::vector<DoorId>, Reason> claim_media(const MediaWish& wish, Instant now);
+
+  std::expected<DoorId, Reason> claim_way_out(Protocol protocol, const Address& inside_host, const Endpoint& remote,
+                                              bool signalling, uint16_t zone);
+
+  // What open() made since the last call of this.
+  std::vector<DoorId> take_opened() { return std::exchange(opened_, {}); }
+
+  // All of them in the kernel, or none of those that were not there before.
+  std::expected<void, Reason> open(std::span<const DoorId> doors);
+
+  void release(DoorId door, Instant now);
+  void flush();  // tells the kernel what was closed since
+  void tick(Instant now) { rest_.tick(now); }
+  void address_lost(const Address& outside_address);
+
+  Door* find(DoorId id) { return doors_.find(id); }
+  const Door* find(DoorId id) const { return doors_.find(id); }
+  // The living signalling door of this inside endpoint that lets `remote` in.
+  const Door* find_signalling(Protocol protocol, const Endpoint& inside, const Address& outside_address,
+                              const Address& remote) const;
+  // The living inbound door on this outside endpoint that lets `remote` in.
+  Door* find_outside(Protocol protocol, const Endpoint& outside, const Address& remote);
+  bool is_outside_endpoint(Protocol protocol, const Endpoint& outside) const;
+  // Is it, or was it ever, the outside endpoint of a signalling door? (Flows outlive their doors.)
+  bool was_signalling_endpoint(Protocol protocol, const Endpoint& outside) const;
+  bool has_flow(std::span<const DoorId> doors) const;
+  std::size_t size() const { return doors_.size(); }
+  std::size_t in_kernel() const { return in_kernel_; }
+  template <typename F> void for_each(F&& f) const { doors_.for_each(f); }
+
+ private:
+  struct Place {  // one endpoint of one protocol
+    Protocol protocol;
+    Endpoint endpoint;
+    bool operator==(const Place&) const = default;
+  };
+  struct PlaceHash {
+    std::size_t operator()(const Place& place) const noexcept {
+      return std::hash<Endpoint>{}(place.endpoint) * 31 + static_cast<std::size_t>(place.protocol);
+    }
+  };
+  using Index = std::unordered_map<Place, std::vector<DoorId>, PlaceHash>;
+
+  std::optional<Reason> bound_reached(const Address& inside_host) const;
+  bool can_serve(const SignallingWish& wish, uint16_t port, Instant now, bool own_mapping);
+  bool is_free(Protocol protocol, const Endpoint& outside, const Endpoint& inside, Instant now);
+  uint16_t choose_signalling_port(const SignallingWish& wish, Instant now);
+  uint16_t choose_media_port(const MediaWish& wish, Instant now);
+  bool run_is_free(const MediaWish& wish, uint32_t first, Instant now);
+  DoorId find_media(Protocol protocol, const Endpoint& inside, const Address& outside_address) const;
+  DoorId insert(KernelDoor kernel, Purpose purpose);
+  void hold(DoorId id, Purpose purpose);
+  void unindex(DoorId id, const Door& door);
+  void erase(DoorId id, Instant now);
+
+  DoorKeeper& keeper_;
+  Stats& stats_;
+  Slab<Door> doors_;
+  Index by_inside_, by_outside_;  // way out: by_inside_ is host:0, by_outside_ the remote; kept apart by kind
+  std::unordered_map<Place, Endpoint, PlaceHash> forwarded_;
+  std::unordered_set<Place, PlaceHash> once_signalling_;
+  std::unordered_map<Address, uint32_t> per_host_;
+  PortRest rest_;
+  PortRange pool_{16384, 65535};
+  std::vector<PortRange> reserved_;
+  std::vector<DoorHandle> closing_;
+  std::vector<DoorId> opened_;
+  std::size_t in_kernel_ = 0;
+};
+
+}  // namespace sipalg

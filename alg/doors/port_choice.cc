@@ -1,0 +1,101 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Which outside port a door gets: decided by the inside endpoint and the tables alone (RFC 4787 REQ-11), never by chance.
+#include <algorithm>
+
+#include "alg/base/limits.h"
+#include "alg/doors/door_table.h"
+
+namespace sipalg {
+namespace {
+
+bool scopes_overlap(const Network& a, const Network& b) {
+  return a.is_any() || b.is_any() || a.contains(b.address) || b.contains(a.address);
+}
+
+}  // namespace
+
+void DoorTable::set_ports(PortRange pool, std::vector<PortRange> reserved) {
+  pool_ = pool;
+  reserved_ = std::move(reserved);
+}
+
+// Free as sip-rules section 5 says, doors of our own left to the caller.
+bool DoorTable::is_free(Protocol protocol, const Endpoint& outside, const Endpoint& inside, Instant now) {
+  if (outside.port < limits::lowest_port) return false;
+  if (inside == outside) return true;  // no NAT: there is nothing to choose
+  if (std::ranges::any_of(reserved_, [&](const PortRange& range) { return range.contains(outside.port); })) return false;
+  if (forwarded_.contains({protocol, outside})) return false;
+  return !rest_.is_resting(protocol, outside, inside, now) && keeper_.is_free(protocol, outside);
+}
+
+// May this inside endpoint have `port` in this scope? The flow's own mapping is in conntrack already: it is its own.
+bool DoorTable::can_serve(const SignallingWish& wish, uint16_t port, Instant now, bool own_mapping) {
+  const Place place{wish.protocol, {wish.outside_address, port}};
+  if (const auto it = by_outside_.find(place); it != by_outside_.end()) {
+    for (DoorId id : it->second) {
+      const KernelDoor& other = doors_.find(id)->kernel;
+      if (other.kind != KernelDoor::Kind::inbound) continue;
+      if (!other.signalling || scopes_overlap(other.scope, wish.scope)) return false;
+      if (other.inside == wish.inside) own_mapping = true;  // the same endpoint toward another scope
+    }
+  }
+  if (const auto it = forwarded_.find(place); it != forwarded_.end()) return it->second == wish.inside;
+  return own_mapping ? port >= limits::lowest_port : is_free(wish.protocol, place.endpoint, wish.inside, now);
+}
+
+uint16_t DoorTable::choose_signalling_port(const SignallingWish& wish, Instant now) {
+  if (wish.inside.address == wish.outside_address) return wish.inside.port;  // no NAT
+  if (wish.exactly != 0) return can_serve(wish, wish.exactly, now, wish.exactly == wish.own_mapping) ? wish.exactly : uint16_t{0};
+  if (wish.own_mapping != 0 && can_serve(wish, wish.own_mapping, now, true)) return wish.own_mapping;
+  if (const auto it = by_inside_.find({wish.protocol, wish.inside}); it != by_inside_.end()) {
+    for (DoorId id : it->second) {  // the endpoint it has toward others, so that it is known by one
+      const KernelDoor& other = doors_.find(id)->kernel;
+      if (other.kind != KernelDoor::Kind::inbound || !other.signalling) continue;
+      if (other.outside.address == wish.outside_address && can_serve(wish, other.outside.port, now, false))
+        return other.outside.port;
+    }
+  }
+  if (wish.inside.port != wish.own_mapping && can_serve(wish, wish.inside.port, now, false)) return wish.inside.port;
+  const uint32_t size = static_cast<uint32_t>(pool_.last) - pool_.first + 1;
+  for (uint32_t i = 0; i < size; ++i) {
+    const auto port = static_cast<uint16_t>(pool_.first + (wish.inside.port + i) % size);
+    if (can_serve(wish, port, now, false)) return port;
+  }
+  return 0;
+}
+
+bool DoorTable::run_is_free(const MediaWish& wish, uint32_t first, Instant now) {
+  if (first == 0 || first + wish.ports - 1U > 65535U) return false;
+  for (uint32_t i = 0; i < wish.ports; ++i) {
+    const Endpoint outside{wish.outside_address, static_cast<uint16_t>(first + i)};
+    const Endpoint inside{wish.inside.address, static_cast<uint16_t>(wish.inside.port + i)};
+    const DoorId own = find_media(wish.protocol, inside, wish.outside_address);
+    if (own != 0) {
+      if (doors_.find(own)->kernel.outside != outside) return false;  // it has its port and keeps it
+      continue;
+    }
+    if (is_outside_endpoint(wish.protocol, outside) || !is_free(wish.protocol, outside, inside, now)) return false;
+  }
+  return true;
+}
+
+uint16_t DoorTable::choose_media_port(const MediaWish& wish, Instant now) {
+  if (wish.inside.address == wish.outside_address) return wish.inside.port;  // no NAT
+  if (const DoorId own = find_media(wish.protocol, wish.inside, wish.outside_address); own != 0) {
+    const uint16_t port = doors_.find(own)->kernel.outside.port;
+    return run_is_free(wish, port, now) ? port : uint16_t{0};
+  }
+  if (const auto last = rest_.last_of(wish.protocol, wish.inside, wish.outside_address, now))
+    if (run_is_free(wish, *last, now)) return *last;
+  if (run_is_free(wish, wish.inside.port, now)) return wish.inside.port;
+  const uint32_t pairs = (static_cast<uint32_t>(pool_.last) - pool_.first + 1) / 2;
+  const uint32_t parity = wish.inside.port % 2U;
+  const uint32_t base = pool_.first + (pool_.first % 2U);
+  for (uint32_t i = 0; i < pairs; ++i) {
+    const uint32_t first = base + 2 * ((wish.inside.port / 2U + i) % pairs) + parity;
+    if (first + wish.ports - 1U <= pool_.last && run_is_free(wish, first, now)) return static_cast<uint16_t>(first);
+  }
+  return 0;
+}
+
+}  // namespace sipalg

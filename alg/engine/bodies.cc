@@ -1,0 +1,197 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// SDP in a message: mapped when it leaves, read when it comes; the leg's media follows the offer/answer (RFC 3264).
+//
+// How it works
+//   Each SDP of the inside gets the next number of its leg (Leg::sequence) and marks every door it needs with it. When an
+//   answer settles an exchange, doors whose mark is older are closed 64*T1 later; when an offer is refused, the doors that
+//   only it asked for are. Doors of a line that goes on keep their mark moving, so they and their ports stay.
+#include <algorithm>
+
+#include "alg/engine/exchange.h"
+
+namespace sipalg {
+
+using sip::Method;
+
+// Offers and answers stand in INVITE, PRACK, UPDATE, ACK and in 1xx and 2xx to them (RFC 6337 section 2).
+bool Exchange::may_carry_sdp() const {
+  const Method method = message_.method;
+  if (method == Method::ack) return message_.is_request;
+  if (method != Method::invite && method != Method::prack && method != Method::update) return false;
+  return message_.is_request || message_.status < 300;
+}
+
+bool Exchange::is_answer() const {
+  if (!message_.is_request) return transaction_ && transaction_->request_had_sdp;
+  if (message_.method == Method::ack) return true;
+  if (message_.method != Method::prack || !leg_) return false;
+  for (TransactionId id : leg_->invites)  // PRACK answers when the INVITE carried no offer
+    if (const Transaction* invite = rooms_.calls.transaction(id)) return !invite->request_had_sdp;
+  return false;
+}
+
+void Exchange::handle_bodies() {
+  if (message_.body.empty()) return;
+  if (message_.is_unreadable(sip::Unreadable::content_type)) return fail_group(true, Reason::body_malformed);
+  const sdp::Parts parts = sdp::find_parts(passage_.bytes, message_);
+  const bool encoded = parts.opaque || (message_.has_auth_int && !parts.sdp.empty());
+  if (encoded) return fail_group(true, Reason::body_encoded);
+  if (parts.malformed) return fail_group(true, Reason::body_malformed);
+  if (parts.sdp.empty()) return;
+  if (!may_carry_sdp() || !leg_) return rooms_.stats.count_group(Reason::body_not_for_doors);
+  const bool failed_before = message_.is_request ? transaction_ && transaction_->body_failed
+                                                 : transaction_ && transaction_->response_body_failed;
+  if (failed_before) {
+    failure_ = Reason::transaction_untouched;
+    return;
+  }
+  for (const sdp::Part& part : parts.sdp) {
+    if (!sdp::scan(passage_.bytes, part.body, rooms_.session)) {
+      fail_group(true, Reason::body_malformed);
+      continue;
+    }
+    if (!passage_.out) {
+      read_remote_body(part);
+      continue;
+    }
+    Group group(rules_, passage_.now);
+    map_body(part, group);
+  }
+  if (transaction_ && message_.is_request) transaction_->request_had_sdp = true;
+}
+
+void Exchange::map_body(const sdp::Part& part, Group& group) {
+  SdpMap map(rules_, passage_, group, rooms_.session, is_answer());
+  map.run();
+  const long growth = rooms_.edits.growth(part.body.begin, part.body.end);
+  if (part.content_length.is_set() && growth != 0)
+    group.edit(part.content_length, Field::content_length, std::to_string(static_cast<long>(part.body.size()) + growth));
+  if (!group.commit()) {
+    fail_group(true, group.reason());
+    if (transaction_) (message_.is_request ? transaction_->body_failed : transaction_->response_body_failed) = true;
+    return;
+  }
+  own_media(map);
+  note_sdp();
+}
+
+void Exchange::note_sdp() {
+  leg_->held = is_hold(rooms_.session);
+  leg_->streams = stream_notes(passage_.bytes, rooms_.session);
+}
+
+// The leg holds a door once for each line and dialog that needs it.
+void Exchange::use(MediaUse wanted) {
+  for (MediaUse& known : leg_->media) {
+    if (known.door != wanted.door || known.line != wanted.line || known.dialog != wanted.dialog) continue;
+    rooms_.doors.release(wanted.door, passage_.now);
+    known.last = std::max(known.last, wanted.last);
+    known.ends.reset();
+    return;
+  }
+  if (leg_->media.size() >= limits::doors_per_dialog) return rooms_.doors.release(wanted.door, passage_.now);
+  leg_->media.push_back(std::move(wanted));
+}
+
+void Exchange::own_media(const SdpMap& map) {
+  const uint32_t sequence = ++leg_->sequence;
+  const std::string dialog(dialog_tag());
+  for (const MappedUse& mapped : map.uses)
+    use({mapped.door, mapped.line, mapped.is_rtcp, false, dialog, sequence, sequence, std::nullopt});
+  if (is_answer()) {
+    replace_older(sequence, false, dialog);
+  } else if (transaction_) {
+    transaction_->offer = sequence;
+  }
+  for (Dialog& other : leg_->dialogs)
+    if (other.state != Dialog::State::ended) open_ways_out(other);
+  if (leg_->ends) rooms_.calls.revive(*leg_);
+}
+
+// An exchange is settled: what an older SDP of this dialog asked for and this one did not goes, 64*T1 from now. A line
+// that is off or held for the moment keeps its doors by not being replaced: it has no newer ones.
+void Exchange::replace_older(uint32_t sequence, bool way_out, std::string_view dialog) {
+  const auto is_renewed = [&](const MediaUse& old) {
+    return std::ranges::any_of(leg_->media, [&](const MediaUse& use) {
+      return use.line == old.line && use.is_rtcp == old.is_rtcp && use.is_way_out == way_out && use.last >= sequence;
+    });
+  };
+  for (MediaUse& use : leg_->media) {
+    if (use.is_way_out != way_out || use.last >= sequence || use.ends) continue;
+    if (!use.dialog.empty() && use.dialog != dialog) continue;
+    if (is_renewed(use)) rooms_.calls.end_use(use, passage_.now + limits::transaction_end);
+  }
+  rooms_.calls.schedule_leg(leg_id_);
+}
+
+void Exchange::accept_offer(bool remote_muxed) {
+  if (!transaction_ || transaction_->offer == 0) return;
+  if (leg_->is_confirmed()) replace_older(transaction_->offer, false, dialog_tag());
+  if (!remote_muxed) return;
+  for (MediaUse& use : leg_->media)
+    if (use.is_rtcp && !use.is_way_out) rooms_.calls.end_use(use, passage_.now + limits::transaction_end);
+  rooms_.calls.schedule_leg(leg_id_);
+}
+
+// The old session stays as it was (RFC 3264 section 8): only what the refused offer brought goes.
+void Exchange::refuse_offer() {
+  if (!leg_ || !transaction_ || transaction_->offer == 0) return;
+  for (MediaUse& use : leg_->media)
+    if (!use.is_way_out && use.first == transaction_->offer)
+      rooms_.calls.end_use(use, passage_.now + limits::transaction_end);
+  transaction_->offer = 0;
+  rooms_.calls.schedule_leg(leg_id_);
+}
+
+void Exchange::read_remote_body(const sdp::Part& part) {
+  {
+    Group group(rules_, passage_.now);
+    restore_remote_candidates(rules_, group, rooms_.session, *leg_);
+    const long growth = rooms_.edits.growth(part.body.begin, part.body.end);
+    if (part.content_length.is_set() && growth != 0)
+      group.edit(part.content_length, Field::content_length, std::to_string(static_cast<long>(part.body.size()) + growth));
+    if (!group.commit()) fail_group(true, group.reason());
+  }
+  note_sdp();
+  Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
+  if (!dialog) return;
+  dialog->remote = remote_streams(rooms_.session);
+  ++dialog->remote_sequence;
+  const bool muxed = std::ranges::all_of(rooms_.session.media, [](const sdp::Media& m) { return m.port_number == 0 || m.rtcp_mux; });
+  if (is_answer()) accept_offer(muxed && !rooms_.session.media.empty());
+  open_ways_out(*dialog);
+}
+
+// From each inside host of a line to both remote endpoints of that line.
+void Exchange::open_ways_out(Dialog& dialog) {
+  const uint32_t sequence = ++leg_->sequence;
+  std::vector<std::pair<DoorId, const RemoteStream*>> claimed;
+  const auto claim = [&](const RemoteStream& stream, const Address& host, const Endpoint& remote) {
+    if (!is_remote(rules_, passage_, stream.protocol, remote)) return;
+    const auto door = rooms_.doors.claim_way_out(stream.protocol, host, remote, false, leg_->zone);
+    if (door) claimed.emplace_back(*door, &stream);
+  };
+  for (const RemoteStream& stream : dialog.remote) {
+    std::vector<Address> hosts;
+    for (const MediaUse& use : leg_->media) {
+      const Door* door = rooms_.doors.find(use.door);
+      if (!door || use.is_way_out || use.line != stream.line) continue;
+      const Address& host = door->kernel.inside.address;
+      if (std::ranges::find(hosts, host) == hosts.end()) hosts.push_back(host);
+    }
+    for (const Address& host : hosts) {
+      claim(stream, host, stream.rtp);
+      if (stream.rtcp.is_set()) claim(stream, host, stream.rtcp);
+    }
+  }
+  std::vector<DoorId> doors;
+  for (const auto& [door, stream] : claimed) doors.push_back(door);
+  if (!open_or_release(rules_, doors, passage_.now)) return;
+  for (const auto& [door, stream] : claimed) {
+    rooms_.stats.count(Event::ways_out_opened);
+    use({door, stream->line, false, true, dialog.tag, sequence, sequence, std::nullopt});
+  }
+  if (leg_->is_confirmed()) replace_older(sequence, true, dialog.tag);
+}
+
+}  // namespace sipalg

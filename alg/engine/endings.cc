@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a message begins, confirms and ends (sip-rules sections 3, 4 and 6).
+#include <algorithm>
+
+#include "alg/engine/exchange.h"
+#include "alg/rewrite/host_port.h"
+
+namespace sipalg {
+
+using sip::Method;
+
+void Exchange::heard_response() {
+  if (!transaction_ || message_.method != transaction_->method) return;  // a 200 to CANCEL says nothing of the INVITE
+  rooms_.calls.heard_response(transaction_id_, message_.status, passage_.now);
+  const bool is_final = message_.status >= 200;
+  switch (message_.method) {
+    case Method::invite: return heard_invite_response();
+    case Method::subscribe:
+    case Method::refer: return is_final ? heard_subscription_response() : void();
+    case Method::registration: return is_final && !passage_.out ? heard_register_response() : void();
+    case Method::bye: return is_final ? heard_bye_response() : void();
+    case Method::update:
+    case Method::prack:
+      if (message_.status >= 300) refuse_offer();
+      if (leg_ && message_.method == Method::update && is_final && message_.status < 300 && message_.session_expires)
+        leg_->session_interval = std::chrono::seconds{*message_.session_expires};
+      return;
+    default: return;
+  }
+}
+
+void Exchange::heard_invite_response() {
+  if (!leg_) return;
+  const uint16_t status = message_.status;
+  if (status > 100 && status < 300 && message_.to.tag.is_set()) {
+    Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
+    if (!dialog) return;
+    dialog->invite_usage = true;
+    if (status >= 200) {
+      dialog->state = Dialog::State::confirmed;
+      if (leg_->ends) rooms_.calls.revive(*leg_);  // 2xx may follow 2xx
+      leg_->session_interval.reset();
+      if (message_.session_expires) leg_->session_interval = std::chrono::seconds{*message_.session_expires};
+    }
+  }
+  if (status < 200) return;
+  if (status >= 300 && leg_->is_confirmed()) refuse_offer();
+  rooms_.calls.attempt_ended(leg_id_, transaction_id_, status < 300, passage_.now);
+  rooms_.calls.schedule_leg(leg_id_);
+}
+
+void Exchange::heard_subscription_response() {
+  if (!leg_) return;
+  if (message_.status >= 300) {
+    const bool anything = leg_->is_confirmed() || !leg_->invites.empty() ||
+                          std::ranges::any_of(leg_->dialogs, [](const Dialog& d) { return d.subscribed_until.has_value(); });
+    if (!anything) rooms_.calls.end_leg(leg_id_, passage_.now, true);
+    return;
+  }
+  Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
+  if (!dialog) return;
+  const uint32_t seconds = message_.expires.value_or(transaction_->expires_header.value_or(180));
+  dialog->subscribed_until = passage_.now + std::chrono::seconds{seconds} + limits::transaction_end;
+  rooms_.calls.schedule_leg(leg_id_);
+}
+
+// Subscription-State: active;expires=60 / terminated (RFC 6665 section 4.1.3).
+void Exchange::heard_notify() {
+  if (!leg_ || !message_.subscription_state.is_set()) return;
+  Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
+  if (!dialog) return;
+  const std::string_view state = passage_.text(message_.subscription_state);
+  std::chrono::milliseconds lasts = limits::transaction_end;
+  if (!equals_ignoring_case(state.substr(0, 10), "terminated")) {
+    const std::size_t at = state.find("expires=");
+    std::optional<uint32_t> seconds;
+    if (at != std::string_view::npos) {
+      const std::string_view rest = state.substr(at + 8);
+      seconds = parse_number(rest.substr(0, rest.find_first_not_of("0123456789")));
+    }
+    lasts += std::chrono::seconds{seconds.value_or(180)};
+  }
+  dialog->subscribed_until = passage_.now + lasts;
+  rooms_.calls.schedule_leg(leg_id_);
+}
+
+void Exchange::heard_register_response() {
+  const bool accepted = message_.status < 300;
+  const Address registrar = transaction_->remote.address;
+  if (accepted && transaction_->removes_all)
+    rooms_.calls.end_registrations_of(passage_.text(message_.to.uri.whole), passage_.me.inside.address, registrar, passage_.now);
+  for (RegistrationWish& wish : transaction_->wishes) {
+    if (!accepted) {
+      rooms_.calls.release_all(wish.doors, passage_.now);
+      continue;
+    }
+    std::optional<uint32_t> granted;
+    for (const sip::NameAddr& contact : message_.contacts)
+      if (endpoint_of(contact.uri) == wish.given) granted = contact.expires.value_or(message_.expires.value_or(wish.asked.value_or(3600)));
+    if (message_.contacts.empty()) granted = message_.expires.value_or(wish.asked.value_or(3600));
+    if (wish.asked == 0U) granted = 0;
+    const RegistrationId known = rooms_.calls.find_registration(wish.aor, wish.inside, registrar);
+    if (granted.value_or(0) == 0) {
+      rooms_.calls.release_all(wish.doors, passage_.now);
+      rooms_.calls.end_registration(known, passage_.now, true);
+      continue;
+    }
+    if (!open_or_release(rules_, wish.doors, passage_.now)) continue;  // counted: doors_refused
+    Registration registration;
+    registration.aor = wish.aor;
+    registration.inside = wish.inside;
+    registration.outside = wish.given;
+    registration.registrar = registrar;
+    registration.contact_text = wish.before;
+    registration.givens = transaction_->givens;
+    std::erase_if(registration.givens, [](const Given& g) { return g.field != Field::contact && g.field != Field::path; });
+    registration.doors = std::move(wish.doors);
+    const auto lasts = std::min<std::chrono::milliseconds>(std::chrono::seconds{*granted}, limits::registration_longest);
+    registration.ends = passage_.now + lasts + limits::transaction_end;
+    for (DoorId id : registration.doors) {
+      Door* door = rooms_.doors.find(id);
+      if (door && door->contact_text.empty()) door->contact_text = wish.before;
+    }
+    rooms_.calls.register_contact(std::move(registration), passage_.now);
+    wish.doors.clear();
+  }
+  transaction_->wishes.clear();
+}
+
+void Exchange::heard_bye_response() {
+  if (message_.status == 401 || message_.status == 407) return;
+  end_invite_usage();
+}
+
+// The media of this dialog is done; the leg ends with its last usage (RFC 5057).
+void Exchange::end_invite_usage() {
+  if (!leg_ || leg_->ends) return;
+  Dialog* dialog = leg_->find_dialog(transaction_->dialog);
+  if (dialog) dialog->invite_usage = false;
+  if (leg_->has_invite_usage() || !leg_->invites.empty()) return;
+  for (MediaUse& use : leg_->media) rooms_.doors.release(use.door, passage_.now);
+  leg_->media.clear();
+  const bool subscribed = std::ranges::any_of(leg_->dialogs, [](const Dialog& d) { return d.subscribed_until.has_value(); });
+  if (!subscribed) rooms_.calls.end_leg(leg_id_, passage_.now, true);
+}
+
+}  // namespace sipalg

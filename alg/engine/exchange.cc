@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The four scripts, and finding what a message belongs to.
+#include "alg/engine/exchange.h"
+
+#include <algorithm>
+
+namespace sipalg {
+namespace {
+
+using sip::Method;
+
+bool begins_dialog(Method method) {
+  return method == Method::invite || method == Method::subscribe || method == Method::refer;
+}
+
+constexpr std::string_view magic_cookie = "z9hG4bK";  // RFC 3261 section 8.1.1.7
+
+}  // namespace
+
+Exchange::Exchange(EngineRooms& rooms, const Passage& passage, Trace* trace)
+    : rooms_(rooms), passage_(passage), message_(passage.message),
+      rules_{rooms.policy, rooms.doors, rooms.calls, rooms.learned, rooms.stats, rooms.edits, trace ? &trace->notes : nullptr},
+      trace_(trace) {}
+
+Reason Exchange::run() {
+  if (message_.is_request) return passage_.out ? request_out() : request_in();
+  return passage_.out ? response_out() : response_in();
+}
+
+// The From tag is the inside's in requests out and responses in.
+std::string_view Exchange::inside_tag() const {
+  return passage_.text((message_.is_request == passage_.out ? message_.from : message_.to).tag);
+}
+std::string_view Exchange::outside_tag() const {
+  return passage_.text((message_.is_request == passage_.out ? message_.to : message_.from).tag);
+}
+
+TransactionKey Exchange::key(bool outgoing) const {
+  const sip::Via& via = message_.vias.front();
+  TransactionKey key;
+  key.call_id = passage_.text(message_.call_id);
+  key.branch = passage_.text(via.branch);
+  key.cseq = message_.cseq;
+  key.outgoing = outgoing;
+  key.inside_host = passage_.me.inside.address;
+  if (key.branch.starts_with(magic_cookie)) return key;
+  key.without_cookie = passage_.text(message_.from.tag);
+  if (!outgoing) key.without_cookie += passage_.text(via.sent_by.whole());  // as our side sees it: it is edited going out
+  return key;
+}
+
+bool Exchange::find_or_begin(bool outgoing) {
+  TransactionKey wanted = key(outgoing);
+  transaction_id_ = rooms_.calls.find_transaction_id(wanted);
+  transaction_ = rooms_.calls.transaction(transaction_id_);
+  is_known_ = transaction_ != nullptr;
+  if (is_known_ || !message_.is_request || message_.method == Method::ack || message_.method == Method::cancel)
+    return is_known_;
+  Transaction fresh;
+  fresh.key = std::move(wanted);
+  fresh.method = message_.method;
+  fresh.source = passage_.me;
+  fresh.remote = passage_.peer;
+  fresh.expires_header = message_.expires;
+  transaction_id_ = rooms_.calls.begin_transaction(std::move(fresh), passage_.now);
+  transaction_ = rooms_.calls.transaction(transaction_id_);
+  return transaction_ != nullptr;
+}
+
+void Exchange::find_leg() {
+  leg_id_ = transaction_ && transaction_->leg != 0 ? transaction_->leg : 0;
+  leg_ = rooms_.calls.leg(leg_id_);
+  if (!leg_) {
+    leg_id_ = rooms_.calls.find_leg(passage_.text(message_.call_id), passage_.me.inside.address, inside_tag(), outside_tag());
+    leg_ = rooms_.calls.leg(leg_id_);
+  }
+  if (!leg_ && message_.is_request) begin_leg();
+  if (!leg_ || !transaction_) return;
+  transaction_->leg = leg_id_;
+  if (message_.is_request && transaction_->dialog.empty()) transaction_->dialog = dialog_tag();
+}
+
+// An in-dialog request of a dialog we do not know (started late) is learnt with both tags.
+void Exchange::begin_leg() {
+  const bool learnt = is_in_dialog();
+  const Method method = message_.method;
+  if (!begins_dialog(method) && !(learnt && method == Method::update)) return;
+  Leg leg;
+  leg.call_id = passage_.text(message_.call_id);
+  leg.inside_host = passage_.me.inside.address;
+  leg.beginner_tag = passage_.text(message_.from.tag);
+  leg.outgoing = passage_.out;
+  leg.learnt = learnt;
+  leg.from = escaped(passage_.text(message_.from.uri.whole));
+  leg.to = escaped(passage_.text(message_.to.uri.whole));
+  leg.protocol = passage_.protocol;
+  leg.source = passage_.me;
+  leg.remote = passage_.peer;
+  leg.zone = passage_.zone;
+  if (learnt) {
+    Dialog dialog;
+    dialog.tag = passage_.text(message_.to.tag);
+    dialog.state = Dialog::State::confirmed;
+    dialog.invite_usage = method != Method::subscribe && method != Method::refer;
+    leg.dialogs.push_back(std::move(dialog));
+  }
+  leg_id_ = rooms_.calls.begin_leg(std::move(leg), passage_.now);
+  leg_ = rooms_.calls.leg(leg_id_);
+  rooms_.calls.schedule_leg(leg_id_);
+}
+
+// The tag of the party that did not begin the leg.
+std::string_view Exchange::dialog_tag() const {
+  if (!leg_) return {};
+  return leg_->outgoing ? outside_tag() : inside_tag();
+}
+
+void Exchange::note_leg_message() {
+  if (!leg_) return;
+  rooms_.calls.touch(leg_id_, passage_.now);
+  if (!message_.is_request) return;
+  if (message_.method == Method::prack) rooms_.calls.prolong_ringing(*leg_, passage_.now);
+  if (message_.method != Method::invite || is_known_ || !transaction_) return;
+  if (leg_->ends) rooms_.calls.revive(*leg_);
+  leg_->invites.push_back(transaction_id_);
+  rooms_.calls.schedule_leg(leg_id_);
+}
+
+Reason Exchange::request_out() {
+  const bool copies = message_.method == Method::ack || message_.method == Method::cancel;
+  if (!find_or_begin(true) && !copies) return Reason::table_full;
+  if (is_known_ && !copies) rooms_.stats.count(Event::retransmissions);
+  if (is_known_ && message_.method == Method::invite) rooms_.stats.count(Event::retransmitted_invites);
+  find_leg();
+  if (copies && !transaction_ && !leg_) return Reason::no_record;
+  note_leg_message();
+  const bool untouched = transaction_ ? transaction_->header_failed : leg_->untouched;
+  if (untouched) {
+    failure_ = Reason::transaction_untouched;
+  } else {
+    map_request_headers(!copies);
+  }
+  if (leg_ && !is_known_ && transaction_ && transaction_->header_failed && !is_in_dialog()) leg_->untouched = true;
+  handle_bodies();
+  if (leg_) join_peers();
+  if (message_.method == Method::notify) heard_notify();
+  return failure_;
+}
+
+Reason Exchange::response_in() {
+  find_or_begin(true);
+  if (transaction_) find_leg();
+  note_leg_message();
+  if (transaction_ && transaction_->header_failed) {
+    failure_ = Reason::transaction_untouched;
+  } else {
+    restore_response_headers();
+  }
+  if (!transaction_) return failure_ == Reason::edited && rooms_.edits.empty() ? Reason::no_record : failure_;
+  heard_response();
+  handle_bodies();
+  meet_peers();
+  return failure_;
+}
+
+Reason Exchange::request_in() {
+  const bool copies = message_.method == Method::ack || message_.method == Method::cancel;
+  if (!find_or_begin(false) && !copies) return Reason::table_full;
+  if (is_known_ && !copies) rooms_.stats.count(Event::retransmissions);
+  if (is_known_ && message_.method == Method::invite) rooms_.stats.count(Event::retransmitted_invites);
+  find_leg();
+  if (copies && !transaction_ && !leg_) return Reason::no_record;
+  note_leg_message();
+  if (transaction_ && transaction_->header_failed) {
+    failure_ = Reason::transaction_untouched;
+  } else {
+    restore_request_headers();
+  }
+  if (!copies) way_out_for_via();
+  handle_bodies();
+  meet_peers();
+  if (message_.method == Method::notify) heard_notify();
+  return failure_;
+}
+
+Reason Exchange::response_out() {
+  find_or_begin(false);
+  if (!transaction_) return Reason::no_record;
+  find_leg();
+  note_leg_message();
+  if (transaction_->header_failed || transaction_->response_header_failed) {
+    failure_ = Reason::transaction_untouched;
+  } else {
+    map_response_headers();
+  }
+  heard_response();
+  handle_bodies();
+  if (leg_) join_peers();
+  return failure_;
+}
+
+void Exchange::fail_group(bool is_body, Reason reason, std::string detail) {
+  rooms_.stats.count(is_body ? Event::body_group_failed : Event::header_group_failed);
+  rooms_.stats.count_group(reason);
+  failure_ = reason;
+  if (trace_) trace_->failed_groups.push_back({is_body, reason, std::move(detail)});
+}
+
+bool open_or_release(Rules& rules, std::vector<DoorId>& doors, Instant now) {
+  if (rules.doors.open(doors)) return true;
+  for (DoorId door : doors) rules.doors.release(door, now);
+  doors.clear();
+  return false;
+}
+
+}  // namespace sipalg

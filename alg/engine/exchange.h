@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One message past one inside end: which transaction and leg it belongs to, what the rules do to it, what follows.
+//
+// How it works
+//   request out / response in / request in / response out: four short scripts over the same steps:
+//     1. find or begin the transaction, and the leg when the method makes one;
+//     2. the header group: map (out) or restore (in); claim, second opinion, open, own, or undo;
+//     3. each SDP body: the same, for itself; then the leg's media and ways out follow the offer/answer;
+//     4. what the message ends.
+//   A retransmission walks the same way: its doors are there, its owners own them already, so it changes nothing and gets
+//   the same bytes. A group that failed with the first message of a transaction is not tried again in it.
+//   Proved by test/engine, each scenario rerun with the N-th kernel operation failing.
+#pragma once
+#include "alg/engine/rooms.h"
+
+namespace sipalg {
+
+class Exchange {
+ public:
+  Exchange(EngineRooms& rooms, const Passage& passage, Trace* trace);
+  // Edits are in the rooms' edit list afterwards. Not Reason::edited: why nothing was to be done.
+  Reason run();
+
+ private:
+  Reason request_out();
+  Reason response_in();
+  Reason request_in();
+  Reason response_out();
+
+  // --- finding (exchange.cc) ---
+  TransactionKey key(bool outgoing) const;
+  std::string_view inside_tag() const;
+  std::string_view outside_tag() const;
+  bool is_in_dialog() const { return message_.to.tag.is_set(); }
+  bool find_or_begin(bool outgoing);
+  void find_leg();
+  void begin_leg();
+  std::string_view dialog_tag() const;
+  void note_leg_message();
+
+  // --- header groups (header_groups.cc) ---
+  void map_request_headers(bool may_create);
+  void map_response_headers();
+  void restore_response_headers();
+  void restore_request_headers();
+  bool commit_headers(HeaderMap& map, Group& group);
+  bool opinions_agree(const HeaderMap& map, Group& group);
+  void own_headers(HeaderMap& map);
+  void own_wishes(std::vector<RegistrationWish>& wishes);
+  void fail_group(bool is_body, Reason reason, std::string detail = {});
+  bool may_map_from() const;
+
+  // --- bodies (bodies.cc) ---
+  bool may_carry_sdp() const;
+  bool is_answer() const;
+  void handle_bodies();
+  void map_body(const sdp::Part& part, Group& group);
+  void read_remote_body(const sdp::Part& part);
+  void own_media(const SdpMap& map);
+  void note_sdp();
+  void replace_older(uint32_t sequence, bool way_out, std::string_view dialog);
+  void accept_offer(bool remote_muxed);
+  void refuse_offer();
+  void open_ways_out(Dialog& dialog);
+  void use(MediaUse wanted);
+
+  // --- peers (peers.cc) ---
+  void meet_peers();
+  void meet(const sip::Uri& uri);
+  void join_peers();
+  void way_out_for_transaction(Protocol protocol, const Endpoint& remote);
+  void way_out_for_via();
+  void way_out_for_redirects();
+
+  // --- what a message ends (endings.cc) ---
+  void heard_response();
+  void heard_invite_response();
+  void heard_subscription_response();
+  void heard_register_response();
+  void heard_bye_response();
+  void heard_notify();
+  void end_invite_usage();
+
+  EngineRooms& rooms_;
+  const Passage& passage_;
+  const sip::Message& message_;
+  Rules rules_;
+  Trace* trace_;
+  TransactionId transaction_id_ = 0;
+  Transaction* transaction_ = nullptr;
+  LegId leg_id_ = 0;
+  Leg* leg_ = nullptr;
+  bool is_known_ = false;  // the transaction was there before this message
+  Reason failure_ = Reason::edited;
+};
+
+// Puts doors in the kernel that a message in makes: best effort, one batch; what is refused is given back.
+bool open_or_release(Rules& rules, std::vector<DoorId>& doors, Instant now);
+
+}  // namespace sipalg

@@ -1,0 +1,129 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The header fields of one message, as one group.
+#include <algorithm>
+
+#include "alg/engine/exchange.h"
+
+namespace sipalg {
+
+using sip::Method;
+
+bool Exchange::may_map_from() const {
+  if (message_.method == Method::registration || message_.is_unreadable(sip::Unreadable::from)) return false;
+  if (!is_in_dialog()) return true;
+  const Endpoint outside{passage_.me.outside.address, 0};
+  if (transaction_ && find_given(transaction_->givens, Field::from, outside)) return true;
+  return leg_ && leg_->outgoing && find_given(leg_->givens, Field::from, outside);
+}
+
+void Exchange::map_request_headers(bool may_create) {
+  Group group(rules_, passage_.now);
+  HeaderMap map(rules_, passage_, group, may_create);
+  map.via();
+  if (message_.is_unreadable(sip::Unreadable::contact) || message_.is_unreadable(sip::Unreadable::record_route) ||
+      message_.is_unreadable(sip::Unreadable::path))
+    group.fail(Reason::header_unreadable);
+  if (message_.method == Method::registration) {
+    map.contacts(true);
+    map.paths();
+  } else {
+    map.contacts(false);
+    map.record_routes();
+  }
+  if (may_map_from()) map.from();
+  if (!message_.is_unreadable(sip::Unreadable::refer_to)) map.refer_to();
+  if (!commit_headers(map, group)) {
+    if (transaction_ && !is_known_) transaction_->header_failed = true;
+    return;
+  }
+  if (transaction_) transaction_->wrote_outside_itself = transaction_->wrote_outside_itself || map.wrote_outside_itself;
+  if (transaction_ && message_.method == Method::registration)
+    transaction_->removes_all = std::ranges::any_of(message_.contacts, &sip::NameAddr::is_star);
+}
+
+void Exchange::map_response_headers() {
+  const bool is_register = message_.method == Method::registration;
+  Group group(rules_, passage_.now);
+  HeaderMap map(rules_, passage_, group, true);
+  if (message_.is_unreadable(sip::Unreadable::contact) || message_.is_unreadable(sip::Unreadable::record_route))
+    group.fail(Reason::header_unreadable);
+  if (message_.status < 400 && !(is_register && message_.status < 300)) map.contacts(false);
+  map.record_routes();
+  if (is_register && message_.status < 300) map.service_routes();
+  if (leg_ && leg_->outgoing && !message_.is_unreadable(sip::Unreadable::to)) map.to(leg_->givens);
+  if (!commit_headers(map, group)) transaction_->response_header_failed = true;
+}
+
+bool Exchange::opinions_agree(const HeaderMap& map, Group& group) {
+  if (!rooms_.policy.second_opinion || map.fields == sip::Compared::none || !group.opens_something()) return true;
+  rooms_.stats.count(Event::opinions_asked);
+  const sip::Opinion opinion = rooms_.opinion.on(passage_.bytes, message_, map.fields);
+  if (opinion.agrees()) return true;
+  group.fail(opinion.differs != sip::Compared::none ? Reason::opinions_differ : Reason::opinion_unreadable);
+  return false;
+}
+
+bool Exchange::commit_headers(HeaderMap& map, Group& group) {
+  if (map.wrote_outside_itself && rooms_.learned.write_outside.size() < limits::registrations)
+    rooms_.learned.write_outside.insert(passage_.me.inside.address);
+  if (!group.failed()) (void)opinions_agree(map, group);
+  if (!group.commit()) {
+    fail_group(false, group.reason());
+    return false;
+  }
+  own_headers(map);
+  return true;
+}
+
+// Contact and routes belong to the leg where there is one, else to the transaction.
+void Exchange::own_headers(HeaderMap& map) {
+  const Instant now = passage_.now;
+  std::vector<DoorId>& lasting = leg_ ? leg_->doors : transaction_->doors;
+  for (DoorId door : map.doors) rooms_.calls.own(lasting, door, now);
+  for (Given& given : map.givens) {
+    if (leg_) remember(leg_->givens, given);
+    if (transaction_) remember(transaction_->givens, std::move(given));
+  }
+  if (!transaction_) return;
+  for (DoorId door : map.via_doors) rooms_.calls.own(transaction_->doors, door, now);
+  for (Given& given : map.via_givens) remember(transaction_->givens, std::move(given));
+  own_wishes(map.wishes);
+}
+
+void Exchange::own_wishes(std::vector<RegistrationWish>& wishes) {
+  for (RegistrationWish& wish : wishes) {
+    wish.aor = passage_.text(message_.to.uri.whole);
+    const auto known = std::ranges::find(transaction_->wishes, wish.inside, &RegistrationWish::inside);
+    if (known == transaction_->wishes.end()) {
+      transaction_->wishes.push_back(std::move(wish));
+    } else {
+      for (DoorId door : wish.doors) rooms_.calls.own(known->doors, door, passage_.now);
+    }
+  }
+}
+
+void Exchange::restore_response_headers() {
+  Group group(rules_, passage_.now);
+  HeaderRestore restore(rules_, passage_, group);
+  restore.via(transaction_);
+  if (transaction_) {
+    restore.response_fields(*transaction_);
+    if (message_.method == Method::registration && message_.status >= 200 && message_.status < 300 &&
+        !message_.is_unreadable(sip::Unreadable::contact))
+      restore.registered_contacts(*transaction_);
+  }
+  if (!group.commit()) fail_group(false, group.reason());
+}
+
+void Exchange::restore_request_headers() {
+  Group group(rules_, passage_.now);
+  HeaderRestore restore(rules_, passage_, group);
+  if (!message_.is_unreadable(sip::Unreadable::request_uri)) restore.request_uri(leg_);
+  if (!message_.is_unreadable(sip::Unreadable::route)) restore.routes(leg_);
+  if (leg_ && leg_->outgoing && is_in_dialog() && !message_.is_unreadable(sip::Unreadable::to)) restore.to(*leg_);
+  if (group.commit()) return;
+  fail_group(false, group.reason());
+  if (transaction_ && !is_known_) transaction_->header_failed = true;
+}
+
+}  // namespace sipalg

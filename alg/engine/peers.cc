@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Where the other side wants what we send: ways out, and scopes for our own doors (sip-rules section 5).
+#include <algorithm>
+
+#include "alg/engine/exchange.h"
+#include "alg/rewrite/host_port.h"
+
+namespace sipalg {
+namespace {
+
+constexpr std::size_t most_peers = 8;
+
+bool leads_to_peers(sip::Method method) {
+  using sip::Method;
+  return method == Method::invite || method == Method::subscribe || method == Method::notify || method == Method::refer ||
+         method == Method::update;
+}
+
+}  // namespace
+
+void Exchange::meet(const sip::Uri& uri) {
+  const auto endpoint = endpoint_of(uri);
+  if (!endpoint || !is_remote(rules_, passage_, protocol_of(uri, passage_.protocol), *endpoint)) return;
+  if (leg_->peers.size() < most_peers && std::ranges::find(leg_->peers, *endpoint) == leg_->peers.end())
+    leg_->peers.push_back(*endpoint);
+  const auto door = rooms_.doors.claim_way_out(protocol_of(uri, passage_.protocol), leg_->inside_host, *endpoint, true,
+                                               leg_->zone);
+  if (!door) return;
+  std::vector<DoorId> doors{*door};
+  if (!open_or_release(rules_, doors, passage_.now)) return;
+  rooms_.stats.count(Event::ways_out_opened);
+  rooms_.calls.own(leg_->doors, *door, passage_.now);
+}
+
+// Contact and the nearest Record-Route: the first value of a request in, the last of a response in, that is not ours.
+void Exchange::meet_peers() {
+  if (!leg_ || leg_->ends || !leads_to_peers(message_.method)) {
+    way_out_for_redirects();
+    return;
+  }
+  if (!message_.is_request && (message_.status < 101 || message_.status >= 300)) return way_out_for_redirects();
+  for (const sip::NameAddr& contact : message_.contacts) meet(contact.uri);
+  const auto is_theirs = [&](const sip::NameAddr& route) {
+    const auto endpoint = endpoint_of(route.uri);
+    return !endpoint || is_remote(rules_, passage_, protocol_of(route.uri, passage_.protocol), *endpoint);
+  };
+  const auto& routes = message_.record_routes;
+  if (message_.is_request) {
+    const auto nearest = std::find_if(routes.begin(), routes.end(), is_theirs);
+    if (nearest != routes.end()) meet(nearest->uri);
+  } else {
+    for (std::size_t i = routes.size(); i-- > 0;) {
+      if (!is_theirs(routes[i])) continue;
+      meet(routes[i].uri);
+      break;
+    }
+  }
+  join_peers();
+}
+
+// Our signalling doors of this leg let its peers in, from whatever address they send.
+void Exchange::join_peers() {
+  if (leg_->peers.empty() || rooms_.policy.signalling_from_any) return;
+  std::vector<DoorId> fresh;
+  for (std::size_t i = 0; i < leg_->doors.size() && leg_->doors.size() < limits::doors_per_dialog; ++i) {
+    const Door* door = rooms_.doors.find(leg_->doors[i]);
+    if (!door || door->dead || door->kernel.kind != KernelDoor::Kind::inbound) continue;
+    const KernelDoor known = door->kernel;
+    for (const Endpoint& peer : leg_->peers) {
+      if (rooms_.doors.find_signalling(known.protocol, known.inside, known.outside.address, peer.address)) continue;
+      DoorTable::SignallingWish wish;
+      wish.protocol = known.protocol;
+      wish.inside = known.inside;
+      wish.outside_address = known.outside.address;
+      wish.own_mapping = known.outside.port;
+      wish.exactly = known.outside.port;
+      wish.scope = scopes_for(rooms_.policy, peer.address).front();
+      wish.zone = known.zone;
+      if (const auto joined = rooms_.doors.claim_signalling(wish, passage_.now)) fresh.push_back(*joined);
+    }
+  }
+  if (fresh.empty() || !open_or_release(rules_, fresh, passage_.now)) return;
+  for (DoorId door : fresh) rooms_.calls.own(leg_->doors, door, passage_.now);
+}
+
+void Exchange::way_out_for_transaction(Protocol protocol, const Endpoint& remote) {
+  if (!transaction_ || !is_remote(rules_, passage_, protocol, remote)) return;
+  const auto door = rooms_.doors.claim_way_out(protocol, passage_.me.inside.address, remote, true, passage_.zone);
+  if (!door) return;
+  std::vector<DoorId> doors{*door};
+  if (!open_or_release(rules_, doors, passage_.now)) return;
+  rooms_.stats.count(Event::ways_out_opened);
+  rooms_.calls.own(transaction_->doors, *door, passage_.now);
+}
+
+// The response goes to sent-by's port unless rport asks for the source (RFC 3581 section 4, RFC 3261 section 18.2.2).
+void Exchange::way_out_for_via() {
+  const sip::Via& via = message_.vias.front();
+  if (via.has_rport || passage_.protocol != Protocol::udp) return;
+  const uint16_t port = via.sent_by.port.is_set() ? via.sent_by.port_number : sip_port;
+  const Endpoint answer_to{passage_.peer.address, port};
+  if (answer_to != passage_.peer) way_out_for_transaction(passage_.protocol, answer_to);
+}
+
+void Exchange::way_out_for_redirects() {
+  if (message_.is_request || message_.status < 300 || message_.status >= 400) return;
+  for (const sip::NameAddr& contact : message_.contacts)
+    if (const auto endpoint = endpoint_of(contact.uri))
+      way_out_for_transaction(protocol_of(contact.uri, passage_.protocol), *endpoint);
+}
+
+}  // namespace sipalg

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "alg/engine/reports.h"
+
+#include <algorithm>
+#include <map>
+
+namespace sipalg {
+namespace {
+
+std::string state_of(const Leg& leg) {
+  if (leg.ends) return "ending";
+  if (leg.is_confirmed()) return "confirmed";
+  return leg.dialogs.empty() ? "trying" : "early";
+}
+
+// The dialog that speaks for the call: a confirmed one before an early one.
+const Dialog* dialog_of(const Leg& leg) {
+  const Dialog* best = nullptr;
+  for (const Dialog& dialog : leg.dialogs)
+    if (!best || dialog.state == Dialog::State::confirmed) best = &dialog;
+  return best;
+}
+
+std::vector<report::Stream> streams_of(const EngineRooms& rooms, const Leg& leg, const Dialog* dialog) {
+  std::vector<report::Stream> out;
+  for (std::size_t i = 0; i < leg.streams.size(); ++i) {
+    report::Stream stream;
+    stream.line = static_cast<uint32_t>(i);
+    stream.kind = leg.streams[i].kind;
+    stream.direction = leg.streams[i].direction;
+    for (const MediaUse& use : leg.media) {
+      const Door* door = rooms.doors.find(use.door);
+      if (!door || use.line != i || use.is_rtcp || use.is_way_out || use.ends) continue;
+      stream.inside = door->kernel.inside;
+      stream.outside = door->kernel.outside;
+      break;
+    }
+    if (dialog)
+      for (const RemoteStream& remote : dialog->remote)
+        if (remote.line == i) stream.remote = remote.rtp;
+    out.push_back(std::move(stream));
+  }
+  return out;
+}
+
+report::Call report_call(const EngineRooms& rooms, const Leg& leg, Instant now) {
+  const Dialog* dialog = dialog_of(leg);
+  const std::string beginner = escaped(leg.beginner_tag), other = dialog ? escaped(dialog->tag) : std::string();
+  report::Call call;
+  call.call_id = escaped(leg.call_id);
+  call.inside_tag = leg.outgoing ? beginner : other;
+  call.outside_tag = leg.outgoing ? other : beginner;
+  call.inside_host = leg.inside_host;
+  call.direction = leg.outgoing ? "outgoing" : "incoming";
+  call.state = state_of(leg);
+  call.from = leg.from;
+  call.to = leg.to;
+  call.age = (now - leg.begun).count();
+  call.idle = (now - leg.last_message).count();
+  if (const auto ends = rooms.calls.ends_at(leg)) call.remaining = (*ends - now).count();
+  call.held = leg.held;
+  call.streams = streams_of(rooms, leg, dialog);
+  for (DoorId door : leg.doors) call.doors.push_back(door);
+  for (const MediaUse& use : leg.media)
+    if (std::ranges::find(call.doors, use.door) == call.doors.end()) call.doors.push_back(use.door);
+  return call;
+}
+
+// When each door's last owner lets go; a door of a call that lives has no such time.
+std::map<DoorId, std::optional<Instant>> door_ends(const EngineRooms& rooms) {
+  std::map<DoorId, std::optional<Instant>> ends;
+  const auto note = [&](DoorId door, std::optional<Instant> when) {
+    const auto [it, fresh] = ends.emplace(door, when);
+    if (fresh) return;
+    if (!when || !it->second) {
+      it->second = std::nullopt;
+    } else {
+      it->second = std::max(*it->second, *when);
+    }
+  };
+  rooms.calls.for_each_leg([&](LegId, const Leg& leg) {
+    for (DoorId door : leg.doors) note(door, leg.ends);
+    for (const MediaUse& use : leg.media) note(use.door, use.ends ? use.ends : leg.ends);
+  });
+  rooms.calls.for_each_registration([&](RegistrationId, const Registration& r) {
+    for (DoorId door : r.doors) note(door, r.ends);
+  });
+  rooms.calls.for_each_transaction([&](TransactionId, const Transaction& t) {
+    for (DoorId door : t.doors) note(door, t.ends);
+  });
+  return ends;
+}
+
+}  // namespace
+
+report::Door report_door(const EngineRooms& rooms, DoorId id) {
+  report::Door out;
+  const Door* door = rooms.doors.find(id);
+  if (!door) return out;
+  out.id = id;
+  out.purpose = names_of(door->purposes);
+  out.protocol = door->kernel.protocol;
+  out.inside = door->kernel.inside;
+  out.outside = door->kernel.outside;
+  out.scope = door->kernel.kind == KernelDoor::Kind::way_out ? to_string(door->kernel.outside.address)
+                                                             : to_string(door->kernel.scope);
+  out.owners = door->owners;
+  out.in_kernel = door->handle != 0;
+  return out;
+}
+
+std::vector<report::Call> report_calls(const EngineRooms& rooms, Instant now) {
+  std::vector<report::Call> out;
+  rooms.calls.for_each_leg([&](LegId, const Leg& leg) { out.push_back(report_call(rooms, leg, now)); });
+  return out;
+}
+
+std::vector<report::Door> report_doors(const EngineRooms& rooms, Instant now) {
+  const auto ends = door_ends(rooms);
+  std::vector<report::Door> out;
+  rooms.doors.for_each([&](DoorId id, const Door&) {
+    out.push_back(report_door(rooms, id));
+    const auto it = ends.find(id);
+    if (it != ends.end() && it->second) out.back().remaining = (*it->second - now).count();
+  });
+  return out;
+}
+
+std::vector<report::Registration> report_registrations(const EngineRooms& rooms, Instant now) {
+  std::vector<report::Registration> out;
+  rooms.calls.for_each_registration([&](RegistrationId, const Registration& r) {
+    report::Registration view;
+    view.aor = escaped(r.aor);
+    view.contact = escaped(r.contact_text);
+    view.inside = r.inside;
+    view.outside = r.outside;
+    view.registrar = r.registrar;
+    view.remaining = (r.ends - now).count();
+    view.confirmed = true;
+    out.push_back(std::move(view));
+  });
+  return out;
+}
+
+}  // namespace sipalg

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the engine owns, and what its parts share while one message is handled.
+#pragma once
+#include "alg/engine/engine.h"
+#include "alg/rewrite/header_map.h"
+#include "alg/rewrite/header_restore.h"
+#include "alg/rewrite/naming.h"
+#include "alg/rewrite/sdp_map.h"
+#include "alg/sip/second_opinion.h"
+
+namespace sipalg {
+
+struct EngineRooms {
+  EngineRooms(Policy p, DoorKeeper& keeper, Stats& s) : policy(std::move(p)), stats(s), doors(keeper, s), calls(doors, s) {}
+  Policy policy;
+  Stats& stats;
+  DoorTable doors;
+  CallDatabase calls;
+  Learned learned;
+  sip::SecondOpinion opinion;
+  sip::Message message;
+  sdp::Session session;
+  EditList edits;
+  std::string first_output, second_output;  // two: a message that passes two inside ends
+};
+
+}  // namespace sipalg

@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "alg/rewrite/naming.h"
+
+#include <algorithm>
+
+namespace sipalg {
+
+Standing standing_of(const Rules& rules, const Passage& passage, const Address& address) {
+  if (address == passage.me.inside.address) return Standing::own;
+  if (address == passage.me.outside.address || address.family() != passage.me.inside.address.family())
+    return address == passage.me.outside.address ? Standing::outside_own : Standing::foreign;
+  return rules.policy.is_inside(address) && address.is_unicast() ? Standing::other : Standing::foreign;
+}
+
+bool may_name(const Rules& rules, const Passage& passage, const Address& target) {
+  if (rules.policy.is_router(target)) return false;
+  const Address& sender = passage.me.inside.address;
+  if (rules.policy.is_pbx(sender) || rules.learned.pbx.contains(sender)) return true;
+  const auto& message = passage.message;
+  for (std::size_t i = 1; i < message.vias.size(); ++i)
+    if (message.vias[i].sent_by.address == target) return true;
+  return std::ranges::any_of(message.record_routes,
+                             [&](const sip::NameAddr& value) { return value.uri.host.address == sender; });
+}
+
+void note_third_party(Rules& rules, const Passage& passage, const Address& target) {
+  rules.stats.count_group(Reason::third_party);
+  if (!rules.notes) return;
+  const std::string sender = to_string(passage.me.inside.address);
+  rules.notes->push_back(sender + " names " + to_string(target) + ", another host: left as it is; `pbx = [\"" + sender +
+                         "\"]` in sipalgd.toml would allow it");
+}
+
+std::vector<Network> scopes_for(const Policy& policy, const Address& remote) {
+  if (policy.signalling_from_any) return {Network{}};
+  std::vector<Network> scopes{Network::of(remote)};
+  for (const Network& network : policy.signalling_peers) {
+    if (network.contains(remote)) {
+      scopes.front() = network;
+    } else if (network.address.family() == remote.family()) {
+      scopes.push_back(network);
+    }
+  }
+  return scopes;
+}
+
+bool is_remote(const Rules& rules, const Passage& passage, Protocol protocol, const Endpoint& endpoint) {
+  const Address& address = endpoint.address;
+  if (endpoint.port == 0 || !address.is_unicast() || address.family() != passage.me.inside.address.family()) return false;
+  if (address == passage.me.inside.address || address == passage.me.outside.address) return false;
+  if (rules.policy.is_inside(address) || rules.policy.is_router(address)) return false;
+  return !rules.doors.is_outside_endpoint(protocol, endpoint);
+}
+
+}  // namespace sipalg

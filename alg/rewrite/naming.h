@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Whose address is it, and who may name whom (sip-rules sections 1 and 7).
+#pragma once
+#include "alg/rewrite/passage.h"
+
+namespace sipalg {
+
+enum class Standing : uint8_t {
+  own,          // the sender's inside address
+  other,        // another inside host
+  outside_own,  // the outside address: this host does its own NAT traversal
+  foreign,      // anybody else's: never ours to touch
+};
+Standing standing_of(const Rules& rules, const Passage& passage, const Address& address);
+
+// May the sender of this message get a new door to `target`, another inside host?
+bool may_name(const Rules& rules, const Passage& passage, const Address& target);
+
+// Another host was named and it is not allowed: counted, with the line of configuration that would.
+void note_third_party(Rules& rules, const Passage& passage, const Address& target);
+
+// The address ranges a signalling door toward `remote` serves, its own scope first (sip-rules section 5).
+std::vector<Network> scopes_for(const Policy& policy, const Address& remote);
+
+// Can a way out lead there? Unicast, not inside, not the router, not one of our own outside endpoints.
+bool is_remote(const Rules& rules, const Passage& passage, Protocol protocol, const Endpoint& endpoint);
+
+}  // namespace sipalg

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One message on its way past one inside end, and what the rules work with.
+#pragma once
+#include <string>
+#include <string_view>
+#include <unordered_set>
+#include <vector>
+
+#include "alg/base/instant.h"
+#include "alg/calls/call_database.h"
+#include "alg/edit/edit_list.h"
+#include "alg/rewrite/policy.h"
+#include "alg/sip/message.h"
+#include "conntrack/flow.h"
+
+namespace sipalg {
+
+// `me` is the inside end, whatever the direction; `peer` the other one as `me` sees it.
+struct Passage {
+  std::string_view bytes;
+  const sip::Message& message;
+  FlowEnd me;
+  Endpoint peer;
+  Protocol protocol = Protocol::udp;
+  uint16_t zone = 0;
+  bool out = false;  // me sent it
+  Instant now{};
+  std::string_view text(Span span) const { return span.in(bytes); }
+};
+
+// What the daemon learnt from messages and flows; bounded, never needed for correctness.
+struct Learned {
+  std::unordered_set<Address> pbx;             // targets of an administrator's SIP DNAT
+  std::unordered_set<Address> write_outside;   // inside hosts that write outside endpoints themselves
+};
+
+// Borrowed by every rule.
+struct Rules {
+  const Policy& policy;
+  DoorTable& doors;
+  CallDatabase& calls;
+  Learned& learned;
+  Stats& stats;
+  EditList& edits;
+  std::vector<std::string>* notes;  // for people; nullptr: nobody asks
+};
+
+// What a group of edits did before it was allowed to: undone as a whole when it fails.
+class Group {
+ public:
+  Group(Rules& rules, Instant now) : rules_(rules), now_(now), mark_(rules.edits.mark()) {}
+  ~Group() { undo(); }
+  Group(const Group&) = delete;
+  Group& operator=(const Group&) = delete;
+
+  // A door this group has claimed; it is released when the group fails.
+  void claimed(DoorId door) { doors_.push_back(door); }
+  // The same, but commit() leaves it closed.
+  void reserved(DoorId door) { reserved_.push_back(door); }
+  void edit(Span span, Field field, std::string_view text);
+  void fail(Reason reason) {
+    if (!failed()) reason_ = reason;
+  }
+  bool failed() const { return reason_ != Reason::edited; }
+  Reason reason() const { return reason_; }
+  const std::vector<DoorId>& doors() const { return doors_; }
+  bool opens_something() const;  // a claimed door is not in the kernel yet
+  // Opens the claimed doors; the caller takes them over. On failure the group has failed.
+  bool commit();
+  void undo();  // releases what was claimed, takes the edits back; nothing after commit()
+
+ private:
+  Rules& rules_;
+  Instant now_;
+  EditList::Mark mark_;
+  std::vector<DoorId> doors_, reserved_;
+  Reason reason_ = Reason::edited;  // edited: has not failed
+  bool done_ = false;
+};
+
+}  // namespace sipalg

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "alg/rewrite/sdp_map.h"
+
+#include <algorithm>
+
+#include "alg/rewrite/naming.h"
+
+namespace sipalg {
+namespace {
+
+Protocol protocol_of(sdp::MediaTransport transport) {
+  return transport == sdp::MediaTransport::tcp ? Protocol::tcp : Protocol::udp;
+}
+
+constexpr uint32_t longest_run = 16;  // port/n beyond this is no real stream
+
+}  // namespace
+
+bool SdpMap::is_ours(const Address& address) {
+  const Standing standing = standing_of(rules_, passage_, address);
+  if (standing == Standing::own) return true;
+  if (standing != Standing::other) return false;
+  if (may_name(rules_, passage_, address)) return true;
+  note_third_party(rules_, passage_, address);
+  return false;
+}
+
+// The address a line relies on. Several c= lines that differ have no single door: nothing.
+const sdp::Connection* SdpMap::connection_of(const sdp::Media& media) const {
+  if (media.connections.empty()) return session_.connection.address_text.is_set() ? &session_.connection : nullptr;
+  const auto& first = media.connections.front();
+  const bool same = std::ranges::all_of(media.connections, [&](const auto& c) { return c.address == first.address; });
+  return same ? &first : nullptr;
+}
+
+bool SdpMap::may_have_door(const sdp::Media& media) const {
+  if (media.transport == sdp::MediaTransport::unknown) return false;
+  if (media.port_number < limits::lowest_port || media.port_number > 65535 || media.count > longest_run) return false;
+  const sdp::Setup setup = media.setup != sdp::Setup::none ? media.setup : session_.setup;
+  return media.transport != sdp::MediaTransport::tcp || setup != sdp::Setup::active;
+}
+
+void SdpMap::map_line(uint8_t index) {
+  const sdp::Media& media = session_.media[index];
+  Line& line = lines_[index];
+  if (media.port_number == 0) return rules_.stats.count(Event::media_port_zero);
+  if (!may_have_door(media)) return rules_.stats.count(Event::media_unreadable);
+  const sdp::Connection* connection = connection_of(media);
+  if (!connection || !connection->address) return;
+  line.relies_on_session = media.connections.empty();
+  if (connection->address->is_unspecified()) {
+    rules_.stats.count(Event::media_address_zero);
+    return keep_held_port(index, media);
+  }
+  line.rtp = {*connection->address, static_cast<uint16_t>(media.port_number)};
+  if (!is_ours(line.rtp.address)) return;
+  claim(index, media);
+  if (line.mapped) write_line(line, media);
+}
+
+// Hold by 0.0.0.0: the line keeps the number of its door, so that resuming finds the same port.
+void SdpMap::keep_held_port(uint8_t index, const sdp::Media& media) {
+  DoorTable::MediaWish wish;
+  wish.protocol = protocol_of(media.transport);
+  wish.inside = {passage_.me.inside.address, static_cast<uint16_t>(media.port_number)};
+  wish.outside_address = passage_.me.outside.address;
+  wish.with_rtcp = media.transport == sdp::MediaTransport::rtp && !media.rtcp.port.is_set() && wish.inside.port < 65535;
+  wish.ports = wish.with_rtcp ? 2 : 1;
+  wish.zone = passage_.zone;
+  auto doors = rules_.doors.claim_media(wish, passage_.now);
+  if (!doors) return;
+  own(index, *doors, wish.with_rtcp);
+  write_text(media.port, Field::sdp_media, std::to_string(rules_.doors.find(doors->front())->kernel.outside.port));
+}
+
+void SdpMap::own(uint8_t index, const std::vector<DoorId>& doors, bool with_rtcp) {
+  for (std::size_t i = 0; i < doors.size(); ++i) {
+    group_.claimed(doors[i]);
+    uses.push_back({doors[i], index, with_rtcp && i % 2 == 1});
+  }
+}
+
+void SdpMap::claim(uint8_t index, const sdp::Media& media) {
+  Line& line = lines_[index];
+  const bool is_rtp = media.transport == sdp::MediaTransport::rtp;
+  const bool muxed = media.rtcp_mux_only || (is_answer_ && media.rtcp_mux);
+  const bool is_last = line.rtp.port == 65535;
+  DoorTable::MediaWish wish;
+  wish.protocol = protocol_of(media.transport);
+  wish.inside = line.rtp;
+  wish.outside_address = passage_.me.outside.address;
+  wish.with_rtcp = is_rtp && !muxed && !media.rtcp.port.is_set() && !is_last;
+  wish.ports = static_cast<uint16_t>(std::max(media.count, 1U) * (wish.with_rtcp ? 2U : 1U));
+  wish.purpose = is_rtp ? Purpose::rtp : Purpose::media;
+  wish.zone = passage_.zone;
+  const auto doors = rules_.doors.claim_media(wish, passage_.now);
+  if (!doors) return group_.fail(doors.error());
+  own(index, *doors, wish.with_rtcp);
+  line.mapped = true;
+  line.outside_rtp = rules_.doors.find(doors->front())->kernel.outside;
+  if (wish.with_rtcp) {
+    line.rtcp = {line.rtp.address, static_cast<uint16_t>(line.rtp.port + 1)};
+    line.outside_rtcp = rules_.doors.find((*doors)[1])->kernel.outside;
+  }
+  if (is_rtp && media.rtcp.port.is_set()) claim_explicit_rtcp(index, media);
+}
+
+void SdpMap::claim_explicit_rtcp(uint8_t index, const sdp::Media& media) {
+  Line& line = lines_[index];
+  const Address address = media.rtcp.connection.address.value_or(line.rtp.address);
+  if (media.rtcp.port_number < limits::lowest_port || !is_ours(address)) return;
+  line.rtcp = {address, media.rtcp.port_number};
+  if (line.rtcp == line.rtp) {
+    line.outside_rtcp = line.outside_rtp;
+    return;
+  }
+  DoorTable::MediaWish wish;
+  wish.inside = line.rtcp;
+  wish.outside_address = passage_.me.outside.address;
+  wish.purpose = Purpose::rtcp;
+  wish.zone = passage_.zone;
+  const auto doors = rules_.doors.claim_media(wish, passage_.now);
+  if (!doors) return group_.fail(doors.error());
+  group_.claimed(doors->front());
+  uses.push_back({doors->front(), index, true});
+  line.outside_rtcp = rules_.doors.find(doors->front())->kernel.outside;
+}
+
+void SdpMap::write_text(Span span, Field field, std::string_view text) {
+  if (passage_.text(span) != text) group_.edit(span, field, text);
+}
+
+void SdpMap::write_endpoint(Span address, Span port, Field field, const Endpoint& outside) {
+  if (address.is_set()) write_text(address, field, to_string(outside.address));
+  if (port.is_set()) write_text(port, field, std::to_string(outside.port));
+}
+
+void SdpMap::write_line(const Line& line, const sdp::Media& media) {
+  write_text(media.port, Field::sdp_media, std::to_string(line.outside_rtp.port));
+  for (const sdp::Connection& connection : media.connections)
+    write_text(connection.address_text, Field::sdp_connection, to_string(line.outside_rtp.address));
+  if (media.rtcp.port.is_set() && line.outside_rtcp.is_set())
+    write_endpoint(media.rtcp.connection.address_text, media.rtcp.port, Field::sdp_rtcp, line.outside_rtcp);
+}
+
+// From the first SDP on, doors or not (RFC 3264 section 8: the origin never changes).
+void SdpMap::write_origin() {
+  const sdp::Connection& origin = session_.origin;
+  if (!origin.address || standing_of(rules_, passage_, *origin.address) == Standing::foreign) return;
+  if (*origin.address == passage_.me.inside.address || is_ours(*origin.address))
+    write_text(origin.address_text, Field::sdp_origin, to_string(passage_.me.outside.address));
+}
+
+// Follows when every active line that relies on it has its door; a line that is left vetoes nothing.
+void SdpMap::write_session_connection() {
+  const sdp::Connection& connection = session_.connection;
+  if (!connection.address || connection.address->is_unspecified()) return;
+  bool any_mapped = false, any_active = false;
+  for (std::size_t i = 0; i < session_.media.size(); ++i) {
+    any_mapped = any_mapped || (lines_[i].relies_on_session && lines_[i].mapped);
+    any_active = any_active || session_.media[i].port_number != 0;
+  }
+  const bool idle = !any_active && *connection.address == passage_.me.inside.address;
+  if (any_mapped || idle) write_text(connection.address_text, Field::sdp_connection, to_string(passage_.me.outside.address));
+}
+
+void SdpMap::write_candidates() {
+  for (const sdp::Candidate& candidate : session_.candidates) {
+    if (candidate.is_remote || !candidate.address) continue;
+    const Line& line = lines_[candidate.media];
+    if (!line.mapped) continue;
+    const Endpoint endpoint{*candidate.address, candidate.port_number};
+    if (endpoint == line.rtp) {
+      write_endpoint(candidate.address_text, candidate.port, Field::sdp_candidate, line.outside_rtp);
+    } else if (line.rtcp.is_set() && endpoint == line.rtcp) {
+      write_endpoint(candidate.address_text, candidate.port, Field::sdp_candidate, line.outside_rtcp);
+    }
+  }
+}
+
+void SdpMap::write_alternatives() {
+  for (const sdp::Alternative& alternative : session_.alternatives) {
+    const Line& line = lines_[alternative.media];
+    if (!line.mapped || !alternative.address || Endpoint{*alternative.address, alternative.port_number} != line.rtp) continue;
+    const Field field = alternative.is_msrp_path ? Field::sdp_path : Field::sdp_altc;
+    write_endpoint(alternative.address_text, alternative.port, field, line.outside_rtp);
+  }
+}
+
+void SdpMap::run() {
+  for (std::size_t i = 0; i < session_.media.size() && !group_.failed(); ++i) map_line(static_cast<uint8_t>(i));
+  if (group_.failed()) return;
+  write_origin();
+  write_session_connection();
+  write_candidates();
+  write_alternatives();
+}
+
+void restore_remote_candidates(const Rules& rules, Group& group, const sdp::Session& session, const Leg& leg) {
+  for (const sdp::Candidate& candidate : session.candidates) {
+    if (!candidate.is_remote || !candidate.address) continue;
+    const Endpoint endpoint{*candidate.address, candidate.port_number};
+    for (const MediaUse& use : leg.media) {
+      const Door* door = rules.doors.find(use.door);
+      if (!door || use.is_way_out || door->kernel.outside != endpoint || door->kernel.inside == endpoint) continue;
+      group.edit(candidate.address_text, Field::sdp_remote_candidates, to_string(door->kernel.inside.address));
+      if (door->kernel.inside.port != endpoint.port)
+        group.edit(candidate.port, Field::sdp_remote_candidates, std::to_string(door->kernel.inside.port));
+      break;
+    }
+  }
+}
+
+std::vector<RemoteStream> remote_streams(const sdp::Session& session) {
+  std::vector<RemoteStream> out;
+  for (std::size_t i = 0; i < session.media.size(); ++i) {
+    const sdp::Media& media = session.media[i];
+    const sdp::Connection& connection = media.connections.empty() ? session.connection : media.connections.front();
+    if (media.port_number == 0 || media.port_number > 65535 || !connection.address) continue;
+    if (media.transport == sdp::MediaTransport::unknown || !connection.address->is_unicast()) continue;
+    RemoteStream stream;
+    stream.line = static_cast<uint8_t>(i);
+    stream.protocol = protocol_of(media.transport);
+    stream.rtp = {*connection.address, static_cast<uint16_t>(media.port_number)};
+    if (media.transport == sdp::MediaTransport::rtp && !media.rtcp_mux) {
+      const auto port = media.rtcp.port.is_set() ? media.rtcp.port_number : static_cast<uint16_t>(media.port_number + 1);
+      stream.rtcp = {media.rtcp.connection.address.value_or(*connection.address), port};
+    }
+    out.push_back(stream);
+  }
+  return out;
+}
+
+bool is_hold(const sdp::Session& session) {
+  bool any = false;
+  for (const sdp::Media& media : session.media) {
+    if (media.port_number == 0) continue;
+    any = true;
+    const sdp::Connection& connection = media.connections.empty() ? session.connection : media.connections.front();
+    const bool zero = connection.address && connection.address->is_unspecified();
+    const auto direction = media.direction.value_or(session.direction.value_or(sdp::Direction::sendrecv));
+    if (!zero && direction == sdp::Direction::sendrecv) return false;
+  }
+  return any;
+}
+
+std::vector<StreamNote> stream_notes(std::string_view bytes, const sdp::Session& session) {
+  static constexpr std::array<std::string_view, 4> names{"sendrecv", "sendonly", "recvonly", "inactive"};
+  std::vector<StreamNote> out;
+  for (const sdp::Media& media : session.media) {
+    const auto direction = media.direction.value_or(session.direction.value_or(sdp::Direction::sendrecv));
+    out.push_back({escaped(media.kind.in(bytes)),
+                   std::string(media.port_number == 0 ? "off" : names[static_cast<std::size_t>(direction)])});
+  }
+  return out;
+}
+
+}  // namespace sipalg

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// An offer or answer of our side: its media endpoints mapped by door (sip-rules sections 8 and 9).
+//
+// How it works
+//   Each active media line whose address is ours gets its ports in one claim (RTP and RTCP together unless a=rtcp names
+//   its own), then everything in the body that names the same endpoint follows: m=, c=, a=rtcp, candidates, altc, msrp.
+//   A line that is not ours, off, or of an unknown transport is left and vetoes nothing; a refused door fails the body.
+#pragma once
+#include <array>
+
+#include "alg/rewrite/passage.h"
+#include "alg/sdp/session.h"
+
+namespace sipalg {
+
+// What a line of the body needs, for the leg to own.
+struct MappedUse {
+  DoorId door = 0;
+  uint8_t line = 0;
+  bool is_rtcp = false;
+};
+
+class SdpMap {
+ public:
+  SdpMap(Rules& rules, const Passage& passage, Group& group, const sdp::Session& session, bool is_answer)
+      : rules_(rules), passage_(passage), group_(group), session_(session), is_answer_(is_answer) {}
+  void run();
+  std::vector<MappedUse> uses;
+
+ private:
+  struct Line {  // what became of one media line
+    bool relies_on_session = false, mapped = false;
+    Endpoint rtp, rtcp;                  // inside; rtcp unset: none
+    Endpoint outside_rtp, outside_rtcp;
+  };
+  void map_line(uint8_t index);
+  const sdp::Connection* connection_of(const sdp::Media& media) const;
+  bool is_ours(const Address& address);
+  bool may_have_door(const sdp::Media& media) const;
+  void claim(uint8_t index, const sdp::Media& media);
+  void claim_explicit_rtcp(uint8_t index, const sdp::Media& media);
+  void keep_held_port(uint8_t index, const sdp::Media& media);
+  void own(uint8_t index, const std::vector<DoorId>& doors, bool with_rtcp);
+  void write_line(const Line& line, const sdp::Media& media);
+  void write_origin();
+  void write_session_connection();
+  void write_candidates();
+  void write_alternatives();
+  void write_endpoint(Span address, Span port, Field field, const Endpoint& outside);
+  void write_text(Span span, Field field, std::string_view text);
+
+  Rules& rules_;
+  const Passage& passage_;
+  Group& group_;
+  const sdp::Session& session_;
+  bool is_answer_;
+  std::array<Line, limits::media_lines> lines_{};
+};
+
+// a=remote-candidates of the other side that name our doors: the inside endpoint again.
+void restore_remote_candidates(const Rules& rules, Group& group, const sdp::Session& session, const Leg& leg);
+
+// Where the other side wants its media.
+std::vector<RemoteStream> remote_streams(const sdp::Session& session);
+// No active line is sendrecv, or all are at 0.0.0.0 (RFC 3264 section 8.4).
+bool is_hold(const sdp::Session& session);
+std::vector<StreamNote> stream_notes(std::string_view bytes, const sdp::Session& session);
+
+}  // namespace sipalg
