@@ -15,7 +15,7 @@ Flow from_original_side(const Tuple& original, const Tuple& reply, uint16_t zone
   return {original.protocol, {original.source, reply.destination}, {reply.source, original.destination}, zone};
 }
 
-Flow turned(const Flow& flow) { return {flow.protocol, flow.receiver, flow.sender, flow.zone}; }
+Flow turned(const Flow& flow) { return {flow.protocol, flow.receiver, flow.sender, flow.zone, !flow.begun_by_sender}; }
 
 // What the header of the other direction looks like at postrouting.
 Tuple header_of(const Flow& flow) { return {flow.protocol, flow.sender.outside, flow.receiver.inside}; }
