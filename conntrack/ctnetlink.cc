@@ -117,7 +117,8 @@ uint32_t put_filter_tuple(nlmsghdr* m, int type, const FlowFilter& f, const std:
                           const std::optional<Address>& destination, uint16_t port) {
   uint32_t flags = 0;
   const Nest nest(m, type);
-  if (source || destination) {
+  // IPv6 addresses are left to us: the kernel's filter gives the entries that do not match (assumptions: dump_filter).
+  if (f.family == Family::v4 && (source || destination)) {
     const Nest addresses(m, CTA_TUPLE_IP);
     if (source) put_address(m, true, f.family, source->bytes()), flags |= filter_source_address;
     if (destination) put_address(m, false, f.family, destination->bytes()), flags |= filter_destination_address;
@@ -133,7 +134,7 @@ void put_filter(nlmsghdr* m, const FlowFilter& f) {
   const uint32_t original = put_filter_tuple(m, CTA_TUPLE_ORIG, f, f.original_source, f.original_destination,
                                              f.original_destination_port);
   const uint32_t reply =
-      f.reply_destination
+      f.reply_destination && f.family == Family::v4
           ? put_filter_tuple(m, CTA_TUPLE_REPLY, f, {}, f.reply_destination, f.reply_destination_port)
           : 0;
   const Nest nest(m, cta_filter);

@@ -1,0 +1,337 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Doors against the real kernel, with real packets.
+#include <catch2/catch.hpp>
+#include <thread>
+
+#include "conntrack/nf_door_keeper.h"
+#include "test/conntrack/world.h"
+
+using namespace sipalg;
+using namespace sipalg::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+KernelDoor inbound(const char* inside, const char* outside, Network scope = {}) {
+  KernelDoor door;
+  door.inside = ep(inside);
+  door.outside = ep(outside);
+  door.scope = scope;
+  return door;
+}
+
+KernelDoor way_out(const char* inside, const char* remote) {
+  KernelDoor door;
+  door.kind = KernelDoor::Kind::way_out;
+  door.inside = {*parse_address(inside), 0};
+  door.outside = ep(remote);
+  return door;
+}
+
+SteeringOptions options() {
+  SteeringOptions o;
+  o.manual = true;  // no queue: these tests have no reader
+  o.inside = {*parse_network("10.0.0.0/24"), *parse_network("fd00::/64")};
+  o.peers = {*parse_network("203.0.113.2/31")};
+  return o;
+}
+
+struct Router {
+  World world;
+  Steering steering{options()};
+  NfDoorKeeper keeper{steering};
+  explicit Router(Firewall firewall = Firewall::outward, bool translate = true) : world(firewall, translate) {}
+
+  std::vector<DoorHandle> open(const std::vector<KernelDoor>& doors) {
+    std::vector<DoorHandle> handles(doors.size());
+    const auto result = keeper.open(doors, handles);
+    INFO((result ? "" : result.error().message()));
+    REQUIRE(result);
+    return handles;
+  }
+  std::error_code refused(const std::vector<KernelDoor>& doors) {
+    std::vector<DoorHandle> handles(doors.size());
+    const auto result = keeper.open(doors, handles);
+    return result ? std::error_code{} : result.error();
+  }
+  std::string hears(const UdpSocket& listener, const UdpSocket& speaker, const char* to) {
+    speaker.send("hello", ep(to));
+    return describe(world.receive(listener));
+  }
+  std::size_t expectations() {
+    Ctnetlink conntrack;
+    std::size_t count = 0;
+    REQUIRE(conntrack.dump_expectations([&](const Expectation&) { ++count; }));
+    return count;
+  }
+  std::size_t anchors() {
+    Ctnetlink conntrack;
+    std::size_t count = 0;
+    for (const Family family : {Family::v4, Family::v6})
+      REQUIRE(conntrack.dump_flows({family, Protocol::udp, {}, anchor_destination(family).address, {}, 0, 0},
+                                   [&](const ConntrackEntry&) { ++count; }));
+    return count;
+  }
+  std::string elements() { return world.run(Side::router, "nft list table inet sipalg | grep -c \"elements.* : \""); }
+};
+
+}  // namespace
+
+TEST_CASE("remote first: a door lets its packets in, and the answer leaves from it") {
+  Router r;
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "nothing");
+  r.world.run(Side::router, "conntrack -F");
+  r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010")});
+  CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "hello from 203.0.113.2:6000");
+  CHECK(r.hears(remote, phone, "203.0.113.2:6000") == "hello from 203.0.113.1:4010");
+}
+
+TEST_CASE("phone first: leaves from its door, the remote's packets come back, another remote's too") {
+  Router r;
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  const auto other = r.world.udp(Side::outside, "203.0.113.3:7000");
+  r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010")});
+  CHECK(r.hears(remote, phone, "203.0.113.2:6000") == "hello from 203.0.113.1:4010");
+  CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "hello from 203.0.113.2:6000");
+  CHECK(r.hears(phone, other, "203.0.113.1:4010") == "hello from 203.0.113.3:7000");
+}
+
+TEST_CASE("IPv6, translated: both orders") {
+  Router r;
+  const auto phone = r.world.udp(Side::inside, "[fd00::2]:4000"), remote = r.world.udp(Side::outside, "[2001:db8::2]:6000");
+  const auto second = r.world.udp(Side::inside, "[fd00::2]:4002");
+  r.open({inbound("[fd00::2]:4000", "[2001:db8::1]:4010"),
+          inbound("[fd00::2]:4002", "[2001:db8::1]:4012", *parse_network("2001:db8::2"))});
+  CHECK(r.hears(phone, remote, "[2001:db8::1]:4010") == "hello from [2001:db8::2]:6000");
+  CHECK(r.hears(remote, phone, "[2001:db8::2]:6000") == "hello from [2001:db8::1]:4010");
+  CHECK(r.hears(remote, second, "[2001:db8::2]:6000") == "hello from [2001:db8::1]:4012");
+  CHECK(r.hears(second, remote, "[2001:db8::1]:4012") == "hello from [2001:db8::2]:6000");
+}
+
+TEST_CASE("without NAT a door is a pinhole") {
+  Router r(Firewall::outward, false);
+  const auto phone = r.world.udp(Side::inside, "[fd00::2]:4000"), remote = r.world.udp(Side::outside, "[2001:db8::2]:6000");
+  CHECK(r.hears(phone, remote, "[fd00::2]:4000") == "nothing");
+  r.world.run(Side::router, "conntrack -F");
+  r.open({inbound("[fd00::2]:4000", "[fd00::2]:4000"), inbound("10.0.0.2:4000", "10.0.0.2:4000")});
+  CHECK(r.hears(phone, remote, "[fd00::2]:4000") == "hello from [2001:db8::2]:6000");
+  CHECK(r.elements() == "0\n");
+}
+
+TEST_CASE("hairpin: two phones behind us see only each other's outside endpoints") {
+  Router r;
+  const auto a = r.world.udp(Side::inside, "10.0.0.2:4000"), b = r.world.udp(Side::inside, "10.0.0.3:4000");
+  r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010"), inbound("10.0.0.3:4000", "203.0.113.1:4020")});
+  CHECK(r.hears(b, a, "203.0.113.1:4020") == "hello from 203.0.113.1:4010");
+  CHECK(r.hears(a, b, "203.0.113.1:4010") == "hello from 203.0.113.1:4020");
+}
+
+TEST_CASE("packets between inside networks that take no door are left alone") {
+  Router r(Firewall::none);
+  r.world.run(Side::outside, "ip addr add 10.9.0.2/24 dev o0");
+  r.world.run(Side::router, "ip addr add 10.9.0.1/24 dev wan0; nft flush chain inet fw post");
+  r.world.run(Side::outside, "ip route replace 10.0.0.0/24 via 10.9.0.1");
+  REQUIRE(r.steering.set_inside({*parse_network("10.0.0.0/24"), *parse_network("10.9.0.0/24")}));
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), lan = r.world.udp(Side::outside, "10.9.0.2:4000");
+  r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010")});
+  CHECK(r.hears(lan, phone, "10.9.0.2:4000") == "hello from 10.0.0.2:4000");
+}
+
+TEST_CASE("a door for one remote address serves nobody else; another scope leads another way") {
+  Router r;
+  const auto first = r.world.udp(Side::inside, "10.0.0.2:5062"), second = r.world.udp(Side::inside, "10.0.0.3:5062");
+  const auto remote = r.world.udp(Side::outside, "203.0.113.2:6000"), other = r.world.udp(Side::outside, "203.0.113.3:6000");
+  r.open({inbound("10.0.0.2:5062", "203.0.113.1:5062", *parse_network("203.0.113.2"))});
+  CHECK(r.hears(first, other, "203.0.113.1:5062") == "nothing");
+  r.world.run(Side::router, "conntrack -D -p udp --orig-port-dst 5062");
+  r.open({inbound("10.0.0.3:5062", "203.0.113.1:5062", *parse_network("203.0.113.3"))});
+  CHECK(r.hears(first, remote, "203.0.113.1:5062") == "hello from 203.0.113.2:6000");
+  CHECK(r.hears(second, other, "203.0.113.1:5062") == "hello from 203.0.113.3:6000");
+}
+
+TEST_CASE("a door for the configured peers serves their network") {
+  Router r;
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:5062"), remote = r.world.udp(Side::outside, "203.0.113.3:6000");
+  r.open({inbound("10.0.0.2:5062", "203.0.113.1:5062", *parse_network("203.0.113.2/31"))});
+  CHECK(r.hears(phone, remote, "203.0.113.1:5062") == "hello from 203.0.113.3:6000");
+  CHECK(r.refused({inbound("10.0.0.2:5064", "203.0.113.1:5064", *parse_network("198.51.100.0/24"))}) ==
+        errno_code(EINVAL));
+}
+
+TEST_CASE("a way out lets the host through a firewall that drops outwards, from any port") {
+  Router r(Firewall::strict);
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4444"), other = r.world.udp(Side::inside, "10.0.0.3:4444");
+  const auto remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  CHECK(r.hears(remote, phone, "203.0.113.2:6000") == "nothing");
+  r.world.run(Side::router, "conntrack -F");
+  r.open({way_out("10.0.0.2", "203.0.113.2:6000")});
+  CHECK(r.hears(remote, phone, "203.0.113.2:6000") == "hello from 203.0.113.1:4444");
+  CHECK(r.hears(remote, other, "203.0.113.2:6000") == "nothing");
+}
+
+TEST_CASE("closing takes everything away, the flows of media at the latest a second later") {
+  Router r;
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  std::vector<KernelDoor> doors;
+  for (int i = 0; i < 10; ++i) {
+    KernelDoor door = inbound("10.0.0.2:4000", "203.0.113.1:4010");
+    door.inside.port = static_cast<uint16_t>(door.inside.port + i);
+    door.outside.port = static_cast<uint16_t>(door.outside.port + i);
+    doors.push_back(door);
+  }
+  const auto handles = r.open(doors);
+  CHECK(r.anchors() == 3);
+  CHECK(r.expectations() == 10);
+  CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "hello from 203.0.113.2:6000");
+  CHECK(r.keeper.has_flow(std::vector{handles[0]}));
+  CHECK_FALSE(r.keeper.has_flow(std::vector{handles[1]}));
+  r.keeper.close(std::vector{handles[0], handles[4], handles[5], handles[6], handles[7]});
+  CHECK(r.anchors() == 2);
+  CHECK(r.expectations() == 5);
+  r.keeper.tick(Instant{1h});
+  CHECK(r.keeper.counters().flows_deleted == 1);
+  CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "nothing");
+  r.keeper.close(handles);
+  CHECK(r.anchors() == 0);
+  CHECK(r.expectations() == 0);
+  CHECK(r.elements() == "0\n");
+}
+
+TEST_CASE("a media door opened again before the sweep keeps its flows") {
+  Router r;
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  const auto door = inbound("10.0.0.2:4000", "203.0.113.1:4010");
+  const auto handles = r.open({door});
+  CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "hello from 203.0.113.2:6000");
+  r.keeper.close(handles);
+  r.open({door});
+  r.keeper.tick(Instant{1h});
+  CHECK(r.keeper.counters().flows_deleted == 0);
+}
+
+TEST_CASE("all or nothing: whichever door the kernel refuses, nothing of the others stays") {
+  Router r;
+  const auto foreign = Anchor{4'000'000, Family::v4, 0};
+  for (unsigned refused = 0; refused < 6; ++refused) {
+    std::vector<KernelDoor> doors;
+    for (unsigned i = 0; i < 6; ++i) {
+      KernelDoor door = inbound("10.0.0.2:4000", "203.0.113.1:4010");
+      door.inside.port = static_cast<uint16_t>(4000 + i);
+      door.outside.port = static_cast<uint16_t>(4010 + i);
+      door.signalling = true;
+      doors.push_back(door);
+    }
+    Ctnetlink conntrack;
+    NetlinkBatch batch;
+    put_anchor(batch, foreign, 60s);
+    put_pinhole(batch, foreign, {Protocol::udp, {}, doors[refused].outside});
+    REQUIRE_FALSE(first_error(conntrack.socket().exchange(batch)));
+    CHECK(r.refused(doors) == errno_code(EEXIST));
+    CHECK(r.anchors() == 1);
+    CHECK(r.expectations() == 1);
+    CHECK(r.world.run(Side::router, "nft list table inet sipalg | grep -c \"203.0.113.1 \\. \"") == "0\n");
+    batch.clear();
+    put_anchor_delete(batch, foreign);
+    REQUIRE_FALSE(first_error(conntrack.socket().exchange(batch)));
+  }
+  CHECK(r.keeper.door_count() == 0);
+}
+
+TEST_CASE("a translation that leads elsewhere already refuses the whole") {
+  Router r;
+  r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010")});
+  const auto error = r.refused({inbound("10.0.0.2:4002", "203.0.113.1:4012"), inbound("10.0.0.3:4000", "203.0.113.1:4010")});
+  CHECK((error == errno_code(EEXIST) || error == errno_code(EBUSY)));
+  CHECK(r.anchors() == 1);
+  CHECK(r.world.run(Side::router, "nft list table inet sipalg | grep -c 4012") == "0\n");
+}
+
+TEST_CASE("conntrack -F in mid flow: translations stand, pinholes are back at once") {
+  Router r;
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  r.world.pump = [&] { r.keeper.on_events(); };
+  r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010"), inbound("[fd00::2]:4000", "[2001:db8::1]:4010")});
+  CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "hello from 203.0.113.2:6000");
+  r.world.run(Side::router, "conntrack -F; conntrack -F -f ipv6");
+  CHECK(r.hears(remote, phone, "203.0.113.2:6000") == "hello from 203.0.113.1:4010");
+  r.world.idle(20ms);
+  CHECK(r.anchors() == 2);
+  CHECK(r.expectations() == 2);
+  CHECK(r.keeper.counters().anchors_repaired == 2);
+  r.world.run(Side::router, "conntrack -F");
+  r.world.idle(20ms);
+  CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "hello from 203.0.113.2:6000");
+}
+
+TEST_CASE("expectations alone deleted: they are back at once") {
+  Router r;
+  r.world.pump = [&] { r.keeper.on_events(); };
+  r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010"), way_out("10.0.0.2", "203.0.113.2:6000"),
+          inbound("10.0.0.2:4002", "203.0.113.1:4012", *parse_network("203.0.113.2/31"))});
+  r.world.run(Side::router, "conntrack -F expect");
+  r.world.idle(20ms);
+  CHECK(r.expectations() == 3);
+  CHECK(r.keeper.counters().pinholes_repaired == 3);
+}
+
+TEST_CASE("refresh: leases are renewed, what is missing is made again") {
+  Router r;
+  const auto handles = r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010"), inbound("10.0.0.2:4001", "203.0.113.1:4011")});
+  r.keeper.tick(Instant{1h});
+  std::this_thread::sleep_for(1500ms);
+  r.world.run(Side::router, "conntrack -F expect");
+  r.keeper.tick(Instant{1h + 30s});
+  CHECK(r.expectations() == 0);
+  r.keeper.tick(Instant{1h + 60s});
+  CHECK(r.expectations() == 2);
+  r.world.run(Side::router, "conntrack -F");
+  r.keeper.tick(Instant{1h + 120s});
+  CHECK(r.anchors() == 1);
+  CHECK(r.expectations() == 2);
+  Ctnetlink conntrack;
+  REQUIRE(conntrack.dump_expectations([&](const Expectation& e) { CHECK(e.timeout >= 178s); }));
+}
+
+TEST_CASE("two signalling doors share an endpoint of the steering sets") {
+  Router r;
+  auto one = inbound("10.0.0.2:5062", "203.0.113.1:5062", *parse_network("203.0.113.2"));
+  auto two = inbound("10.0.0.2:5062", "203.0.113.1:5062", *parse_network("203.0.113.3"));
+  one.signalling = two.signalling = true;
+  const auto first = r.open({one}), second = r.open({two});
+  const auto steered = [&] { return r.world.run(Side::router, "nft list set inet sipalg endpoints_udp4 | grep -c 5062"); };
+  CHECK(steered() != "0\n");
+  r.keeper.close(first);
+  CHECK(steered() != "0\n");
+  r.keeper.close(second);
+  CHECK(steered() == "0\n");
+}
+
+TEST_CASE("free is what no flow and no socket holds") {
+  Router r;
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  const auto local = r.world.udp(Side::router, "203.0.113.1:4500");
+  CHECK(r.hears(remote, phone, "203.0.113.2:6000") == "hello from 203.0.113.1:4000");
+  CHECK_FALSE(r.keeper.is_free(Protocol::udp, ep("203.0.113.1:4000")));
+  CHECK_FALSE(r.keeper.is_free(Protocol::udp, ep("203.0.113.1:4500")));
+  CHECK(r.keeper.is_free(Protocol::tcp, ep("203.0.113.1:4500")));
+  CHECK(r.keeper.is_free(Protocol::udp, ep("203.0.113.1:4002")));
+  r.open({inbound("10.0.0.2:4002", "203.0.113.1:4002")});
+  CHECK_FALSE(r.keeper.is_free(Protocol::udp, ep("203.0.113.1:4002")));
+}
+
+TEST_CASE("a dead daemon's anchors are swept by the next one") {
+  Router r;
+  {
+    Ctnetlink conntrack;
+    NetlinkBatch batch;
+    for (const uint32_t number : {7U, 90'000U}) put_anchor(batch, {number, Family::v4, 0}, 600s);
+    put_anchor(batch, {7, Family::v6, 0}, 600s);
+    put_anchor(batch, {7, Family::v4, 3}, 600s);
+    REQUIRE_FALSE(first_error(conntrack.socket().exchange(batch)));
+  }
+  CHECK(r.anchors() == 4);
+  NfDoorKeeper next(r.steering);
+  CHECK(next.counters().leftovers == 4);
+  CHECK(r.anchors() == 0);
+}
