@@ -3,7 +3,7 @@
 import importlib
 
 TOPICS = ("harness_itself", "outgoing", "registration", "several_phones", "media", "lifetime", "pbx", "hairpin", "firewall_only",
-          "security", "operations")
+          "security", "operations", "real_phone")
 
 
 def load():

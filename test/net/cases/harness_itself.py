@@ -2,7 +2,7 @@
 # Without the daemon: that scenarios and harness work, and that the tests can fail.
 from harness.case import case
 from harness.media import converse
-from harness.router import MEDIA, PHONE, PROXY, WAN
+from harness.router import MEDIA, PHONE, WAN
 from harness.texts import Caller, provider_on_two_ports
 from harness.wait import check, equal
 

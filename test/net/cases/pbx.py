@@ -3,9 +3,8 @@
 from cases.registration import incoming_call, registered
 from harness.case import case
 from harness.media import converse
-from harness.router import MEDIA, PBX, PHONE, PHONE_2, PROXY, REGISTRAR_2, WAN, WORKER
-from harness.sipp import expect, expect_with_contact, go, send
-from harness.texts import Callee, Caller, provider_on_two_ports, register, registrar, response
+from harness.router import PBX, PHONE, PHONE_2, PROXY, REGISTRAR_2, WAN, WORKER
+from harness.texts import Callee, Caller, provider_on_two_ports, register, registrar
 from harness.wait import check, equal
 
 # What the administrator of a PBX sets up: SIP comes in, and the firewall lets in what a DNAT rule leads inside.

@@ -28,7 +28,7 @@ def incoming_call(bench, contact, address=PHONE, port=5060, media=4000, source=P
     phone = bench.phone_waits(Callee(address, media, contact=f"{address}:{port}", user=user).call(), address, port)
     caller = Caller(source, source_port, far, to=contact[0], user="bob")
     uri = f"sip:{user}@{contact[0]}:{contact[1]}"
-    provider = bench.caller(_with_uri(caller, uri), contact, source, source_port, call_id=call_id)
+    provider = bench.caller(call_uri(caller, uri), contact, source, source_port, call_id=call_id)
     invite = bench.capture.message("lan0", False, "INVITE", destination=address, call_id=call_id)
     answer = bench.capture.message("wan0", False, 200, "INVITE", destination=source, call_id=call_id)
     bench.capture.message("lan0", False, "ACK", destination=address, call_id=call_id)
@@ -41,7 +41,7 @@ def incoming_call(bench, contact, address=PHONE, port=5060, media=4000, source=P
     return invite
 
 
-def _with_uri(caller, uri):
+def call_uri(caller, uri):
     original = caller.invite
     caller.invite = lambda *_, **__: original(uri=uri)
     return caller.call(proxied=True)
