@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The router's own addresses, the networks behind it, and interface MTUs.
+#include "conntrack/links.h"
+
+#include <algorithm>
+#include <array>
+#include <libmnl/libmnl.h>
+#include <linux/if_addr.h>
+#include <linux/if_link.h>
+#include <linux/rtnetlink.h>
+#include <net/if.h>
+#include <span>
+
+namespace sipalg {
+namespace {
+
+constexpr unsigned groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+constexpr uint32_t usual_mtu = 1500;
+
+// The attributes behind a header, by their number.
+class Attributes {
+ public:
+  Attributes(const nlmsghdr& message, std::size_t header) { mnl_attr_parse(&message, static_cast<unsigned>(header), keep, this); }
+  Attributes(const void* start, std::size_t length) { mnl_attr_parse_payload(start, length, keep, this); }
+  const nlattr* operator[](std::size_t type) const { return found_[type]; }
+  uint32_t number(std::size_t type) const {
+    return found_[type] != nullptr && mnl_attr_get_payload_len(found_[type]) >= 4 ? mnl_attr_get_u32(found_[type]) : 0;
+  }
+  Address address(std::size_t type) const {
+    if (found_[type] == nullptr) return {};
+    return Address::from_bytes({static_cast<const uint8_t*>(mnl_attr_get_payload(found_[type])),
+                                mnl_attr_get_payload_len(found_[type])});
+  }
+
+ private:
+  static int keep(const nlattr* attribute, void* self) {
+    auto& found = static_cast<Attributes*>(self)->found_;
+    if (const auto type = mnl_attr_get_type(attribute); type < found.size()) found[type] = attribute;
+    return MNL_CB_OK;
+  }
+  std::array<const nlattr*, 64> found_{};
+};
+
+template <typename Header> const Header& header_of(const nlmsghdr& message) {
+  return *static_cast<const Header*>(mnl_nlmsg_get_payload(&message));
+}
+
+// Interfaces of the next hops of a route over several of them.
+void append_hops(const nlattr& multipath, std::vector<uint32_t>& interfaces) {
+  const auto* place = static_cast<const uint8_t*>(mnl_attr_get_payload(&multipath));
+  std::size_t left = mnl_attr_get_payload_len(&multipath);
+  while (left >= sizeof(rtnexthop)) {
+    const void* start = place;
+    const auto& hop = *static_cast<const rtnexthop*>(start);
+    if (hop.rtnh_len < sizeof(rtnexthop) || hop.rtnh_len > left) return;
+    interfaces.push_back(static_cast<uint32_t>(hop.rtnh_ifindex));
+    const std::size_t step = std::min<std::size_t>(left, (hop.rtnh_len + 3U) & ~3U);
+    place += step;
+    left -= step;
+  }
+}
+
+bool is_link_local(const Address& address) {
+  const auto b = address.bytes();
+  if (address.family() == Family::v4) return b[0] == 169 && b[1] == 254;
+  return b.size() == 16 && b[0] == 0xfe && (b[1] & 0xc0) == 0x80;
+}
+
+Address zero(uint8_t family) { return family == AF_INET6 ? Address::v6({}) : Address::v4({}); }
+
+}  // namespace
+
+Links::Links() : events_(NETLINK_ROUTE, groups), socket_(NETLINK_ROUTE) { read(); }
+
+void Links::dump(uint16_t type, const NetlinkSocket::OnMessage& on_message) {
+  NetlinkBatch request;
+  nlmsghdr* m = request.begin(type, 0);
+  auto* header = static_cast<rtgenmsg*>(mnl_nlmsg_put_extra_header(m, sizeof(rtgenmsg)));
+  header->rtgen_family = AF_UNSPEC;
+  request.end();
+  if (const auto result = socket_.dump(request, on_message); !result) throw std::system_error(result.error(), "rtnetlink");
+}
+
+void Links::read() {
+  own_.clear();
+  mtus_.clear();
+  loopbacks_.clear();
+  std::vector<Route> routes;
+  dump(RTM_GETLINK, [&](const nlmsghdr& m) { on_link(m); });
+  dump(RTM_GETADDR, [&](const nlmsghdr& m) { on_address(m); });
+  dump(RTM_GETROUTE, [&](const nlmsghdr& m) { on_route(m, routes); });
+  find_inside(routes);
+}
+
+void Links::on_link(const nlmsghdr& message) {
+  const auto& header = header_of<ifinfomsg>(message);
+  const auto interface = static_cast<uint32_t>(header.ifi_index);
+  mtus_[interface] = Attributes(message, sizeof header).number(IFLA_MTU);
+  if (header.ifi_flags & IFF_LOOPBACK) loopbacks_.insert(interface);
+}
+
+// IFA_LOCAL is ours where the link is point to point; IPv6 has it only there.
+void Links::on_address(const nlmsghdr& message) {
+  const Attributes attributes(message, sizeof(ifaddrmsg));
+  const Address local = attributes.address(attributes[IFA_LOCAL] != nullptr ? IFA_LOCAL : IFA_ADDRESS);
+  if (local.is_set()) own_.insert(local);
+}
+
+void Links::on_route(const nlmsghdr& message, std::vector<Route>& routes) {
+  const auto& header = header_of<rtmsg>(message);
+  if (header.rtm_type != RTN_UNICAST || (header.rtm_flags & RTM_F_CLONED) != 0) return;
+  if (header.rtm_family != AF_INET && header.rtm_family != AF_INET6) return;
+  const Attributes attributes(message, sizeof header);
+  Route route;
+  route.network = {attributes[RTA_DST] != nullptr ? attributes.address(RTA_DST) : zero(header.rtm_family),
+                   header.rtm_dst_len};
+  if (const uint32_t out = attributes.number(RTA_OIF)) route.interfaces.push_back(out);
+  if (attributes[RTA_MULTIPATH] != nullptr) append_hops(*attributes[RTA_MULTIPATH], route.interfaces);
+  routes.push_back(std::move(route));
+}
+
+// An interface with a default route of either family, in any table, leads outside for both.
+void Links::find_inside(const std::vector<Route>& routes) {
+  std::set<uint32_t> outward = loopbacks_;
+  for (const Route& route : routes)
+    if (route.network.prefix == 0) outward.insert(route.interfaces.begin(), route.interfaces.end());
+  std::set<Network> networks;
+  for (const Route& route : routes) {
+    const Address& address = route.network.address;
+    if (route.network.prefix == 0 || is_link_local(address) || address.is_multicast() || address.is_loopback()) continue;
+    const auto is_outward = [&](uint32_t interface) { return outward.contains(interface); };
+    if (!route.interfaces.empty() && std::none_of(route.interfaces.begin(), route.interfaces.end(), is_outward))
+      networks.insert(route.network);
+  }
+  inside_.assign(networks.begin(), networks.end());
+}
+
+uint32_t Links::mtu(uint32_t interface) const {
+  const auto found = mtus_.find(interface);
+  return found == mtus_.end() || found->second == 0 ? usual_mtu : found->second;
+}
+
+// Messages only say that something happened; lost ones (ENOBUFS) say so too.
+bool Links::on_events() {
+  bool happened = false;
+  while (!events_.receive([&](const nlmsghdr&) { happened = true; })) happened = true;
+  if (!happened) return false;
+  const auto own = own_;
+  const auto inside = inside_;
+  const auto mtus = mtus_;
+  read();
+  return own != own_ || inside != inside_ || mtus != mtus_;
+}
+
+}  // namespace sipalg

@@ -1,0 +1,232 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Our table in nft's language, for people: what ruleset.cc builds. nft 1.0.6 knows no `ct original proto-dst @set`, so
+// ports stand in braces, and no concatenation of them: the endpoint sets are described in comments there.
+#include "conntrack/ruleset.h"
+
+namespace sipalg {
+namespace {
+
+using ruleset::Scope;
+using ruleset::Slot;
+
+struct Words {
+  std::string ip, address_type;
+};
+Words words_of(Family family) {
+  return family == Family::v6 ? Words{"ip6", "ipv6_addr"} : Words{"ip", "ipv4_addr"};
+}
+std::string protocol_of(Slot slot) { return std::string(name_of(slot.protocol)); }
+
+std::string list(const std::vector<uint16_t>& ports) {
+  std::string text;
+  for (const uint16_t port : ports) text += (text.empty() ? "" : ", ") + std::to_string(port);
+  return "{ " + text + " }";
+}
+
+std::string list(const std::vector<Network>& networks) {
+  std::string text;
+  for (const Network& network : networks) text += (text.empty() ? "" : ", ") + to_string(network);
+  return "{ " + text + " }";
+}
+
+// Writes the table line by line.
+class Writer {
+ public:
+  explicit Writer(const SteeringOptions& options) : options_(options) {}
+  std::string table();
+  std::string manual_rules();
+
+ private:
+  void line(const std::string& text) { text_ += text.empty() ? "\n" : std::string(depth_ * 2, ' ') + text + "\n"; }
+  void open(const std::string& text) { line(text + " {"), ++depth_; }
+  void close() { --depth_, line("}"); }
+  const std::vector<uint16_t>& ports(Slot slot) const {
+    return slot.protocol == Protocol::udp ? options_.udp_ports : options_.tcp_ports;
+  }
+  bool steers(Slot slot) const { return !ports(slot).empty(); }
+
+  void sets();
+  void timeouts();
+  void door_maps(Slot slot);
+  void births_maps(Slot slot);
+  void dispatch(const std::string& stem, bool steered_only);
+  void match(Slot slot);
+  void take(Slot slot);
+  void queue(Protocol protocol, const std::string& match);
+  void doors();
+  void door_rules(bool in, Slot slot);
+
+  const SteeringOptions& options_;
+  std::string text_;
+  std::size_t depth_ = 0;
+};
+
+void Writer::sets() {
+  line("# who is inside: what these send each other directly keeps its source");
+  for (const Family family : ruleset::families)
+    for (const bool inside : {true, false}) {
+      open("set " + (inside ? ruleset::inside_set(family) : ruleset::peers_set(family)));
+      line("type " + words_of(family).address_type + "; flags interval;");
+      const auto networks = ruleset::disjoint(inside ? options_.inside : options_.peers, family);
+      if (!networks.empty()) line("elements = " + list(networks));
+      close();
+    }
+  line("# endpoints where SIP is expected beside the configured ports: Contacts, sent-bys, ways out");
+  for (const Slot slot : ruleset::slots)
+    line("set " + ruleset::endpoints_set(slot) + " { type " + words_of(slot.family).address_type + " . inet_service; }");
+}
+
+void Writer::timeouts() {
+  const std::string replied = std::to_string(options_.udp_timeout.count());
+  line("# a registered phone's flow must outlive its registration (signalling_inside, signalling_outside)");
+  for (const Family family : ruleset::families)
+    for (const bool inside : {true, false}) {
+      open("ct timeout signalling_" + std::string(inside ? "inside" : "outside") + ruleset::digit(family));
+      line("protocol udp;");
+      line("l3proto " + words_of(family).ip + ";");
+      line("policy = { unreplied : " +
+           (inside ? replied : std::to_string(options_.udp_timeout_unanswered.count())) + ", replied : " + replied +
+           " };");
+      close();
+    }
+}
+
+void Writer::door_maps(Slot slot) {
+  const std::string type = words_of(slot.family).address_type;
+  for (const bool in : {true, false})
+    for (const Scope scope : ruleset::scopes)
+      line("map " + ruleset::door_map(in, scope, slot) + " { type " + type + " . inet_service" +
+           (scope == Scope::one ? " . " + type : "") + " : " + type + " . inet_service; }");
+}
+
+void Writer::births_maps(Slot slot) {
+  const std::string type = words_of(slot.family).address_type, endpoint = type + " . inet_service";
+  for (const std::string& name : {ruleset::birth_sources(slot), ruleset::birth_destinations(slot)})
+    line("map " + name + " { type " + endpoint + " . " + endpoint + " : " + endpoint + " . mark; flags dynamic,timeout; size " +
+         std::to_string(ruleset::births_size) + "; }");
+}
+
+void Writer::dispatch(const std::string& stem, bool steered_only) {
+  for (const Slot slot : ruleset::slots)
+    if (!steered_only || steers(slot))
+      line("meta nfproto ipv" + ruleset::digit(slot.family) + " meta l4proto " + protocol_of(slot) + " goto " +
+           ruleset::name(stem, slot));
+}
+
+void Writer::match(Slot slot) {
+  open("chain " + ruleset::name("match", slot));
+  for (const char* side : {"original proto-dst", "original proto-src", "reply proto-src"})
+    line("meta l4proto " + protocol_of(slot) + " ct " + side + " " + list(ports(slot)) + " goto " +
+         ruleset::name("take", slot));
+  const std::string ip = words_of(slot.family).ip;
+  for (const auto& [address, port] : {std::pair{"original " + ip + " daddr", "original proto-dst"},
+                                      std::pair{"original " + ip + " saddr", "original proto-src"},
+                                      std::pair{"reply " + ip + " saddr", "reply proto-src"}})
+    line("# ct " + address + " . ct " + port + " @" + ruleset::endpoints_set(slot) + " goto " +
+         ruleset::name("take", slot));
+  close();
+}
+
+void Writer::queue(Protocol protocol, const std::string& match) {
+  const uint16_t number = ruleset::queue_of(options_, protocol);
+  if (options_.births)
+    line(match + "ct status & confirmed == 0 queue flags bypass to " + std::to_string(number + 1));
+  line(match + "queue flags bypass to " + std::to_string(number));
+}
+
+void Writer::take(Slot slot) {
+  const std::string family = ruleset::digit(slot.family), ip = words_of(slot.family).ip;
+  open("chain " + ruleset::name("take", slot));
+  if (slot.protocol == Protocol::udp) {
+    const std::string unconfirmed = "ct status & confirmed == 0 ct original " + ip + " saddr ";
+    line(unconfirmed + "@inside" + family + " ct timeout set \"signalling_inside" + family + "\"");
+    line(unconfirmed + "!= @inside" + family + " ct timeout set \"signalling_outside" + family + "\"");
+  }
+  if (options_.births) {
+    const std::string proto = protocol_of(slot);
+    const std::string key = ip + " saddr . " + proto + " sport . " + ip + " daddr . " + proto + " dport";
+    line("# ct status & confirmed == 0, anew each time (delete, then add):");
+    line("#   " + ruleset::birth_sources(slot) + " { " + key + " timeout 30s : ct original " + ip +
+         " saddr . ct original proto-src . ct zone }");
+    line("#   " + ruleset::birth_destinations(slot) + " { " + key + " timeout 30s : ct original " + ip +
+         " daddr . ct original proto-dst . ct status }");
+  }
+  if (!options_.manual) queue(slot.protocol, "");
+  close();
+}
+
+void Writer::door_rules(bool in, Slot slot) {
+  const std::string ip = words_of(slot.family).ip, family = ruleset::digit(slot.family);
+  const std::string ours = ip + (in ? " daddr" : " saddr"), remote = ip + (in ? " saddr" : " daddr");
+  const std::string key = ours + " . " + protocol_of(slot) + (in ? " dport" : " sport");
+  open("chain " + ruleset::name(in ? "in" : "out", slot));
+  if (!in) line(remote + " @inside" + family + " ct status & dnat == 0 return");
+  for (const Scope scope : ruleset::scopes)
+    line((scope == Scope::peers ? remote + " @peers" + family + " " : "") + (in ? "dnat " : "snat ") + ip + " to " + key +
+         (scope == Scope::one ? " . " + remote : "") + " map @" + ruleset::door_map(in, scope, slot));
+  close();
+}
+
+void Writer::doors() {
+  for (const Slot slot : ruleset::slots) door_rules(true, slot), door_rules(false, slot);
+  open("chain doors_in");
+  line("type nat hook prerouting priority " + std::to_string(ruleset::doors_in_priority) + "; policy accept;");
+  dispatch("in", false);
+  close();
+  open("chain doors_out");
+  line("type nat hook postrouting priority " + std::to_string(ruleset::doors_out_priority) + "; policy accept;");
+  dispatch("out", false);
+  close();
+}
+
+std::string Writer::table() {
+  line("# The table sipalg makes and owns while it runs (flag owner); it ends with the daemon.");
+  open("table inet " + options_.table);
+  sets();
+  timeouts();
+  line("# doors: translations both ways for one remote address, for the signalling peers, for everybody");
+  for (const Slot slot : ruleset::slots) door_maps(slot);
+  if (options_.births) line("# the kernel has no NFQA_CT: original tuples of unconfirmed packets");
+  if (options_.births)
+    for (const Slot slot : ruleset::slots)
+      if (steers(slot)) births_maps(slot);
+  line("# steering: signalling is what has one of these ports or endpoints in its conntrack tuple");
+  for (const Slot slot : ruleset::slots)
+    if (steers(slot)) take(slot), match(slot);
+  open("chain sipalg");
+  line("type filter hook postrouting priority " +
+       std::to_string(options_.manual ? ruleset::manual_priority : ruleset::hook_priority) + "; policy accept;");
+  line("iif 0 return  # the router's own packets");
+  dispatch("match", true);
+  close();
+  doors();
+  close();
+  return text_;
+}
+
+// steering = "manual": what sipalg then leaves to the administrator.
+std::string Writer::manual_rules() {
+  line("# steering = \"manual\": sipalg installs no queue rules; these, or others like them, are yours to install.");
+  line("# Endpoints that messages name beside these ports (a Contact with port 5080) are not steered then.");
+  open("table inet " + options_.table + "_steering");
+  open("chain postrouting");
+  line("type filter hook postrouting priority " + std::to_string(ruleset::hook_priority) + "; policy accept;");
+  line("iif 0 return  # the router's own packets");
+  for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
+    const Slot slot{protocol, Family::v4};
+    if (!steers(slot)) continue;
+    for (const char* side : {"original proto-dst", "original proto-src", "reply proto-src"})
+      queue(protocol, "meta l4proto " + protocol_of(slot) + " ct " + side + " " + list(ports(slot)) + " ");
+  }
+  close();
+  close();
+  return text_;
+}
+
+}  // namespace
+
+std::string ruleset_text(const SteeringOptions& options) {
+  return options.manual ? Writer(options).manual_rules() : Writer(options).table();
+}
+
+}  // namespace sipalg
