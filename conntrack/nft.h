@@ -34,6 +34,8 @@ struct Hook {
 };
 void put_chain(NetlinkBatch& batch, const std::string& table, const std::string& chain, const Hook* hook = nullptr);
 
+void put_rules_delete(NetlinkBatch& batch, const std::string& table, const std::string& chain);  // all of the chain
+
 struct SetSpec {
   std::string name;
   uint32_t id = 0;  // unique in the transaction

@@ -168,4 +168,12 @@ void Rule::put(NetlinkBatch& batch) const {
   batch.end();
 }
 
+void put_rules_delete(NetlinkBatch& batch, const std::string& table, const std::string& chain) {
+  nlmsghdr* m =
+      batch.begin_netfilter(NFNL_SUBSYS_NFTABLES, NFT_MSG_DELRULE, NLM_F_ACK, NFPROTO_INET);
+  mnl_attr_put_strz(m, NFTA_RULE_TABLE, table.c_str());
+  mnl_attr_put_strz(m, NFTA_RULE_CHAIN, chain.c_str());
+  batch.end();
+}
+
 }  // namespace sipalg::nft

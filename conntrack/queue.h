@@ -5,7 +5,7 @@
 // whichever number they took. A packet is answered by exactly one verdict, whatever happens: PendingVerdict issues
 // "accept unchanged" when it is dropped. Verdicts are collected and sent together by receive() or flush(); a run of plain
 // accepts becomes one batch verdict as long as no older packet is still held.
-// Closing the socket makes the kernel drop what it still holds, so end with: take the steering rules away, drain().
+// Closing the socket makes the kernel drop what it still holds, so end with Steering::stop(), then drain().
 #pragma once
 #include <cstddef>
 #include <cstdint>

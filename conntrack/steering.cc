@@ -217,6 +217,13 @@ Steering::Result Steering::apply(const SteeringChange& change) {
   return {};
 }
 
+Steering::Result Steering::stop() {
+  NetlinkBatch batch;
+  nft::begin_batch(batch);
+  nft::put_rules_delete(batch, options_.table, "sipalg");
+  return commit(batch);
+}
+
 std::expected<Birth, std::error_code> Steering::find_birth(const Tuple& header) {
   const Slot slot = slot_of(header.protocol, header.source);
   nft::Bytes key = ruleset::endpoint_key(header.source);

@@ -83,6 +83,9 @@ class Steering {
   Result set_peers(std::vector<Network> networks);
   // Removing what is not there is no error. EBUSY: a translation for that key leads elsewhere already. EINVAL: scope.
   Result apply(const SteeringChange& change);
+  // Sends nothing to the queue any more. The hook stays: the kernel drops every queued packet of the namespace when a
+  // hook goes, so end with stop(), Queue::drain(), and only then the destructor.
+  Result stop();
   // ENOENT: nothing recorded for that header.
   std::expected<Birth, std::error_code> find_birth(const Tuple& header);
   // Flowtables carry packets past us: true when somebody's ruleset has one.

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The table: made, changed, printed, gone with its process.
+#include <catch2/catch.hpp>
+#include <csignal>
+#include <fstream>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "conntrack/nf_door_keeper.h"
+#include "conntrack/steering.h"
+#include "test/conntrack/world.h"
+
+using namespace sipalg;
+using namespace sipalg::test;
+
+namespace {
+
+SteeringOptions full_options() {
+  SteeringOptions options;
+  options.births = true;
+  options.tcp_ports = {5060};
+  options.inside = {*parse_network("10.0.0.0/24"), *parse_network("10.0.1.0/24"), *parse_network("10.0.0.0/16"),
+                    *parse_network("255.255.255.0/24"), *parse_network("fd00::/64")};
+  options.peers = {*parse_network("198.51.100.0/24")};
+  return options;
+}
+
+std::string listing(const World& world, const std::string& what) {
+  return world.run(Side::router, "nft list " + what + " 2>/dev/null");
+}
+bool lists(const World& world, const std::string& what, const std::string& text) {
+  return listing(world, what).find(text) != std::string::npos;
+}
+
+}  // namespace
+
+TEST_CASE("a second table of the same name is refused, another name is not") {
+  World world(Firewall::none);
+  const Steering first(full_options());
+  CHECK(first.way() != Steering::Way::manual);
+  CHECK_THROWS_AS(Steering(full_options()), std::system_error);
+  SteeringOptions other = full_options();
+  other.table = "sipalg2";
+  other.manual = true;
+  CHECK(Steering(other).way() == Steering::Way::manual);
+  CHECK_FALSE(lists(world, "tables", "sipalg2"));
+}
+
+TEST_CASE("nobody else changes the table, flushing the ruleset passes it by") {
+  World world(Firewall::none);
+  const Steering steering(full_options());
+  CHECK(world.run(Side::router, "nft delete table inet sipalg").find("not permitted") != std::string::npos);
+  world.run(Side::router, "nft flush ruleset");
+  CHECK(lists(world, "tables", "inet sipalg"));
+}
+
+TEST_CASE("SIGKILL leaves no table") {
+  World world(Firewall::none);
+  int ready[2];
+  REQUIRE(pipe(ready) == 0);
+  const pid_t child = fork();
+  if (child == 0) {
+    const Steering steering(full_options());
+    [[maybe_unused]] const auto wrote = write(ready[1], "x", 1);
+    for (;;) pause();
+  }
+  char byte = 0;
+  REQUIRE(read(ready[0], &byte, 1) == 1);
+  CHECK(lists(world, "tables", "inet sipalg"));
+  kill(child, SIGKILL);
+  waitpid(child, nullptr, 0);
+  CHECK_FALSE(lists(world, "tables", "inet sipalg"));
+}
+
+TEST_CASE("endpoints and translations are counted; a refused change leaves nothing") {
+  World world(Firewall::none);
+  Steering steering(full_options());
+  SteeringChange change;
+  change.add_endpoints = {{Protocol::udp, ep("203.0.113.1:5080")}, {Protocol::tcp, ep("[2001:db8::1]:5080")}};
+  change.add_translations = {{Protocol::udp, ep("10.0.0.2:4000"), ep("203.0.113.1:4000"), {}},
+                             {Protocol::tcp, ep("[fd00::2]:4000"), ep("[2001:db8::1]:4000"), *parse_network("2001:db8::2")},
+                             {Protocol::udp, ep("10.0.0.2:4000"), ep("203.0.113.1:4000"), *parse_network("198.51.100.0/25")}};
+  REQUIRE(steering.apply(change));
+  REQUIRE(steering.apply(change));
+  REQUIRE(steering.apply(change.undo()));
+  CHECK(lists(world, "set inet sipalg endpoints_udp4", "203.0.113.1 . 5080"));
+  CHECK(lists(world, "map inet sipalg in_udp4", "203.0.113.1 . 4000 : 10.0.0.2 . 4000"));
+  CHECK(lists(world, "map inet sipalg out_peers_udp4", "10.0.0.2 . 4000 : 203.0.113.1 . 4000"));
+  CHECK(lists(world, "map inet sipalg in_one_tcp6", "2001:db8::1 . 4000 . 2001:db8::2 : fd00::2 . 4000"));
+  SteeringChange refused;
+  refused.add_endpoints = {{Protocol::udp, ep("203.0.113.1:5090")}};
+  refused.add_translations = {{Protocol::udp, ep("10.0.0.9:4000"), ep("203.0.113.1:4000"), {}}};
+  CHECK_FALSE(steering.apply(refused));
+  CHECK_FALSE(lists(world, "table inet sipalg", "5090"));
+  REQUIRE(steering.apply(change.undo()));
+  REQUIRE(steering.apply(change.undo()));  // removing what is gone is no error
+  CHECK_FALSE(lists(world, "table inet sipalg", "4000"));
+  REQUIRE(steering.apply(refused));
+}
+
+TEST_CASE("networks and ports change at once") {
+  World world(Firewall::none);
+  Steering steering(full_options());
+  CHECK(lists(world, "set inet sipalg inside4", "10.0.0.0/16"));
+  REQUIRE(steering.set_inside({*parse_network("192.168.0.0/24"), *parse_network("192.168.1.0/24")}));
+  CHECK(lists(world, "set inet sipalg inside4", "192.168.0.0/23"));
+  CHECK_FALSE(lists(world, "set inet sipalg inside4", "10.0"));
+  REQUIRE(steering.set_peers({}));
+  CHECK_FALSE(lists(world, "set inet sipalg peers4", "elements"));
+  REQUIRE(steering.set_ports({5060, 5080}, {5061}));
+  CHECK(lists(world, "set inet sipalg ports_udp", "5080"));
+  CHECK(lists(world, "set inet sipalg ports_tcp", "5061"));
+  CHECK_FALSE(steering.has_flowtables());
+}
+
+// Kernels without nft's queue statement can load only the rest: there the queue rules become counters.
+TEST_CASE("the printed ruleset loads with nft") {
+  const bool manual = GENERATE(false, true), births = GENERATE(false, true);
+  World world(Firewall::none);
+  SteeringOptions options = full_options();
+  options.manual = manual;
+  options.births = births;
+  std::string text = ruleset_text(options);
+  const bool has_queue = world.run(Side::router, "nft \"add table inet q; add chain inet q c; "
+                                                 "add rule inet q c queue flags bypass to 1\"").empty();
+  for (std::size_t at = 0; !has_queue && (at = text.find("queue flags bypass to ", at)) != std::string::npos;)
+    text.replace(at, text.find('\n', at) - at, "counter");
+  const std::string file = "/tmp/sipalg-ruleset-" + std::to_string(getpid());
+  std::ofstream(file) << text;
+  CHECK(world.run(Side::router, "nft -f " + file) == "");
+  unlink(file.c_str());
+}
