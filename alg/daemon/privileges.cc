@@ -26,6 +26,16 @@ struct Capabilities {
   std::array<__user_cap_data_struct, 2> data{};
 };
 
+Capabilities current() {
+  Capabilities now;
+  syscall(SYS_capget, &now.header, now.data.data());
+  return now;
+}
+
+bool is_net_admin_alone(const Capabilities& now) {
+  return now.data[0].permitted == net_admin && now.data[1].permitted == 0;
+}
+
 void check(long result, const std::string& what) {
   if (result < 0) throw std::runtime_error(what + ": " + std::strerror(errno));
 }
@@ -44,16 +54,14 @@ void drop_bounding_set() {
 
 }  // namespace
 
-bool has_net_admin() {
-  Capabilities now;
-  return syscall(SYS_capget, &now.header, now.data.data()) == 0 && (now.data[0].effective & net_admin) != 0;
-}
+bool has_net_admin() { return (current().data[0].effective & net_admin) != 0; }
 
 void keep_net_admin_alone() {
   Capabilities wanted;
   wanted.data[0].effective = wanted.data[0].permitted = net_admin;
   drop_bounding_set();
-  check(syscall(SYS_capset, &wanted.header, wanted.data.data()), "keeping CAP_NET_ADMIN alone");
+  if (!is_net_admin_alone(current()))  // under systemd it is, and its filter allows no capset()
+    check(syscall(SYS_capset, &wanted.header, wanted.data.data()), "keeping CAP_NET_ADMIN alone");
   check(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), "no_new_privs");
 }
 
