@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A router with masquerade around the engine: fake kernel, fake clock, endpoints that send literal messages.
+#pragma once
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "alg/engine/engine.h"
+#include "test/fake/fake_door_keeper.h"
+
+namespace sipalg::test {
+
+Endpoint ep(std::string_view text);
+// LF becomes CRLF; "{length}" becomes the size of the body; the head's first line may follow a line end of the literal.
+std::string sip_text(std::string_view text);
+// `text` with each "from" replaced by "to".
+std::string with(std::string text, std::string_view from, std::string_view to);
+
+class World {
+ public:
+  struct Setup {
+    bool nat = true;
+    bool second_opinion = true;
+    std::vector<std::string> pbx{}, signalling_peers{};
+    bool any_source = false;
+  };
+  World() : World(Setup{}) {}
+  explicit World(const Setup& setup);
+
+  // The inside endpoint sends; what arrives at `remote`.
+  std::string out(std::string_view inside, std::string_view remote, std::string_view message);
+  // The remote sends to an outside endpoint; what arrives inside, or nothing when nobody lets it in.
+  std::optional<std::string> in(std::string_view remote, std::string_view outside, std::string_view message);
+  // The same, and it must arrive.
+  std::string delivered(std::string_view remote, std::string_view outside, std::string_view message);
+
+  void pass_time(std::chrono::milliseconds time);
+  void forget_flows() { flows.clear(); }  // conntrack -F
+  void forward(std::string_view outside, std::string_view inside) { forwards[ep(outside)] = ep(inside); }  // DNAT rule
+
+  std::optional<Endpoint> door_of(std::string_view inside) const;   // the outside endpoint of a living inbound door
+  bool has_way_out(std::string_view inside_host, std::string_view remote) const;
+  std::size_t doors() const { return kernel.living.size(); }
+  bool has_inside_address(const std::string& message) const { return message.find("10.0.0.") != std::string::npos; }
+
+  FakeDoorKeeper kernel;
+  Stats stats;
+  Engine engine;
+  Instant now{std::chrono::hours{1}};
+  Trace trace;       // of the last message
+  Verdict verdict;   // its bytes are gone
+
+ private:
+  struct NatFlow {
+    Endpoint inside, outside, remote;
+    bool from_inside;
+  };
+  static Policy policy_of(const Setup& setup);
+  NatFlow& flow_out(const Endpoint& inside, const Endpoint& remote);
+  NatFlow* flow_in(const Endpoint& remote, const Endpoint& outside);
+  std::string run(std::string_view message, const Flow& flow);
+  std::optional<Endpoint> mapped_by_door(const Endpoint& inside, const Endpoint& remote) const;
+
+  bool nat_;
+  std::vector<NatFlow> flows;
+  std::map<Endpoint, Endpoint> forwards;
+};
+
+}  // namespace sipalg::test
