@@ -8,7 +8,7 @@
 namespace sipalg::limits {
 
 // --- what the scanners hold (a message with more passes unchanged, counted) ---
-inline constexpr std::size_t vias = 32;
+inline constexpr std::size_t vias = 72;  // Max-Forwards starts at 70
 inline constexpr std::size_t contacts = 16;
 inline constexpr std::size_t record_routes = 16;
 inline constexpr std::size_t routes = 16;
@@ -22,7 +22,7 @@ inline constexpr std::size_t candidates = 256;  // a=candidate of one body (RFC 
 inline constexpr std::size_t edits = 512;
 inline constexpr std::size_t call_id_bytes = 256;
 inline constexpr std::size_t tag_bytes = 512;  // RFC 4475 section 3.1.1.7 has one of 444
-inline constexpr std::size_t branch_bytes = 256;
+inline constexpr std::size_t branch_bytes = 512;
 
 // --- the guard before sofia-sip (parser-facts: worst case 1 ms behind it) ---
 inline constexpr std::size_t guard_header_lines = 128;

@@ -66,8 +66,6 @@ std::optional<ScanError> read_value(std::string_view name, LineCursor value, Ses
 }  // namespace
 
 std::optional<ScanError> read_attribute(LineCursor line, Session& session, Media* media) noexcept {
-  // The names that matter begin with one of few letters; most lines (rtpmap, fmtp...) end here.
-  if (line.at == line.end || std::string_view("sriabcp").find(*line.at) == std::string_view::npos) return std::nullopt;
   const char* name = line.at;
   while (line.at != line.end && *line.at != ':' && !LineCursor::is_space(*line.at)) ++line.at;
   const std::string_view text{name, static_cast<std::size_t>(line.at - name)};

@@ -24,7 +24,7 @@ struct BodyHeaders {
 
 std::string_view trim(std::string_view text) noexcept {
   const std::size_t begin = text.find_first_not_of(" \t\r\n");
-  if (begin == std::string_view::npos) return {};
+  if (begin == std::string_view::npos) return text.substr(text.size());
   return text.substr(begin, text.find_last_not_of(" \t\r\n") - begin + 1);
 }
 
@@ -71,6 +71,21 @@ bool is_plain_transfer(std::string_view transfer) noexcept {
          equals_ignoring_case(transfer, "binary");
 }
 
+enum class Kind : uint8_t {
+  other, sdp, multipart,
+  closed,  // may hold SDP that is signed, enciphered or arranged in a way unknown to us
+};
+
+Kind kind_of(std::string_view type) noexcept {
+  if (equals_ignoring_case(type, "application/sdp")) return Kind::sdp;
+  if (equals_ignoring_case(type, "application/pkcs7-mime")) return Kind::closed;
+  if (!begins_with(type, "multipart/")) return Kind::other;
+  const std::string_view subtype = type.substr(type.find('/') + 1);
+  const bool is_known = equals_ignoring_case(subtype, "mixed") || equals_ignoring_case(subtype, "alternative") ||
+                        equals_ignoring_case(subtype, "related");
+  return is_known ? Kind::multipart : Kind::closed;
+}
+
 enum class Delimiter : uint8_t { none, next, close };
 
 Delimiter delimiter_of(std::string_view line, std::string_view boundary) noexcept {
@@ -112,17 +127,13 @@ void Finder::add(Span body, Span content_length) noexcept {
 
 void Finder::look_into(const BodyHeaders& headers, Span body, std::size_t depth) noexcept {
   const std::string_view type = media_type(headers.type);
-  const bool is_sdp = equals_ignoring_case(type, "application/sdp");
-  const bool is_multipart = begins_with(type, "multipart/");
-  const bool is_wrapped = equals_ignoring_case(type, "application/pkcs7-mime");
-  if (!is_sdp && !is_multipart && !is_wrapped) return;
-  const bool is_open = equals_ignoring_case(type, "multipart/mixed") || equals_ignoring_case(type, "multipart/alternative") ||
-                       equals_ignoring_case(type, "multipart/related");
-  if (is_wrapped || (is_multipart && !is_open) || !is_identity(headers.encoding) || !is_plain_transfer(headers.transfer)) {
+  const Kind kind = kind_of(type);
+  if (kind == Kind::other) return;
+  if (kind == Kind::closed || !is_identity(headers.encoding) || !is_plain_transfer(headers.transfer)) {
     parts_.opaque = true;
     return;
   }
-  if (is_sdp) return add(body, headers.content_length);
+  if (kind == Kind::sdp) return add(body, headers.content_length);
   const std::string_view boundary = find_boundary(headers.type);
   if (boundary.empty() || depth == 0)
     parts_.malformed = true;

@@ -14,8 +14,8 @@ enum CharClass : uint8_t {
   value_end = 8,     // ends a parameter's name or value: ; , = < > " and blanks
   uri_end = 16,      // ends a URI without brackets: ; , ? < > " and blanks
   never_in_uri = 32, // < > " and everything up to the space
-  uri_param_end = 64,  // ; ? =
-  display_end = 128,  // < ; , "
+  uri_part_end = 64,  // ; ? = @ and never_in_uri
+  display_end = 128,  // < ; , " : @
 };
 
 constexpr std::array<uint8_t, 256> make_char_classes() {
@@ -30,10 +30,9 @@ constexpr std::array<uint8_t, 256> make_char_classes() {
   add(alphanumeric, host_char), add("-._", host_char);
   add(";,=<>\"", value_end);
   add(";,?<>\"", uri_end);
-  add(";?=", uri_param_end);
-  add("<;,\"", display_end);
-  for (unsigned c = 0; c <= ' '; ++c) table[c] |= never_in_uri;
-  add("<>\"\x7f", never_in_uri);
+  add("<;,\":@", display_end);
+  for (unsigned c = 0; c <= ' '; ++c) table[c] |= never_in_uri | uri_part_end;
+  add("<>\"\x7f", never_in_uri), add(";?=@<>\"\x7f", uri_part_end);
   return table;
 }
 inline constexpr std::array<uint8_t, 256> char_classes = make_char_classes();

@@ -40,6 +40,12 @@ struct Cursor {
   // DQUOTE, anything with escapes, DQUOTE (RFC 3261 section 25.1). False: it never closes.
   bool skip_quoted() {
     if (!take('"')) return false;
+    const char* close = find('"');
+    if (close == nullptr) return false;
+    if (with_end(close).find('\\') == nullptr) {
+      at = close + 1;
+      return true;
+    }
     while (at != end && *at != '"') at += *at == '\\' && end - at > 1 ? 2 : 1;
     return take('"');
   }

@@ -48,9 +48,11 @@ constexpr auto first_of = [] {
   return first;
 }();
 
-bool equals_lower(std::string_view text, std::string_view lower) noexcept {
-  for (std::size_t i = 1; i < text.size(); ++i)
-    if (to_lower(text[i]) != lower[i]) return false;
+// `lower` is a header name. Setting the bit that lower case letters have maps only letters to letters; what else it maps to '-',
+// a CR, can not stand in the name of a header line.
+bool equals_lower(const char* text, std::string_view lower) noexcept {
+  for (const char c : lower)
+    if ((*text++ | 0x20) != c) return false;
   return true;
 }
 
@@ -58,9 +60,8 @@ bool equals_lower(std::string_view text, std::string_view lower) noexcept {
 
 Header find_header(std::string_view name) noexcept {
   if (name.empty() || name.size() > longest) return Header::other;
-  const char first = to_lower(name.front());
   for (std::size_t i = first_of[name.size()]; i < first_of[name.size() + 1]; ++i)
-    if (names[i].name.front() == first && equals_lower(name, names[i].name)) return names[i].header;
+    if (equals_lower(name.data(), names[i].name)) return names[i].header;
   return Header::other;
 }
 

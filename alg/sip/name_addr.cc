@@ -11,7 +11,8 @@ namespace {
 // What the cursor is brought to: "<", or the addr-spec when there is no "<".
 enum class Form : uint8_t { brackets, plain, broken };
 
-// Display names are read more freely than the grammar has them: anything without a quote, comma or semicolon will do.
+// Display names are read more freely than the grammar has them: anything will do that can not be mistaken for a URI, a quoted
+// string or the end of the value.
 Form skip_display_name(Cursor& cursor) noexcept {
   if (cursor.is_at('<')) return Form::brackets;
   if (cursor.is_at('"')) {
@@ -26,7 +27,8 @@ Form skip_display_name(Cursor& cursor) noexcept {
   return Form::plain;
 }
 
-// Afterwards the cursor stands behind the URI and its brackets.
+// Afterwards the cursor stands behind the URI and its brackets. Blanks inside the brackets (RFC 4475 section 3.1.2.14) are not
+// accepted: other parsers take them for a part of the host.
 NameAddrResult parse_bracketed(Cursor& cursor, NameAddr& out) noexcept {
   out.in_brackets = true;
   ++cursor.at;

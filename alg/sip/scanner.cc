@@ -96,8 +96,8 @@ bool Scanner::read_start() noexcept {
   const uint32_t begin = skip_line_ends(bytes_);
   if (bytes_.find_first_not_of(std::string_view("\r\n \t\0", 5), begin) == std::string_view::npos)
     return fail(ScanError::empty, begin);
-  if (!begins_like_sip(bytes_)) return fail(ScanError::not_sip, begin);
-  if (const auto failure = split_head(bytes_, begin, head_)) return fail(failure->error, failure->offset);
+  if (const auto failure = split_head(bytes_, begin, head_))
+    return begins_like_sip(bytes_) ? fail(failure->error, failure->offset) : fail(ScanError::not_sip, begin);
   m_.head = {begin, head_.end};
   const Line line = head_.lines[0];
   if (const auto failure = parse_first_line(cursor(line.begin, line.end), m_))

@@ -31,54 +31,68 @@ bool parse_scheme(Cursor& cursor, Uri& uri) noexcept {
   return cursor.take(':');
 }
 
-// Which parameter wins when it stands there twice is not defined; we take the first, as for headers.
-void note_parameter(std::string_view name, std::string_view value, Span span, Uri& uri) noexcept {
+// False: a second maddr. Which one holds would be a matter of taste.
+bool note_parameter(std::string_view name, std::string_view value, Span span, Uri& uri) noexcept {
   if (name.size() == 2 && equals_ignoring_case(name, "lr")) uri.has_lr = true;
   if (name.size() == 9 && uri.transport == Transport::none && equals_ignoring_case(name, "transport"))
     uri.transport = transport_of(value);
-  if (name.size() == 5 && !uri.maddr.host.is_set() && equals_ignoring_case(name, "maddr"))
-    read_host(value, span, uri.maddr);
+  if (name.size() != 5 || !equals_ignoring_case(name, "maddr")) return true;
+  if (uri.maddr.host.is_set()) return false;
+  read_host(value, span, uri.maddr);
+  return true;
 }
 
-// *( ";" name [ "=" value ] ); stops at "?", whose headers do not concern us.
+// *( ";" name [ "=" value ] ); stops at "?".
 bool parse_parameters(Cursor& cursor, Uri& uri) noexcept {
   while (cursor.take(';')) {
     const char* begin = cursor.at;
-    cursor.skip_until(uri_param_end);
+    cursor.skip_until(uri_part_end);
     const std::string_view name = cursor.text_since(begin);
-    if (!cursor.take('=')) {
-      note_parameter(name, {}, {}, uri);
-      continue;
-    }
+    const bool has_value = cursor.take('=');
     begin = cursor.at;
-    while (!cursor.done() && *cursor.at != ';' && *cursor.at != '?') ++cursor.at;
-    note_parameter(name, cursor.text_since(begin), cursor.since(begin), uri);
+    while (has_value && !cursor.done() && (!is_in(*cursor.at, uri_part_end) || *cursor.at == '=' || *cursor.at == '@'))
+      ++cursor.at;
+    if (!note_parameter(name, cursor.text_since(begin), cursor.since(begin), uri)) return false;
   }
-  return cursor.done() || *cursor.at == '?';
+  return true;
 }
 
-bool has_forbidden_char(Cursor cursor) noexcept {
+// The user part may hold nearly anything but "@", ";" and "?" included: the first "@" ends it.
+bool parse_user(Cursor& cursor, Uri& uri) noexcept {
+  const char* at_sign = cursor.find('@');
+  if (at_sign == nullptr) return true;
+  const char* user = cursor.at;
+  Cursor inside = cursor.with_end(at_sign);
+  inside.skip_until(never_in_uri);
+  cursor.at = at_sign;
+  uri.user = cursor.since(user);
+  ++cursor.at;
+  return inside.done();
+}
+
+// Nothing, or headers ("?"), which do not concern us.
+bool is_end(Cursor cursor) noexcept {
+  if (cursor.done()) return true;
+  if (!cursor.take('?')) return false;
   cursor.skip_until(never_in_uri);
-  return !cursor.done();
+  return cursor.done();
+}
+
+bool parse_opaque(Cursor cursor) noexcept {
+  cursor.skip_until(never_in_uri);
+  return cursor.done();
 }
 
 }  // namespace
 
 bool parse_uri(Cursor cursor, Uri& uri) noexcept {
   const char* begin = cursor.at;
-  if (has_forbidden_char(cursor) || !parse_scheme(cursor, uri) || cursor.done()) return false;
+  if (!parse_scheme(cursor, uri) || cursor.done()) return false;
   uri.whole = Cursor{cursor.base, cursor.end, cursor.end}.since(begin);
-  if (uri.scheme != Scheme::sip && uri.scheme != Scheme::sips) return true;
-  // The user part may hold nearly anything but "@", ";" and "?" included: the first "@" ends it.
-  if (const char* at_sign = cursor.find('@')) {
-    const char* user = cursor.at;
-    cursor.at = at_sign;
-    uri.user = cursor.since(user);
-    ++cursor.at;
-  }
-  if (!parse_host(cursor, uri.host)) return false;
+  if (uri.scheme != Scheme::sip && uri.scheme != Scheme::sips) return parse_opaque(cursor);
+  if (!parse_user(cursor, uri) || !parse_host(cursor, uri.host)) return false;
   if (cursor.take(':') && !parse_port(cursor, uri.host)) return false;
-  return parse_parameters(cursor, uri);
+  return parse_parameters(cursor, uri) && is_end(cursor);
 }
 
 }  // namespace sipalg::sip

@@ -56,14 +56,21 @@ void note_rport(const Parameter& parameter, Via& via) noexcept {
   if (const auto number = parse_number(parameter.value, 65'535)) via.rport_number = static_cast<uint16_t>(*number);
 }
 
-void note_parameter(const Parameter& parameter, Via& via) noexcept {
+// False: a second branch or maddr. Which one holds would be a matter of taste.
+bool note_parameter(const Parameter& parameter, Via& via) noexcept {
   const std::string_view name = parameter.name;
-  if (name.size() == 6 && !via.branch.is_set() && equals_ignoring_case(name, "branch")) via.branch = parameter.span;
-  if (name.size() == 5 && !via.has_rport && equals_ignoring_case(name, "rport")) note_rport(parameter, via);
-  if (name.size() == 5 && !via.maddr.host.is_set() && equals_ignoring_case(name, "maddr"))
+  if (name.size() == 6 && equals_ignoring_case(name, "branch")) {
+    if (via.branch.is_set()) return false;
+    via.branch = parameter.span;
+  } else if (name.size() == 5 && equals_ignoring_case(name, "rport")) {
+    if (!via.has_rport) note_rport(parameter, via);
+  } else if (name.size() == 5 && equals_ignoring_case(name, "maddr")) {
+    if (via.maddr.host.is_set()) return false;
     read_host(parameter.value, parameter.span, via.maddr);
-  if (name.size() == 8 && !via.received.host.is_set() && equals_ignoring_case(name, "received"))
+  } else if (name.size() == 8 && !via.received.host.is_set() && equals_ignoring_case(name, "received")) {
     read_host(parameter.value, parameter.span, via.received);
+  }
+  return true;
 }
 
 // RFC 2543 allowed "(comment)" at the end of a Via; the elements that wrote it are still around.
@@ -80,8 +87,7 @@ bool parse_via(Cursor& cursor, Via& via) noexcept {
   via.value = cursor.since(begin);
   for (cursor.skip_blanks(); cursor.take(';'); cursor.skip_blanks()) {
     Parameter parameter;
-    if (!parse_parameter(cursor, parameter)) return false;
-    note_parameter(parameter, via);
+    if (!parse_parameter(cursor, parameter) || !note_parameter(parameter, via)) return false;
     via.value = cursor.since(begin);
   }
   if (cursor.take('(') && !skip_comment(cursor)) return false;
