@@ -46,14 +46,14 @@ std::expected<Flow, FlowError> flow_of(const ConntrackEntry& entry, const Tuple&
 std::expected<Flow, FlowError> FlowLookup::find(const QueuedPacket& packet, const DatagramView& header, Instant now) {
   const Tuple tuple{header.protocol, header.source, header.destination};
   if (packet.conntrack) return flow_of(packet.conntrack->entry, tuple);
-  if (packet.from_births && steering_ != nullptr) return from_births(tuple, now);
+  if (packet.from_births && steering_ != nullptr) return from_births(tuple);
   if (const Flow* flow = from_cache(tuple, now)) return *flow;
   return from_kernel(tuple, now);
 }
 
 // The reply tuple of a new flow is the inverse of its header: NAT is done, nobody has answered. Unless the source
 // differs although conntrack did not translate it: then somebody else did.
-std::expected<Flow, FlowError> FlowLookup::from_births(const Tuple& header, Instant now) {
+std::expected<Flow, FlowError> FlowLookup::from_births(const Tuple& header) {
   cache_.erase(header);
   const auto birth = steering_->find_birth(header);
   if (!birth) return std::unexpected(FlowError::no_conntrack);
@@ -61,8 +61,7 @@ std::expected<Flow, FlowError> FlowLookup::from_births(const Tuple& header, Inst
   if (source_changed && (birth->status & IPS_SRC_NAT) == 0) return std::unexpected(FlowError::not_inverse);
   const Flow flow = from_original_side(birth->original, header.inverse(), birth->zone);
   remember_zone(flow.zone);
-  remember(header, flow, now);
-  remember(header_of(turned(flow)), turned(flow), now);
+  cache_.erase(header_of(turned(flow)));
   return flow;
 }
 
@@ -77,7 +76,7 @@ std::expected<Flow, FlowError> FlowLookup::from_kernel(const Tuple& header, Inst
   }
   // A queue rule of the administrator's may not know about the births queue.
   if (steering_ != nullptr && steering_->births() && steering_->way() == Steering::Way::manual)
-    return from_births(header, now);
+    return from_births(header);
   return std::unexpected(FlowError::no_conntrack);
 }
 

@@ -5,12 +5,14 @@
 // the original tuple (reply direction): the inverse of the header is always one of the two tuples.
 //
 //     NFQA_CT is there             read it
-//     packet from the births queue read the births map, renew the cache for both directions of the flow
+//     packet from the births queue read the births map, forget what the cache has for both directions of it
 //     else                         cache, or CT_GET by the inverse of the header
 //
 // Why the cache can not show a dead flow: tuples never change while a conntrack lives, and the first packet of any newer
 // flow with the same header comes through the births queue, ahead of its later packets (one socket, one order), and
-// replaces the entries. Births can be lost (queue full, fail-open), so entries also end after `lifetime`.
+// takes the entries away; what a birth says is itself not kept, the next packet asks the kernel. Births can be lost
+// (queue full, fail-open), so entries also end after `lifetime`. The births map alone can be behind: a second flow born
+// with the header of another that was born and deleted within the last 200 ms is taken for that one, for these packets.
 // When the header is the inverse of no tuple, somebody translated it without conntrack (NPT): error, pass unchanged.
 #pragma once
 #include <chrono>
@@ -51,7 +53,7 @@ class FlowLookup {
   struct Hash {
     std::size_t operator()(const Tuple& tuple) const;
   };
-  std::expected<Flow, FlowError> from_births(const Tuple& header, Instant now);
+  std::expected<Flow, FlowError> from_births(const Tuple& header);
   std::expected<Flow, FlowError> from_kernel(const Tuple& header, Instant now);
   const Flow* from_cache(const Tuple& header, Instant now);
   void remember(const Tuple& header, const Flow& flow, Instant now);

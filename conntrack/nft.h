@@ -4,6 +4,7 @@
 #include <array>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -82,7 +83,8 @@ class Rule {
   Rule& mask(unsigned reg, uint32_t bits);
   Rule& in_set(unsigned reg, const std::string& set, bool inverted = false);
   Rule& map(unsigned reg, const std::string& set, unsigned result);
-  Rule& dynset(uint32_t operation, unsigned key, unsigned data, const std::string& set, uint64_t milliseconds);
+  Rule& dynset(uint32_t operation, unsigned key, std::optional<unsigned> data, const std::string& set,
+               uint64_t milliseconds);
   Rule& nat(uint32_t type, Family family, unsigned address, unsigned port);
   Rule& timeout(const std::string& object);
   Rule& queue(uint16_t number, bool native);  // flag bypass

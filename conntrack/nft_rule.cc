@@ -107,12 +107,12 @@ Rule& Rule::map(unsigned reg, const std::string& set, unsigned result) {
   return *this;
 }
 
-Rule& Rule::dynset(uint32_t operation, unsigned key, unsigned data, const std::string& set,
+Rule& Rule::dynset(uint32_t operation, unsigned key, std::optional<unsigned> data, const std::string& set,
                    uint64_t milliseconds) {
   nftnl_expr* e = add("dynset");
   nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_OP, operation);
   nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_KEY, register_of(key));
-  nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_DATA, register_of(data));
+  if (data) nftnl_expr_set_u32(e, NFTNL_EXPR_DYNSET_SREG_DATA, register_of(*data));
   if (milliseconds != 0) nftnl_expr_set_u64(e, NFTNL_EXPR_DYNSET_TIMEOUT, milliseconds);
   nftnl_expr_set_str(e, NFTNL_EXPR_DYNSET_SET_NAME, set.c_str());
   return *this;

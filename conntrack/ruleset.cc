@@ -105,6 +105,8 @@ void Builder::birth_maps(Slot slot) {
   const uint32_t data = nft::concat({l.address_type, nft::service, nft::mark});
   for (const std::string& map_name : {birth_sources(slot), birth_destinations(slot)})
     map(map_name, NFT_SET_TIMEOUT | NFT_SET_EVAL, key, 2 * l.length + 8, data, l.length + 8, births_size);
+  nft::put_set(batch_, options_.table, {recent_births(slot), next_id_++, NFT_SET_TIMEOUT | NFT_SET_EVAL, key,
+                                        2 * l.length + 8, 0, 0, births_size});
 }
 
 void Builder::door_maps(Slot slot) {
@@ -187,22 +189,33 @@ void Builder::timeouts(Slot slot) {
   }
 }
 
-void Builder::births(Slot slot) {
-  const Layout& l = layout_of(slot.family);
-  record(slot, birth_sources(slot), l.ct_source, NFT_CT_PROTO_SRC, NFT_CT_ZONE);
-  record(slot, birth_destinations(slot), l.ct_destination, NFT_CT_PROTO_DST, NFT_CT_STATUS);
+nft::Rule& load_header(nft::Rule& rule, const Layout& l) {
+  return rule.network(l.source, l.length, 0)
+      .transport(0, 2, l.words)
+      .network(l.destination, l.length, l.words + 1)
+      .transport(2, 2, 2 * l.words + 1);
 }
 
-// Delete, then add: `update` renews an element's time but leaves the data of the flow before.
+// Writes maps[header] = what this packet's conntrack says. An `update` would leave the data of an older flow with the
+// same header, so: delete and add. But what is deleted stays in its hash bucket until the garbage collection, and a
+// bucket takes 16: a burst of first packets writes only once in `births_pause`. (tests: "a burst", "the same header")
+void Builder::births(Slot slot) {
+  const Layout& l = layout_of(slot.family);
+  const std::string chain = name("births", slot), recent = recent_births(slot);
+  nft::put_chain(batch_, options_.table, chain);
+  nft::Rule again = rule(chain), written = rule(chain), first = rule(name("take", slot));
+  load_header(again, l).in_set(0, recent).verdict(static_cast<uint32_t>(NFT_RETURN)).put(batch_);
+  record(slot, birth_sources(slot), l.ct_source, NFT_CT_PROTO_SRC, NFT_CT_ZONE);
+  record(slot, birth_destinations(slot), l.ct_destination, NFT_CT_PROTO_DST, NFT_CT_STATUS);
+  load_header(written, l).dynset(NFT_DYNSET_OP_ADD, 0, {}, recent, births_pause.count()).put(batch_);
+  unconfirmed(first).verdict(static_cast<uint32_t>(NFT_JUMP), chain).put(batch_);
+}
+
 void Builder::record(Slot slot, const std::string& map_name, uint32_t address, uint32_t port, uint32_t third) {
   const Layout& l = layout_of(slot.family);
   const unsigned data = 2 * l.words + 2;
-  nft::Rule r = rule(name("take", slot));
-  unconfirmed(r)
-      .network(l.source, l.length, 0)
-      .transport(0, 2, l.words)
-      .network(l.destination, l.length, l.words + 1)
-      .transport(2, 2, 2 * l.words + 1)
+  nft::Rule r = rule(name("births", slot));
+  load_header(r, l)
       .ct(address, original, data)
       .ct(port, original, data + l.words)
       .ct(third, third == NFT_CT_ZONE ? original : -1, data + l.words + 1)

@@ -34,12 +34,14 @@ std::string ports_set(Protocol protocol);
 inline std::string endpoints_set(Slot slot) { return name("endpoints", slot); }
 inline std::string birth_sources(Slot slot) { return name("birth_sources", slot); }
 inline std::string birth_destinations(Slot slot) { return name("birth_destinations", slot); }
+inline std::string recent_births(Slot slot) { return name("recent_births", slot); }
 inline std::string inside_set(Family family) { return "inside" + digit(family); }
 inline std::string peers_set(Family family) { return "peers" + digit(family); }
 std::string door_map(bool in, Scope scope, Slot slot);  // in_one_udp4
 
 inline constexpr uint32_t births_size = 65'535;
-inline constexpr std::chrono::milliseconds births_lifetime{30'000};
+inline constexpr std::chrono::duration<uint64_t, std::milli> births_lifetime{30'000};
+inline constexpr std::chrono::duration<uint64_t, std::milli> births_pause{200};
 inline constexpr int hook_priority = 150, manual_priority = 149;
 inline constexpr int doors_out_priority = 99, doors_in_priority = -99;
 

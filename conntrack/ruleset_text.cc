@@ -145,7 +145,7 @@ void Writer::take(Slot slot) {
   if (options_.births) {
     const std::string proto = protocol_of(slot);
     const std::string key = ip + " saddr . " + proto + " sport . " + ip + " daddr . " + proto + " dport";
-    line("# ct status & confirmed == 0, anew each time (delete, then add):");
+    line("# ct status & confirmed == 0, at most five times a second, the old element deleted first:");
     line("#   " + ruleset::birth_sources(slot) + " { " + key + " timeout 30s : ct original " + ip +
          " saddr . ct original proto-src . ct zone }");
     line("#   " + ruleset::birth_destinations(slot) + " { " + key + " timeout 30s : ct original " + ip +
