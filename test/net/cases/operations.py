@@ -10,7 +10,7 @@ from cases.registration import registered
 from harness.case import case
 from harness.daemon import CTL, DAEMON, find
 from harness.router import PHONE, WAN
-from harness.wait import check, equal, until
+from harness.wait import SLOW, check, equal, until
 
 SHOWS = (("stats",), ("calls",), ("doors",), ("registrations",), ("config",))
 
@@ -29,7 +29,7 @@ def sipalgctl_shows_the_living_daemon(bench):
     check(f"{PHONE}:4000" in bench.daemon.ctl("show", "call", CALL_ID).stdout, "show call does not name the phone's media")
     check("alice" in bench.daemon.ctl("show", "registrations").stdout, "show registrations does not name the phone")
     equal([c["state"] for c in bench.daemon.calls()], ["confirmed"], "states of the calls")
-    purposes = {d["purpose"] for d in bench.daemon.doors()}
+    purposes = {purpose for door in bench.daemon.doors() for purpose in door["purpose"].split(",")}
     check({"rtp", "rtcp", "contact", "way-out"} <= purposes, f"purposes of the doors: {purposes}")
     equal(bench.daemon.counter("methods", "INVITE")["received"], 1, "INVITEs")
     check(find(bench.daemon.show("config"), "control-socket") == bench.daemon.socket, "show config: control-socket")
@@ -52,10 +52,12 @@ def ruleset_is_plain_nft(bench):
     check("queue" in text and "5060" in text, "no queue rule in:\n" + text)
     json.loads(bench.daemon.ctl("ruleset", "--json").stdout)
     lines = [line for line in text.splitlines() if not line.strip().startswith("#")]
-    checked = bench.router.router.run(["nft", "-c", "-f", "-"], check=False, feed="\n".join(lines) + "\n")
+    # in a namespace without the daemon, whose own table nobody else may change
+    checked = bench.router.outside.run(["nft", "-c", "-f", "-"], check=False, feed="\n".join(lines) + "\n")
     if checked.returncode and "queue" in checked.stderr:  # this kernel has no queue expression
         lines = [line for line in lines if "queue" not in line]
-        checked = bench.router.router.run(["nft", "-c", "-f", "-"], check=False, feed="\n".join(lines) + "\n")
+        # in a namespace without the daemon, whose own table nobody else may change
+    checked = bench.router.outside.run(["nft", "-c", "-f", "-"], check=False, feed="\n".join(lines) + "\n")
     equal((checked.returncode, checked.stderr), (0, ""), "nft -c of the printed rules")
 
 
@@ -118,10 +120,12 @@ def bad_configuration_is_refused(bench):
 @case("issue, 1")
 def way_of_steering_is_shown(bench):
     """Which way the packets are taken (nft queue or the compat target, NFQA_CT or the dynamic map) is logged and shown."""
-    way = find(bench.daemon.show("stats"), "steering") or find(bench.daemon.show("config"), "steering-way")
-    check(way, "no steering in show stats: " + bench.daemon.ctl("show", "stats", "--json").stdout)
-    check("native" in str(way) or "compat" in str(way), f"steering: {way}")
-    check("native" in bench.daemon.tail(200) or "compat" in bench.daemon.tail(200), "the log does not say which way")
+    force = bench.daemon.show("config")["in_force"]
+    way = (force["steering"], force["conntrack_tuples"])
+    check(way in (("native", "with-packet"), ("compat", "births")), f"steering: {force}")
+    check(f"steering: {way[0]}" in bench.daemon.tail(200), "the log does not say which way")
+    if SLOW:
+        equal(way[0], "native", "the way on a stock kernel")
 
 
 @case("issue, 6")

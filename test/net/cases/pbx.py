@@ -100,7 +100,8 @@ def home_worker_registers_and_calls(bench):
     worker = worker_sends(bench, Caller(PHONE_2, media=4400, to=WAN, user="worker").call(proxied=True), "worker-call@home")
     near, out = bench.inside_party(4000, "pbx", PBX), bench.outside_party(40400, "worker", WORKER)
     bench.capture.message("lan0", False, "ACK", call_id="worker-call@home")
-    unchanged(bench, "in", ("INVITE", None), ("ACK", None))
+    unchanged(bench, "in", ("INVITE", None))
+    equal(bench.capture.both("ACK", "in")[1].uri, f"sip:100@{PBX}:5060", "the ACK's Request-URI at the PBX")
     invite, answer = bench.capture.messages("wan0", True, "INVITE")[0], bench.capture.both(200, "out", "INVITE")[1]
     equal(answer.headers("via"), invite.headers("via"), "Via at the worker")
     equal(answer.header("contact"), f"<sip:100@{WAN}:5060>", "the PBX's Contact at the worker")

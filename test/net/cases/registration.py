@@ -22,7 +22,7 @@ def registered(bench, address=PHONE, port=5060, registrar_address=PROXY, contact
 
 def incoming_call(bench, contact, address=PHONE, port=5060, media=4000, source=PROXY, source_port=5060, user="alice", far=6000):
     """The registrar calls the Contact it was given; two-way audio, the provider hangs up. Returns the phone's INVITE."""
-    name = f"{source}-{address}"
+    name = f"{source}-{address}-{media}-{far}"
     call_id = f"in-{name}@provider"
     near, out = bench.inside_party(media, "phone " + name, address), bench.outside_party(far, "provider " + name, source)
     phone = bench.phone_waits(Callee(address, media, contact=f"{address}:{port}", user=user).call(), address, port)

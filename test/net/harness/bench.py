@@ -124,14 +124,5 @@ class Program:
                 self.process.wait()
 
 
-def port_taken(namespace, address, port, kind=socket.SOCK_DGRAM):
-    with namespace.inside(), socket.socket(socket.AF_INET, kind) as probe:
-        try:
-            probe.bind((address, port))
-            return False
-        except OSError:
-            return True
-
-
 def wait_port(namespace, address, port, what):
-    until(lambda: port_taken(namespace, address, port), what, 10)
+    until(lambda: namespace.has_udp_socket(address, port), what, 10)

@@ -86,7 +86,7 @@ class Daemon:
         return [d for d in rows(self.show("doors")) if all(d[key] == value for key, value in fields.items())]
 
     def media_doors(self):
-        return [d for d in rows(self.show("doors")) if d["purpose"] in ("rtp", "rtcp", "media")]
+        return [d for d in self.doors() if {"rtp", "rtcp", "media"} & set(d["purpose"].split(","))]
 
     def registrations(self):
         return rows(self.show("registrations"))

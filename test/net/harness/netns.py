@@ -6,6 +6,8 @@
 # between fork and exec. Both cost far less than `ip netns exec`, which counts in an emulated machine.
 import ctypes
 import os
+import socket
+import struct
 import subprocess
 
 CLONE_NEWNET = 0x40000000
@@ -75,6 +77,16 @@ class Namespace:
             for key, value in values.items():
                 with open("/proc/sys/net/" + key.replace("__", "/"), "w", encoding="ascii") as file:
                     file.write(str(value))
+
+    def has_udp_socket(self, address, port):
+        """Is this endpoint taken? Asked without taking it."""
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
+        raw = socket.inet_pton(family, address)
+        # the table shows addresses as words in the machine's byte order
+        words = "".join("%08X" % word for word in struct.unpack("=%dI" % (len(raw) // 4), raw))
+        table = "/proc/thread-self/net/udp" + ("6" if ":" in address else "")
+        with self.inside(), open(table, encoding="ascii") as file:
+            return any(line.split()[1] == f"{words}:{port:04X}" for line in list(file)[1:])
 
     def close(self):
         os.close(self.descriptor)

@@ -82,13 +82,7 @@ class Sipp:
     def _listens(self):
         if self.process.poll() is not None:
             raise Failure(f"SIPp on {self.address}:{self.port} ended: {self._log()}")
-        family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
-        with self._namespace.inside(), socket.socket(family, socket.SOCK_DGRAM) as probe:
-            try:
-                probe.bind((self.address, self.port))
-                return False
-            except OSError:
-                return True
+        return self._namespace.has_udp_socket(self.address, self.port)
 
     def go(self, like=None, call_id=None):
         """Lets the call take its next step. `like`: the message that step answers; SIPp copies from what came last."""
