@@ -42,9 +42,10 @@ TEST_CASE("update leaves the data of an element that is there; delete and add re
   CHECK(held_after((with("delete") + " " + with("add")).c_str(), 1) == "second");
 }
 
-TEST_CASE("more than a few deletions of one key, and nothing is written before the garbage collection") {
+// Not relied on: the reason why births are written with a pause (ruleset.cc).
+TEST_CASE("many deletions of one key, and nothing is written before the garbage collection") {
   CHECK(held_after((with("delete") + " " + with("add")).c_str(), 4) == "second");
-  WARN("after 40 deletions the map holds: " << held_after((with("delete") + " " + with("add")).c_str(), 40));
+  WARN("after 150 deletions the map holds: " << held_after((with("delete") + " " + with("add")).c_str(), 150));
 }
 
 TEST_CASE("the kernel drops queued packets when any hook of the namespace goes, not when rules go") {
