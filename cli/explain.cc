@@ -59,7 +59,7 @@ void show(const Json& reports, std::ostream& out) {
   for (const Json& report : reports) {
     const std::string line = report["first_line"];
     out << ++number << ". " << report["file"].get<std::string>() << ", from " << report["from"].get<std::string>() << ": "
-        << (line.empty() ? "(no SIP)" : line) << "\n";
+        << (line.empty() ? "(not read)" : line) << "\n";
     show_trace(report, out);
   }
 }

@@ -12,6 +12,7 @@ namespace {
 using Bytes = std::span<const uint8_t>;
 
 constexpr uint16_t ethertype_v4 = 0x0800, ethertype_v6 = 0x86dd;
+constexpr uint16_t pppoe = 0x8864, ppp_v4 = 0x0021, ppp_v6 = 0x0057;
 constexpr std::array<uint16_t, 3> vlan_tags{0x8100, 0x88a8, 0x9100};
 constexpr std::size_t most_vlan_tags = 4;
 
@@ -24,11 +25,18 @@ std::optional<Bytes> behind(Bytes frame, std::size_t offset) {
   return frame.subspan(offset);
 }
 
+// RFC 2516 section 4: six bytes of its own, then the PPP protocol.
+std::optional<Bytes> behind_pppoe(Bytes frame, std::size_t at) {
+  const uint16_t protocol = number16(frame, at + 6);
+  return protocol == ppp_v4 || protocol == ppp_v6 ? behind(frame, at + 8) : std::nullopt;
+}
+
 // `at`: where the ethertype stands; the payload, or a VLAN tag, follows.
 std::optional<Bytes> behind_ethertype(Bytes frame, std::size_t at) {
   for (std::size_t tags = 0; tags <= most_vlan_tags; ++tags, at += 4) {
     const uint16_t type = number16(frame, at);
     if (type == ethertype_v4 || type == ethertype_v6) return behind(frame, at + 2);
+    if (type == pppoe) return behind_pppoe(frame, at + 2);
     if (std::ranges::find(vlan_tags, type) == vlan_tags.end()) return std::nullopt;
   }
   return std::nullopt;

@@ -7,7 +7,7 @@
 
 namespace sipalg {
 
-// DLT_ numbers of libpcap: Ethernet (with VLAN tags), Linux cooked 1 and 2, raw IP, BSD loopback.
+// DLT_ numbers of libpcap: Ethernet (with VLAN tags and PPPoE), Linux cooked 1 and 2, raw IP, BSD loopback.
 bool is_known_link_type(int link_type);
 
 // The IP packet, cut to the length its header tells (padding is not part of it). None: something else, or cut short.

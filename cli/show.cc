@@ -20,6 +20,12 @@ std::string duration_of(const Json& row, const char* key) {
   return it == row.end() || !it->is_number() ? "-" : duration_text(it->get<long long>());
 }
 
+std::string endpoint_of(const Json& row, const char* key) {
+  std::string text = text_of(row, key);
+  if (text.ends_with(":0")) text.back() = '*';
+  return text;
+}
+
 void show_left_off(const Json& answer, std::ostream& out) {
   if (answer.contains("left_off")) out << "... and " << text_of(answer, "left_off") << " more\n";
 }

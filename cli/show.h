@@ -19,6 +19,7 @@ void show_nothing(const Json& answer, std::ostream& out);  // it worked, there i
 // --- pieces they share ---
 std::string text_of(const Json& row, const char* key);      // strings as they are, null as "-", numbers as digits
 std::string duration_of(const Json& row, const char* key);  // milliseconds; null as "-"
+std::string endpoint_of(const Json& row, const char* key);  // port 0 as "*"
 void show_left_off(const Json& answer, std::ostream& out);
 
 }  // namespace sipalg

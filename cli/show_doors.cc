@@ -10,7 +10,7 @@ namespace sipalg {
 void show_doors(const Json& answer, std::ostream& out) {
   TextTable table({"DOOR", "PURPOSE", "INSIDE", "OUTSIDE", "FROM", "OWNERS", "KERNEL", "ENDS IN"});
   for (const Json& door : answer.value("doors", Json::array()))
-    table.add({text_of(door, "id"), text_of(door, "purpose"), text_of(door, "protocol") + " " + text_of(door, "inside"),
+    table.add({text_of(door, "id"), text_of(door, "purpose"), text_of(door, "protocol") + " " + endpoint_of(door, "inside"),
                text_of(door, "outside"), text_of(door, "scope"), text_of(door, "owners"),
                door.value("in_kernel", false) ? "yes" : "no", duration_of(door, "remaining_ms")});
   if (table.empty()) {

@@ -50,7 +50,7 @@ void show_opened(const Json& doors, std::ostream& out) {
   if (doors.empty()) return;
   TextTable table({"   DOOR", "INSIDE", "OUTSIDE", "FROM", "KERNEL", "ENDS IN"});
   for (const Json& door : doors)
-    table.add({"   " + text_of(door, "purpose"), text_of(door, "protocol") + " " + text_of(door, "inside"),
+    table.add({"   " + text_of(door, "purpose"), text_of(door, "protocol") + " " + endpoint_of(door, "inside"),
                text_of(door, "outside"), text_of(door, "scope"), door.value("in_kernel", false) ? "yes" : "no",
                duration_of(door, "remaining_ms")});
   table.print(out);
@@ -81,7 +81,8 @@ Json to_json(const Verdict& verdict, const Trace& trace) {
 }
 
 void show_trace(const Json& report, std::ostream& out) {
-  out << "   " << text_of(report, "verdict") << ": " << text_of(report, "reason") << ", " << text_of(report, "explanation") << "\n";
+  const std::string verdict = text_of(report, "verdict"), reason = text_of(report, "reason");
+  out << "   " << verdict << ": " << (reason == verdict ? "" : reason + ", ") << text_of(report, "explanation") << "\n";
   if (!report["scan_error"].is_null()) out << "   not readable: " << text_of(report, "scan_error") << "\n";
   show_edits(report["edits"], out);
   for (const Json& group : report["failed_groups"]) show_failure(group, out);

@@ -72,6 +72,7 @@ class Reader {
                        std::move(cure)});
   }
   Config finish() {
+    std::ranges::stable_sort(errors_, {}, &ConfigError::line);  // a table of TOML does not keep the order of the file
     if (!errors_.empty()) throw BadConfig(std::move(errors_));
     return std::move(config_);
   }
@@ -83,7 +84,8 @@ class Reader {
         keys, [&](const ConfigKey& k) { return k.section == section && k.name == name.str(); });
     if (it == keys.end()) {
       const std::string where = section.empty() ? "" : " in [" + std::string(section) + "]";
-      add(name.source(), "unknown key `" + escaped(name.str()) + "`" + where, "", cure_for_unknown(section, name.str()));
+      add(name.source(), (node.is_table() ? "unknown section `" : "unknown key `") + escaped(name.str()) + "`" + where, "",
+          cure_for_unknown(section, name.str()));
     } else if (!it->read(node, config_)) {
       add(node.source(), "bad value for `" + full_name(*it) + "`", it->expected,
           "for example: " + std::string(it->cure));
@@ -106,10 +108,11 @@ std::string summary(const std::vector<ConfigError>& errors) {
 }
 
 std::string read_file(const std::string& file) {
+  struct stat about {};
+  const bool exists = stat(file.c_str(), &about) == 0;
+  if (exists && !S_ISREG(about.st_mode)) fail(file, "is no regular file", "name a file");  // a pipe would keep us waiting
   std::ifstream in(file, std::ios::binary);
   if (!in) fail(file, std::string("can not be opened: ") + std::strerror(errno), "is the path right and may this user read it?");
-  struct stat about {};
-  if (stat(file.c_str(), &about) != 0 || !S_ISREG(about.st_mode)) fail(file, "is no regular file", "name a file");
   std::string text;
   text.resize(most_bytes + 1);
   in.read(text.data(), static_cast<std::streamsize>(text.size()));
