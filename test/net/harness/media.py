@@ -9,7 +9,8 @@ import time
 
 from .wait import check, until
 
-PACE = 0.02  # one RTP packet every 20 ms, as G.711 has it
+PACE = 0.02      # one RTP packet every 20 ms, as G.711 has it
+RTCP_TURNS = 5   # RTCP with every fifth
 
 
 class Endpoint:
@@ -26,8 +27,8 @@ class Endpoint:
         self._rtcp = port % 2 == 1
         media.add(self)
 
-    def send(self):
-        if self.remote is None:
+    def send(self, turn):
+        if self.remote is None or (self._rtcp and turn % RTCP_TURNS):
             return
         head = struct.pack("!BBH", 0x80, 201, 1) if self._rtcp else struct.pack("!BBH", 0x80, 0, self.sent & 0xFFFF)
         payload = head + struct.pack("!II", self.sent * 160, 0) + self.name.encode()
@@ -72,7 +73,7 @@ class Media:
         return Party(self, namespace, address, port, name, rtcp)
 
     def _loop(self):
-        turn = time.monotonic()
+        turn, number = time.monotonic(), 0
         while not self._stop.is_set():
             with self._lock:
                 endpoints = list(self._endpoints)
@@ -82,8 +83,9 @@ class Media:
                     endpoint.receive()
             if time.monotonic() >= turn:
                 turn = max(turn + PACE, time.monotonic())
+                number += 1
                 for endpoint in endpoints:
-                    endpoint.send()
+                    endpoint.send(number)
 
     def close(self):
         self._stop.set()
