@@ -19,7 +19,7 @@ constexpr uint16_t anchor_port = 5060;
 constexpr uint32_t pinhole_class = 1;
 constexpr uint16_t create = NLM_F_CREATE | NLM_F_EXCL;
 constexpr uint32_t filter_source_address = 1U << 0, filter_destination_address = 1U << 1, filter_protocol = 1U << 3,
-                   filter_destination_port = 1U << 5;  // CTA_FILTER flags (net/netfilter/nf_conntrack_netlink.c)
+                   filter_destination_port = 1U << 5; // CTA_FILTER flags (net/netfilter/nf_conntrack_netlink.c)
 constexpr uint16_t cta_filter = 25, cta_filter_original = 1, cta_filter_reply = 2;
 
 uint8_t kernel_family(Family family) { return family == Family::v6 ? AF_INET6 : AF_INET; }
@@ -39,15 +39,19 @@ class Nest {
   nlattr* start_;
 };
 
-void put_number(nlmsghdr* m, int type, uint32_t value) { mnl_attr_put_u32(m, static_cast<uint16_t>(type), htonl(value)); }
-void put_short(nlmsghdr* m, int type, uint16_t value) { mnl_attr_put_u16(m, static_cast<uint16_t>(type), htons(value)); }
+void put_number(nlmsghdr* m, int type, uint32_t value) {
+  mnl_attr_put_u32(m, static_cast<uint16_t>(type), htonl(value));
+}
+void put_short(nlmsghdr* m, int type, uint16_t value) {
+  mnl_attr_put_u16(m, static_cast<uint16_t>(type), htons(value));
+}
 void put_zone(nlmsghdr* m, int type, uint16_t zone) {
   if (zone != 0) put_short(m, type, zone);
 }
 
 void put_address(nlmsghdr* m, bool source, Family family, std::span<const uint8_t> bytes) {
-  const int type = family == Family::v6 ? (source ? CTA_IP_V6_SRC : CTA_IP_V6_DST)
-                                        : (source ? CTA_IP_V4_SRC : CTA_IP_V4_DST);
+  const int type =
+      family == Family::v6 ? (source ? CTA_IP_V6_SRC : CTA_IP_V6_DST) : (source ? CTA_IP_V4_SRC : CTA_IP_V4_DST);
   std::array<uint8_t, 16> padded{};
   std::copy_n(bytes.begin(), std::min(bytes.size(), padded.size()), padded.begin());
   mnl_attr_put(m, static_cast<uint16_t>(type), family == Family::v6 ? 16 : 4, padded.data());
@@ -131,14 +135,14 @@ uint32_t put_filter_tuple(nlmsghdr* m, int type, const FlowFilter& f, const std:
 }
 
 void put_filter(nlmsghdr* m, const FlowFilter& f) {
-  const uint32_t original = put_filter_tuple(m, CTA_TUPLE_ORIG, f, f.original_source, f.original_destination,
-                                             f.original_destination_port);
+  const uint32_t original =
+      put_filter_tuple(m, CTA_TUPLE_ORIG, f, f.original_source, f.original_destination, f.original_destination_port);
   const uint32_t reply =
       f.reply_destination && f.family == Family::v4
           ? put_filter_tuple(m, CTA_TUPLE_REPLY, f, {}, f.reply_destination, f.reply_destination_port)
           : 0;
   const Nest nest(m, cta_filter);
-  mnl_attr_put_u32(m, cta_filter_original, original);  // host order, the kernel reads them so
+  mnl_attr_put_u32(m, cta_filter_original, original); // host order, the kernel reads them so
   mnl_attr_put_u32(m, cta_filter_reply, reply);
 }
 
@@ -154,7 +158,7 @@ bool matches(const FlowFilter& f, const ConntrackEntry& entry) {
          matches(f.reply_destination_port, entry.reply.destination.port);
 }
 
-}  // namespace
+} // namespace
 
 // The discard prefix of IPv6 and a corner of IPv4 loopback: no packet carries these.
 Endpoint anchor_destination(Family family) {
@@ -165,9 +169,8 @@ Endpoint anchor_destination(Family family) {
 Tuple Anchor::tuple() const {
   const auto host = static_cast<uint8_t>(number / 60'000);
   const auto port = static_cast<uint16_t>(1024 + number % 60'000);
-  const Address source = family == Family::v4
-                             ? Address::v4({127, 77, 0, host})
-                             : Address::v6({1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, host});
+  const Address source = family == Family::v4 ? Address::v4({127, 77, 0, host})
+                                              : Address::v6({1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, host});
   return {Protocol::udp, {source, port}, anchor_destination(family)};
 }
 
@@ -189,7 +192,7 @@ void put_anchor(NetlinkBatch& batch, const Anchor& anchor, seconds lease) {
     const Nest help(m, CTA_HELP);
     mnl_attr_put_strz(m, CTA_HELP_NAME, "sip");
   }
-  put_number(m, CTA_STATUS, IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED);  // assured: early drop spares it
+  put_number(m, CTA_STATUS, IPS_CONFIRMED | IPS_SEEN_REPLY | IPS_ASSURED); // assured: early drop spares it
   put_zone(m, CTA_ZONE, anchor.zone);
   batch.end();
 }
@@ -259,8 +262,8 @@ std::expected<ConntrackEntry, std::error_code> Ctnetlink::find_flow(const Tuple&
   return *found;
 }
 
-std::expected<void, std::error_code> Ctnetlink::dump_flows(
-    const FlowFilter& filter, const std::function<void(const ConntrackEntry&)>& on_flow) {
+std::expected<void, std::error_code> Ctnetlink::dump_flows(const FlowFilter& filter,
+                                                           const std::function<void(const ConntrackEntry&)>& on_flow) {
   const auto checked = [&](const nlmsghdr& m) {
     if (const auto entry = parse_conntrack(m); entry && matches(filter, *entry)) on_flow(*entry);
   };
@@ -276,8 +279,8 @@ std::expected<void, std::error_code> Ctnetlink::dump_flows(
   return socket_.dump(batch, checked);
 }
 
-std::expected<void, std::error_code> Ctnetlink::dump_expectations(
-    const std::function<void(const Expectation&)>& on_expectation) {
+std::expected<void, std::error_code>
+Ctnetlink::dump_expectations(const std::function<void(const Expectation&)>& on_expectation) {
   NetlinkBatch batch;
   batch.begin_netfilter(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET, 0, AF_UNSPEC);
   batch.end();
@@ -286,4 +289,4 @@ std::expected<void, std::error_code> Ctnetlink::dump_expectations(
   });
 }
 
-}  // namespace sipalg
+} // namespace sipalg

@@ -2,8 +2,8 @@
 // Conntrack entries and expectations as messages: built with libmnl, parsed into our types.
 //
 // Anchors (kernel-facts, section 3) are conntracks of our own in tuple space that no packet uses; all share one
-// destination per family, so that one filtered dump finds them. Expectations are always created with NLM_F_EXCL: without
-// it the kernel says yes and makes nothing when something covers the tuple already.
+// destination per family, so that one filtered dump finds them. Expectations are always created with NLM_F_EXCL:
+// without it the kernel says yes and makes nothing when something covers the tuple already.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -31,15 +31,15 @@ struct ConntrackEntry {
   Tuple original;
   Tuple reply;
   uint32_t id = 0;
-  uint32_t status = 0;  // IPS_*
+  uint32_t status = 0; // IPS_*
   uint32_t mark = 0;
   uint16_t zone = 0;
-  std::optional<std::chrono::seconds> timeout;  // absent: offloaded, or not confirmed yet
+  std::optional<std::chrono::seconds> timeout; // absent: offloaded, or not confirmed yet
 };
 
 struct Expectation {
-  Tuple tuple;          // destination before translation; source {} = any
-  Network from;         // which sources; any = everybody. `tuple.source` is derived from it
+  Tuple tuple;  // destination before translation; source {} = any
+  Network from; // which sources; any = everybody. `tuple.source` is derived from it
   Tuple master;
   uint16_t zone = 0;
   uint32_t id = 0;
@@ -48,21 +48,21 @@ struct Expectation {
 
 // A conntrack of our own that holds pinholes.
 struct Anchor {
-  uint32_t number = 0;  // below `most`
+  uint32_t number = 0; // below `most`
   Family family = Family::v4;
   uint16_t zone = 0;
   static constexpr uint32_t most = 60'000U * 200U;
-  static constexpr std::size_t pinholes = 4;  // class 1 of helper "sip"; the kernel evicts the oldest beyond it
+  static constexpr std::size_t pinholes = 4; // class 1 of helper "sip"; the kernel evicts the oldest beyond it
   Tuple tuple() const;
   friend auto operator<=>(const Anchor&, const Anchor&) = default;
 };
 Endpoint anchor_destination(Family family);
 std::optional<Anchor> anchor_of(const Tuple& original, uint16_t zone);
-void attach_anchor_filter(int fd);  // an event socket then gets messages about anchors and their pinholes only
+void attach_anchor_filter(int fd); // an event socket then gets messages about anchors and their pinholes only
 
 // --- messages ---
 void put_anchor(NetlinkBatch& batch, const Anchor& anchor, std::chrono::seconds lease);
-void put_anchor_touch(NetlinkBatch& batch, const Anchor& anchor, std::chrono::seconds lease);  // ENOENT: it is lost
+void put_anchor_touch(NetlinkBatch& batch, const Anchor& anchor, std::chrono::seconds lease); // ENOENT: it is lost
 void put_anchor_delete(NetlinkBatch& batch, const Anchor& anchor);
 // `source`: who may come, any port. `destination`: where to, before translation.
 struct Pinhole {
@@ -82,7 +82,7 @@ void put_flow_delete(NetlinkBatch& batch, const ConntrackEntry& flow);
 // --- answers ---
 // None for protocols other than UDP and TCP.
 std::optional<ConntrackEntry> parse_conntrack(const nlmsghdr& message);
-std::optional<ConntrackEntry> parse_conntrack(const nlattr& nest);  // NFQA_CT
+std::optional<ConntrackEntry> parse_conntrack(const nlattr& nest); // NFQA_CT
 std::optional<Expectation> parse_expectation(const nlmsghdr& message);
 
 // Which conntracks a dump gives; fields that are not set match everything.
@@ -90,7 +90,7 @@ struct FlowFilter {
   Family family = Family::v4;
   Protocol protocol = Protocol::udp;
   std::optional<Address> original_source, original_destination, reply_destination;
-  uint16_t original_destination_port = 0, reply_destination_port = 0;  // 0 = any
+  uint16_t original_destination_port = 0, reply_destination_port = 0; // 0 = any
 };
 
 // Questions to ctnetlink over one socket.
@@ -109,4 +109,4 @@ class Ctnetlink {
   NetlinkSocket socket_;
 };
 
-}  // namespace sipalg
+} // namespace sipalg

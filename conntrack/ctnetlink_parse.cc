@@ -92,7 +92,7 @@ uint8_t prefix_in(const nlattr* mask) {
   return static_cast<uint8_t>(bits);
 }
 
-}  // namespace
+} // namespace
 
 std::optional<ConntrackEntry> parse_conntrack(const nlmsghdr& message) { return parse_entry(Attributes(message)); }
 std::optional<ConntrackEntry> parse_conntrack(const nlattr& nest) { return parse_entry(Attributes(nest)); }
@@ -113,4 +113,4 @@ std::optional<Expectation> parse_expectation(const nlmsghdr& message) {
   return expectation;
 }
 
-}  // namespace sipalg
+} // namespace sipalg

@@ -15,7 +15,7 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds shortest_life{2};
-constexpr int dump_share = 20;  // dumps take at most one part of so many
+constexpr int dump_share = 20; // dumps take at most one part of so many
 
 socklen_t socket_address(const Endpoint& endpoint, sockaddr_storage& storage) {
   const auto bytes = endpoint.address.bytes();
@@ -35,7 +35,7 @@ socklen_t socket_address(const Endpoint& endpoint, sockaddr_storage& storage) {
   return sizeof a;
 }
 
-}  // namespace
+} // namespace
 
 bool is_bound(Protocol protocol, const Endpoint& endpoint) {
   const int family = endpoint.address.family() == Family::v6 ? AF_INET6 : AF_INET;
@@ -80,8 +80,13 @@ bool DoorFlows::has_flow(const KernelDoor& door) {
   if (door.kind == KernelDoor::Kind::inbound)
     return ports(door.protocol, door.outside.address).flows.test(door.outside.port);
   bool found = false;
-  const FlowFilter filter{door.outside.address.family(), door.protocol,     door.inside.address,
-                          door.outside.address,          {},                door.outside.port,   0};
+  const FlowFilter filter{door.outside.address.family(),
+                          door.protocol,
+                          door.inside.address,
+                          door.outside.address,
+                          {},
+                          door.outside.port,
+                          0};
   static_cast<void>(conntrack_.dump_flows(filter, [&](const ConntrackEntry&) { found = true; }));
   return found;
 }
@@ -127,4 +132,4 @@ std::size_t DoorFlows::sweep() {
   return static_cast<std::size_t>(std::count(results.begin(), results.end(), std::error_code{}));
 }
 
-}  // namespace sipalg
+} // namespace sipalg

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The conntracks that go through doors, seen by dumps: which outside ports are in use, and deleting those of closed doors.
+// The conntracks that go through doors, seen by dumps: which outside ports are in use, and deleting those of closed
+// doors.
 //
 // How it works. Dumps are filtered by the kernel but still walk the whole table (15 ms for 30,000 flows), so what one
 // found is kept: `used` ports per (protocol, address) for two seconds, or longer where the dump itself took long
@@ -28,7 +29,7 @@ class DoorFlows {
   bool is_free(Protocol protocol, const Endpoint& outside);
   bool has_flow(const KernelDoor& door);
   void opened(const KernelDoor& door);
-  void closed(const KernelDoor& door);  // its flows will be deleted unless it is `signalling`
+  void closed(const KernelDoor& door); // its flows will be deleted unless it is `signalling`
   bool has_closed() const { return !closed_.empty(); }
   // Deletes the flows of all doors closed since the last sweep. Returns how many.
   std::size_t sweep();
@@ -42,8 +43,8 @@ class DoorFlows {
     friend auto operator<=>(const Key&, const Key&) = default;
   };
   struct Ports {
-    std::bitset<65536> flows;   // original or reply destination of a conntrack at the last dump
-    std::bitset<65536> given;   // handed out by us since
+    std::bitset<65536> flows; // original or reply destination of a conntrack at the last dump
+    std::bitset<65536> given; // handed out by us since
     std::chrono::steady_clock::time_point until{};
   };
   static Key key_of(const KernelDoor& door);
@@ -59,4 +60,4 @@ class DoorFlows {
 // A socket of the router holds this endpoint. False for addresses that are not the router's.
 bool is_bound(Protocol protocol, const Endpoint& endpoint);
 
-}  // namespace sipalg
+} // namespace sipalg

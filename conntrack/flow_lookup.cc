@@ -20,13 +20,16 @@ Flow turned(const Flow& flow) { return {flow.protocol, flow.receiver, flow.sende
 // What the header of the other direction looks like at postrouting.
 Tuple header_of(const Flow& flow) { return {flow.protocol, flow.sender.outside, flow.receiver.inside}; }
 
-}  // namespace
+} // namespace
 
 std::string_view name_of(FlowError error) {
   switch (error) {
-    case FlowError::no_conntrack: return "no-conntrack";
-    case FlowError::not_inverse: return "not-inverse";
-    case FlowError::kernel: return "kernel";
+  case FlowError::no_conntrack:
+    return "no-conntrack";
+  case FlowError::not_inverse:
+    return "not-inverse";
+  case FlowError::kernel:
+    return "kernel";
   }
   return "?";
 }
@@ -100,4 +103,4 @@ void FlowLookup::remember_zone(uint16_t zone) {
   zones_.push_back(zone);
 }
 
-}  // namespace sipalg
+} // namespace sipalg

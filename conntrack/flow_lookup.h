@@ -8,9 +8,9 @@
 //     packet from the births queue read the births map, forget what the cache has for both directions of it
 //     else                         cache, or CT_GET by the inverse of the header
 //
-// Why the cache can not show a dead flow: tuples never change while a conntrack lives, and the first packet of any newer
-// flow with the same header comes through the births queue, ahead of its later packets (one socket, one order), and
-// takes the entries away; what a birth says is itself not kept, the next packet asks the kernel. Births can be lost
+// Why the cache can not show a dead flow: tuples never change while a conntrack lives, and the first packet of any
+// newer flow with the same header comes through the births queue, ahead of its later packets (one socket, one order),
+// and takes the entries away; what a birth says is itself not kept, the next packet asks the kernel. Births can be lost
 // (queue full, fail-open), so entries also end after `lifetime`. The births map alone can be behind: a second flow born
 // with the header of another that was born and deleted within the last 200 ms is taken for that one, for these packets.
 // When the header is the inverse of no tuple, somebody translated it without conntrack (NPT): error, pass unchanged.
@@ -62,10 +62,10 @@ class FlowLookup {
   Ctnetlink& conntrack_;
   Steering* steering_;
   std::unordered_map<Tuple, Entry, Hash> cache_;
-  std::vector<uint16_t> zones_{0};  // zones seen: a flow can not be looked up without its zone
+  std::vector<uint16_t> zones_{0}; // zones seen: a flow can not be looked up without its zone
 };
 
 // The flow of a packet with this header; not_inverse when the header belongs to neither direction.
 std::expected<Flow, FlowError> flow_of(const ConntrackEntry& entry, const Tuple& header);
 
-}  // namespace sipalg
+} // namespace sipalg

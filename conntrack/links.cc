@@ -14,13 +14,16 @@
 namespace sipalg {
 namespace {
 
-constexpr unsigned groups = RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
+constexpr unsigned groups =
+    RTMGRP_LINK | RTMGRP_IPV4_IFADDR | RTMGRP_IPV6_IFADDR | RTMGRP_IPV4_ROUTE | RTMGRP_IPV6_ROUTE;
 constexpr uint32_t usual_mtu = 1500;
 
 // The attributes behind a header, by their number.
 class Attributes {
  public:
-  Attributes(const nlmsghdr& message, std::size_t header) { mnl_attr_parse(&message, static_cast<unsigned>(header), keep, this); }
+  Attributes(const nlmsghdr& message, std::size_t header) {
+    mnl_attr_parse(&message, static_cast<unsigned>(header), keep, this);
+  }
   Attributes(const void* start, std::size_t length) { mnl_attr_parse_payload(start, length, keep, this); }
   const nlattr* operator[](std::size_t type) const { return found_[type]; }
   uint32_t number(std::size_t type) const {
@@ -28,8 +31,8 @@ class Attributes {
   }
   Address address(std::size_t type) const {
     if (found_[type] == nullptr) return {};
-    return Address::from_bytes({static_cast<const uint8_t*>(mnl_attr_get_payload(found_[type])),
-                                mnl_attr_get_payload_len(found_[type])});
+    return Address::from_bytes(
+        {static_cast<const uint8_t*>(mnl_attr_get_payload(found_[type])), mnl_attr_get_payload_len(found_[type])});
   }
 
  private:
@@ -68,7 +71,7 @@ bool is_link_local(const Address& address) {
 
 Address zero(uint8_t family) { return family == AF_INET6 ? Address::v6({}) : Address::v4({}); }
 
-}  // namespace
+} // namespace
 
 Links::Links() : events_(NETLINK_ROUTE, groups), socket_(NETLINK_ROUTE) { read(); }
 
@@ -78,7 +81,8 @@ void Links::dump(uint16_t type, const NetlinkSocket::OnMessage& on_message) {
   auto* header = static_cast<rtgenmsg*>(mnl_nlmsg_put_extra_header(m, sizeof(rtgenmsg)));
   header->rtgen_family = AF_UNSPEC;
   request.end();
-  if (const auto result = socket_.dump(request, on_message); !result) throw std::system_error(result.error(), "rtnetlink");
+  if (const auto result = socket_.dump(request, on_message); !result)
+    throw std::system_error(result.error(), "rtnetlink");
 }
 
 void Links::read() {
@@ -127,7 +131,8 @@ void Links::find_inside(const std::vector<Route>& routes) {
   std::set<Network> networks;
   for (const Route& route : routes) {
     const Address& address = route.network.address;
-    if (route.network.prefix == 0 || is_link_local(address) || address.is_multicast() || address.is_loopback()) continue;
+    if (route.network.prefix == 0 || is_link_local(address) || address.is_multicast() || address.is_loopback())
+      continue;
     const auto is_outward = [&](uint32_t interface) { return outward.contains(interface); };
     if (!route.interfaces.empty() && std::none_of(route.interfaces.begin(), route.interfaces.end(), is_outward))
       networks.insert(route.network);
@@ -152,4 +157,4 @@ bool Links::on_events() {
   return own != own_ || inside != inside_ || mtus != mtus_;
 }
 
-}  // namespace sipalg
+} // namespace sipalg

@@ -16,15 +16,15 @@ namespace sipalg {
 
 class Links {
  public:
-  Links();  // throws std::system_error
+  Links(); // throws std::system_error
 
   const std::set<Address>& own_addresses() const { return own_; }
   bool is_own(const Address& address) const { return own_.contains(address); }
-  const std::vector<Network>& inside_networks() const { return inside_; }  // sorted, without link-local and loopback
-  uint32_t mtu(uint32_t interface) const;  // 1500 when unknown
+  const std::vector<Network>& inside_networks() const { return inside_; } // sorted, without link-local and loopback
+  uint32_t mtu(uint32_t interface) const;                                 // 1500 when unknown
 
   int event_fd() const { return events_.fd(); }
-  bool on_events();  // true: own addresses, networks or MTUs are others now
+  bool on_events(); // true: own addresses, networks or MTUs are others now
 
  private:
   struct Route {
@@ -46,4 +46,4 @@ class Links {
   std::set<uint32_t> loopbacks_;
 };
 
-}  // namespace sipalg
+} // namespace sipalg

@@ -22,9 +22,7 @@ void set_buffer(int fd, int force, int plain, int bytes) {
 }
 
 // 0 for an ack, the positive errno of a refusal; none for other messages.
-int error_of(const nlmsghdr& message) {
-  return -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&message))->error;
-}
+int error_of(const nlmsghdr& message) { return -static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&message))->error; }
 
 bool is_timeout(int error) { return error == EAGAIN || error == EWOULDBLOCK; }
 
@@ -131,7 +129,7 @@ void NetlinkSocket::collect(uint32_t base, Results& results, std::vector<bool>& 
     int left = static_cast<int>(got);
     const void* start = buffer_.data();
     for (auto* m = static_cast<const nlmsghdr*>(start); mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
-      const std::size_t index = m->nlmsg_seq - base;  // wraps to something large for stale answers
+      const std::size_t index = m->nlmsg_seq - base; // wraps to something large for stale answers
       if (index >= results.size()) continue;
       if (m->nlmsg_type == NLMSG_ERROR) {
         answered[index] = true;
@@ -187,4 +185,4 @@ std::error_code first_error(const NetlinkSocket::Results& results) {
   return {};
 }
 
-}  // namespace sipalg
+} // namespace sipalg

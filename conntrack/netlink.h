@@ -20,7 +20,7 @@ struct nlattr;
 
 namespace sipalg {
 
-std::error_code errno_code(int error);  // positive errno value
+std::error_code errno_code(int error); // positive errno value
 
 // Messages for one send, numbered from 0 in the order of begin().
 class NetlinkBatch {
@@ -30,12 +30,12 @@ class NetlinkBatch {
   // The same with the nfnetlink header behind it. `family` is AF_INET, AF_INET6 or AF_UNSPEC.
   nlmsghdr* begin_netfilter(uint8_t subsystem, uint8_t type, uint16_t flags, uint8_t family, uint16_t resource = 0,
                             std::size_t room = 4096);
-  void end();  // closes the message last begun
+  void end(); // closes the message last begun
 
   std::size_t count() const { return starts_.size(); }
   bool empty() const { return starts_.empty(); }
   void clear();
-  void reverse();  // last message first
+  void reverse(); // last message first
 
  private:
   friend class NetlinkSocket;
@@ -82,4 +82,4 @@ class NetlinkSocket {
 // First error of the results, in the order of the messages; no error when all are well.
 std::error_code first_error(const NetlinkSocket::Results& results);
 
-}  // namespace sipalg
+} // namespace sipalg

@@ -5,18 +5,17 @@
 #include <algorithm>
 #include <cassert>
 #include <libmnl/libmnl.h>
-#include <linux/netfilter/nfnetlink_conntrack.h>
 #include <linux/netfilter/nfnetlink_compat.h>
+#include <linux/netfilter/nfnetlink_conntrack.h>
 
 namespace sipalg {
 namespace {
 
 constexpr unsigned event_groups = NF_NETLINK_CONNTRACK_DESTROY | NF_NETLINK_CONNTRACK_EXP_DESTROY;
-constexpr int attempts = 3;  // an anchor of that number may be there already
+constexpr int attempts = 3; // an anchor of that number may be there already
 
 Pinhole pinhole_of(const KernelDoor& door) {
-  if (door.kind == KernelDoor::Kind::way_out)
-    return {door.protocol, Network::of(door.inside.address), door.outside};
+  if (door.kind == KernelDoor::Kind::way_out) return {door.protocol, Network::of(door.inside.address), door.outside};
   return {door.protocol, door.scope, door.outside};
 }
 
@@ -34,11 +33,10 @@ bool is_sound(const KernelDoor& door) {
   if (!door.inside.is_set() || !door.outside.is_set() || door.outside.port == 0) return false;
   if (door.inside.address.family() != door.outside.address.family()) return false;
   if (door.kind == KernelDoor::Kind::way_out) return true;
-  return door.inside.port != 0 &&
-         (door.scope.is_any() || door.scope.address.family() == door.outside.address.family());
+  return door.inside.port != 0 && (door.scope.is_any() || door.scope.address.family() == door.outside.address.family());
 }
 
-}  // namespace
+} // namespace
 
 NfDoorKeeper::NfDoorKeeper(Steering& steering, NfDoorKeeperOptions options)
     : steering_(steering), options_(options), events_(NETLINK_NETFILTER, event_groups), flows_(conntrack_) {
@@ -109,7 +107,8 @@ NfDoorKeeper::Result NfDoorKeeper::make(Plan& plan) {
   if (!error) return {};
   undo(plan, results);
   for (std::size_t i = 0; i < results.size(); ++i)
-    if (results[i] == error) return std::unexpected(plan.makes[i] && error == errno_code(EEXIST) ? errno_code(EAGAIN) : error);
+    if (results[i] == error)
+      return std::unexpected(plan.makes[i] && error == errno_code(EEXIST) ? errno_code(EAGAIN) : error);
   return std::unexpected(error);
 }
 
@@ -167,7 +166,7 @@ void NfDoorKeeper::delete_kernel_side(const std::vector<Door>& doors) {
   std::vector<Door> singles;
   for (const Door& door : doors) {
     const auto anchor = anchors_.find(door.anchor);
-    if (anchor == anchors_.end()) continue;  // went with another door of the same close()
+    if (anchor == anchors_.end()) continue; // went with another door of the same close()
     const auto& places = anchor->second.doors;
     if (std::any_of(places.begin(), places.end(), [](DoorHandle h) { return h != 0; })) {
       singles.push_back(door);
@@ -209,4 +208,4 @@ void NfDoorKeeper::close_all() {
   counters_.flows_deleted += flows_.sweep();
 }
 
-}  // namespace sipalg
+} // namespace sipalg

@@ -34,7 +34,7 @@ namespace sipalg {
 struct NfDoorKeeperOptions {
   std::chrono::seconds lease = std::chrono::duration_cast<std::chrono::seconds>(limits::kernel_lease);
   std::chrono::milliseconds refresh = limits::kernel_refresh;
-  uint32_t expectations = 65'536;  // nf_conntrack_expect_max is raised to this where we may
+  uint32_t expectations = 65'536; // nf_conntrack_expect_max is raised to this where we may
 };
 
 struct KeeperCounters {
@@ -56,10 +56,10 @@ class NfDoorKeeper : public DoorKeeper {
   bool is_free(Protocol protocol, const Endpoint& outside) override;
   bool has_flow(std::span<const DoorHandle> handles) override;
 
-  void tick(Instant now);  // about once a second
+  void tick(Instant now); // about once a second
   int event_fd() const { return events_.fd(); }
-  void on_events();        // when event_fd() is readable
-  void close_all();        // also by the destructor
+  void on_events(); // when event_fd() is readable
+  void close_all(); // also by the destructor
 
   std::size_t door_count() const { return doors_.size(); }
   std::size_t anchor_count() const { return anchors_.size(); }
@@ -73,7 +73,7 @@ class NfDoorKeeper : public DoorKeeper {
     Pinhole pinhole;
     Anchor anchor;
   };
-  struct Held {  // an anchor and its doors
+  struct Held { // an anchor and its doors
     std::array<DoorHandle, Anchor::pinholes> doors{};
     Instant refresh_at;
   };
@@ -83,7 +83,7 @@ class NfDoorKeeper : public DoorKeeper {
     std::vector<Anchor> anchors;
     SteeringChange change;
     NetlinkBatch batch;
-    std::vector<std::optional<Anchor>> makes;  // set where the message makes an anchor
+    std::vector<std::optional<Anchor>> makes; // set where the message makes an anchor
   };
   using Result = std::expected<void, std::error_code>;
 
@@ -110,12 +110,12 @@ class NfDoorKeeper : public DoorKeeper {
 
   Steering& steering_;
   NfDoorKeeperOptions options_;
-  NetlinkSocket events_;  // listens before the first anchor is made: others never report their end
+  NetlinkSocket events_; // listens before the first anchor is made: others never report their end
   Ctnetlink conntrack_;
   DoorFlows flows_;
   std::unordered_map<DoorHandle, Door> doors_;
   std::map<Anchor, Held> anchors_;
-  std::deque<std::pair<Instant, Anchor>> refresh_order_;  // an entry counts while its time is the anchor's
+  std::deque<std::pair<Instant, Anchor>> refresh_order_; // an entry counts while its time is the anchor's
   DoorHandle last_handle_ = 0;
   uint32_t last_anchor_ = 0;
   Instant now_{};
@@ -124,4 +124,4 @@ class NfDoorKeeper : public DoorKeeper {
   std::string advice_;
 };
 
-}  // namespace sipalg
+} // namespace sipalg

@@ -12,12 +12,12 @@ namespace sipalg {
 namespace {
 
 constexpr std::chrono::seconds sweep_interval{1};
-constexpr std::size_t smallest_slice = 256;  // anchors refreshed by one tick; more when there are very many
+constexpr std::size_t smallest_slice = 256; // anchors refreshed by one tick; more when there are very many
 constexpr std::size_t ticks_per_refresh = 50;
 constexpr const char* expect_max = "/proc/sys/net/netfilter/nf_conntrack_expect_max";
 constexpr std::array<Family, 2> families{Family::v4, Family::v6};
 
-}  // namespace
+} // namespace
 
 // --- leases ---
 
@@ -49,7 +49,7 @@ void NfDoorKeeper::refresh_due() {
 
 void NfDoorKeeper::refresh(const std::vector<Anchor>& anchors) {
   NetlinkBatch batch;
-  std::vector<Anchor> of;  // which anchor a message is about
+  std::vector<Anchor> of; // which anchor a message is about
   for (const Anchor& anchor : anchors) {
     put_anchor_touch(batch, anchor, options_.lease);
     for (const DoorHandle handle : anchors_[anchor].doors)
@@ -66,7 +66,8 @@ void NfDoorKeeper::refresh(const std::vector<Anchor>& anchors) {
 
 // --- repair ---
 
-// Somebody deleted something of ours. Both kinds of message begin with the anchor's tuple, the filter lets only those in.
+// Somebody deleted something of ours. Both kinds of message begin with the anchor's tuple, the filter lets only those
+// in.
 void NfDoorKeeper::on_events() {
   std::set<Anchor> lost;
   std::set<DoorHandle> holes;
@@ -112,8 +113,7 @@ void NfDoorKeeper::repair(const std::set<Anchor>& lost, const std::set<DoorHandl
     if (!lost.contains(door.anchor)) put_pinhole(batch, door.anchor, door.pinhole);
   }
   const auto results = conntrack_.socket().exchange(batch);
-  counters_.pinholes_repaired +=
-      static_cast<uint64_t>(std::count(results.begin(), results.end(), std::error_code{}));
+  counters_.pinholes_repaired += static_cast<uint64_t>(std::count(results.begin(), results.end(), std::error_code{}));
   if (!lost.empty()) remake(lost);
 }
 
@@ -147,10 +147,11 @@ void NfDoorKeeper::resync() {
   ++counters_.resyncs;
   std::set<Anchor> present;
   for (const Family family : families)
-    static_cast<void>(conntrack_.dump_flows(
-        {family, Protocol::udp, {}, anchor_destination(family).address, {}, 0, 0}, [&](const ConntrackEntry& e) {
-          if (const auto anchor = anchor_of(e.original, e.zone)) present.insert(*anchor);
-        }));
+    static_cast<void>(conntrack_.dump_flows({family, Protocol::udp, {}, anchor_destination(family).address, {}, 0, 0},
+                                            [&](const ConntrackEntry& e) {
+                                              if (const auto anchor = anchor_of(e.original, e.zone))
+                                                present.insert(*anchor);
+                                            }));
   std::set<DoorHandle> standing;
   static_cast<void>(conntrack_.dump_expectations([&](const Expectation& e) { standing.insert(find_door(e)); }));
   std::set<Anchor> lost;
@@ -167,10 +168,11 @@ void NfDoorKeeper::resync() {
 void NfDoorKeeper::remove_leftovers() {
   NetlinkBatch batch;
   for (const Family family : families)
-    static_cast<void>(conntrack_.dump_flows(
-        {family, Protocol::udp, {}, anchor_destination(family).address, {}, 0, 0}, [&](const ConntrackEntry& e) {
-          if (const auto anchor = anchor_of(e.original, e.zone)) put_anchor_delete(batch, *anchor);
-        }));
+    static_cast<void>(conntrack_.dump_flows({family, Protocol::udp, {}, anchor_destination(family).address, {}, 0, 0},
+                                            [&](const ConntrackEntry& e) {
+                                              if (const auto anchor = anchor_of(e.original, e.zone))
+                                                put_anchor_delete(batch, *anchor);
+                                            }));
   counters_.leftovers = batch.count();
   conntrack_.socket().exchange(batch);
 }
@@ -194,4 +196,4 @@ void NfDoorKeeper::check() {
     throw std::system_error(error, "conntrack anchor with helper \"sip\" (is nf_conntrack_sip loaded?)");
 }
 
-}  // namespace sipalg
+} // namespace sipalg

@@ -42,7 +42,7 @@ SetPtr named_set(const std::string& table, const std::string& set) {
 }
 
 void add_element(nftnl_set& set, const Element& element) {
-  nftnl_set_elem* e = nftnl_set_elem_alloc();  // the set owns it from here
+  nftnl_set_elem* e = nftnl_set_elem_alloc(); // the set owns it from here
   nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, element.key.data(), static_cast<uint32_t>(element.key.size()));
   if (!element.data.empty())
     nftnl_set_elem_set(e, NFTNL_SET_ELEM_DATA, element.data.data(), static_cast<uint32_t>(element.data.size()));
@@ -75,7 +75,7 @@ void put_batch_mark(NetlinkBatch& batch, uint16_t type) {
   batch.end();
 }
 
-}  // namespace
+} // namespace
 
 uint32_t concat(std::initializer_list<Type> types) {
   uint32_t all = 0;
@@ -183,4 +183,4 @@ void put_udp_timeout(NetlinkBatch& batch, const std::string& table, const std::s
   batch.end();
 }
 
-}  // namespace sipalg::nft
+} // namespace sipalg::nft

@@ -27,7 +27,7 @@ uint32_t concat(std::initializer_list<Type> types);
 void begin_batch(NetlinkBatch& batch);
 void end_batch(NetlinkBatch& batch);
 
-void put_table(NetlinkBatch& batch, const std::string& table);  // flag owner
+void put_table(NetlinkBatch& batch, const std::string& table); // flag owner
 struct Hook {
   uint32_t number = 0;
   int32_t priority = 0;
@@ -35,12 +35,12 @@ struct Hook {
 };
 void put_chain(NetlinkBatch& batch, const std::string& table, const std::string& chain, const Hook* hook = nullptr);
 
-void put_rules_delete(NetlinkBatch& batch, const std::string& table, const std::string& chain);  // all of the chain
+void put_rules_delete(NetlinkBatch& batch, const std::string& table, const std::string& chain); // all of the chain
 
 struct SetSpec {
   std::string name;
-  uint32_t id = 0;  // unique in the transaction
-  uint32_t flags = 0;  // NFT_SET_*
+  uint32_t id = 0;    // unique in the transaction
+  uint32_t flags = 0; // NFT_SET_*
   uint32_t key_type = 0, key_length = 0;
   uint32_t data_type = 0, data_length = 0;
   uint32_t size = 0;
@@ -64,7 +64,7 @@ void put_elements_delete(NetlinkBatch& batch, const std::string& table, const st
                          std::span<const Element> elements);
 void put_flush(NetlinkBatch& batch, const std::string& table, const std::string& set);
 void put_element_get(NetlinkBatch& batch, const std::string& table, const std::string& set, const Bytes& key);
-Bytes element_data(const nlmsghdr& answer);  // empty when it has none
+Bytes element_data(const nlmsghdr& answer); // empty when it has none
 
 void put_udp_timeout(NetlinkBatch& batch, const std::string& table, const std::string& name, uint32_t unreplied,
                      uint32_t replied);
@@ -74,12 +74,12 @@ class Rule {
  public:
   Rule(const std::string& table, const std::string& chain);
   Rule& meta(uint32_t key, unsigned reg);
-  Rule& ct(uint32_t key, int direction, unsigned reg);  // direction -1: none
-  Rule& network(uint32_t offset, uint32_t length, unsigned reg);    // bytes of the IP header
-  Rule& transport(uint32_t offset, uint32_t length, unsigned reg);  // bytes of the UDP or TCP header
+  Rule& ct(uint32_t key, int direction, unsigned reg);             // direction -1: none
+  Rule& network(uint32_t offset, uint32_t length, unsigned reg);   // bytes of the IP header
+  Rule& transport(uint32_t offset, uint32_t length, unsigned reg); // bytes of the UDP or TCP header
   Rule& equals(unsigned reg, std::span<const uint8_t> value);
   Rule& equals_byte(unsigned reg, uint8_t value);
-  Rule& equals_number(unsigned reg, uint32_t value);  // host order
+  Rule& equals_number(unsigned reg, uint32_t value); // host order
   Rule& mask(unsigned reg, uint32_t bits);
   Rule& in_set(unsigned reg, const std::string& set, bool inverted = false);
   Rule& map(unsigned reg, const std::string& set, unsigned result);
@@ -87,7 +87,7 @@ class Rule {
                uint64_t milliseconds);
   Rule& nat(uint32_t type, Family family, unsigned address, unsigned port);
   Rule& timeout(const std::string& object);
-  Rule& queue(uint16_t number, bool native);  // flag bypass
+  Rule& queue(uint16_t number, bool native); // flag bypass
   Rule& verdict(uint32_t code, const std::string& chain = {});
   void put(NetlinkBatch& batch) const;
 
@@ -99,4 +99,4 @@ class Rule {
   std::unique_ptr<nftnl_rule, Free> rule_;
 };
 
-}  // namespace sipalg::nft
+} // namespace sipalg::nft

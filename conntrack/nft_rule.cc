@@ -16,7 +16,7 @@ namespace {
 
 uint32_t register_of(unsigned word) { return NFT_REG32_00 + word; }
 
-}  // namespace
+} // namespace
 
 void Rule::Free::operator()(nftnl_rule* rule) const { nftnl_rule_free(rule); }
 
@@ -145,7 +145,7 @@ Rule& Rule::queue(uint16_t number, bool native) {
   nftnl_expr* e = add("target");
   nftnl_expr_set_str(e, NFTNL_EXPR_TG_NAME, "NFQUEUE");
   nftnl_expr_set_u32(e, NFTNL_EXPR_TG_REV, 3);
-  auto* info = static_cast<xt_NFQ_info_v3*>(std::calloc(1, sizeof(xt_NFQ_info_v3)));  // libnftnl frees it
+  auto* info = static_cast<xt_NFQ_info_v3*>(std::calloc(1, sizeof(xt_NFQ_info_v3))); // libnftnl frees it
   info->queuenum = number;
   info->queues_total = 1;
   info->flags = NFQ_FLAG_BYPASS;
@@ -162,18 +162,17 @@ Rule& Rule::verdict(uint32_t code, const std::string& chain) {
 }
 
 void Rule::put(NetlinkBatch& batch) const {
-  nlmsghdr* m = batch.begin_netfilter(NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWRULE,
-                                      NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK, NFPROTO_INET);
+  nlmsghdr* m = batch.begin_netfilter(NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK,
+                                      NFPROTO_INET);
   nftnl_rule_nlmsg_build_payload(m, rule_.get());
   batch.end();
 }
 
 void put_rules_delete(NetlinkBatch& batch, const std::string& table, const std::string& chain) {
-  nlmsghdr* m =
-      batch.begin_netfilter(NFNL_SUBSYS_NFTABLES, NFT_MSG_DELRULE, NLM_F_ACK, NFPROTO_INET);
+  nlmsghdr* m = batch.begin_netfilter(NFNL_SUBSYS_NFTABLES, NFT_MSG_DELRULE, NLM_F_ACK, NFPROTO_INET);
   mnl_attr_put_strz(m, NFTA_RULE_TABLE, table.c_str());
   mnl_attr_put_strz(m, NFTA_RULE_CHAIN, chain.c_str());
   batch.end();
 }
 
-}  // namespace sipalg::nft
+} // namespace sipalg::nft

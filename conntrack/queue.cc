@@ -19,7 +19,7 @@ namespace sipalg {
 namespace {
 
 constexpr std::size_t packets_per_read = 32;
-constexpr std::size_t largest_message = 72 << 10;  // a 64 KiB packet and its attributes
+constexpr std::size_t largest_message = 72 << 10; // a 64 KiB packet and its attributes
 constexpr std::size_t messages_per_send = 64 << 10;
 constexpr std::size_t accepts_per_send = 1024;
 
@@ -43,7 +43,7 @@ std::optional<PacketConntrack> conntrack_in(const PacketAttributes& attributes) 
   return PacketConntrack{*entry, number_in(attributes[NFQA_CT_INFO]) >= IP_CT_IS_REPLY};
 }
 
-}  // namespace
+} // namespace
 
 // What the kernel writes packets into.
 struct Queue::Buffers {
@@ -93,8 +93,10 @@ Queue::Queue(QueueOptions options)
   if (!has_conntrack_) bind(number(1), true);
   if (!options_.tcp) return;
   bind(number(2), false);
-  if (has_conntrack_) ask_conntrack(number(2));
-  else bind(number(3), false);
+  if (has_conntrack_)
+    ask_conntrack(number(2));
+  else
+    bind(number(3), false);
 }
 
 Queue::~Queue() { flush(); }
@@ -165,7 +167,8 @@ std::size_t Queue::receive(const OnPacket& on_packet, std::size_t most) {
 }
 
 void Queue::take_message(const nlmsghdr& message, const OnPacket& on_packet) {
-  if (message.nlmsg_type == (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET)) take(message, on_packet);
+  if (message.nlmsg_type == (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET))
+    take(message, on_packet);
   else if (message.nlmsg_type == NLMSG_ERROR &&
            static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&message))->error != 0)
     ++counters_.refused_verdicts;
@@ -180,7 +183,8 @@ void Queue::take(const nlmsghdr& message, const OnPacket& on_packet) {
   }
   QueuedPacket packet;
   packet.queue = ntohs(static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(&message))->res_id);
-  packet.id = ntohl(static_cast<const nfqnl_msg_packet_hdr*>(mnl_attr_get_payload(attributes[NFQA_PACKET_HDR]))->packet_id);
+  packet.id =
+      ntohl(static_cast<const nfqnl_msg_packet_hdr*>(mnl_attr_get_payload(attributes[NFQA_PACKET_HDR]))->packet_id);
   packet.from_births = is_births(packet.queue);
   packet.bytes = {static_cast<const uint8_t*>(mnl_attr_get_payload(attributes[NFQA_PAYLOAD])),
                   mnl_attr_get_payload_len(attributes[NFQA_PAYLOAD])};
@@ -194,7 +198,8 @@ void Queue::take(const nlmsghdr& message, const OnPacket& on_packet) {
 }
 
 void Queue::drain(const OnPacket& on_packet) {
-  while (receive(on_packet) > 0) {}
+  while (receive(on_packet) > 0) {
+  }
 }
 
 // --- verdicts ---
@@ -202,13 +207,13 @@ void Queue::drain(const OnPacket& on_packet) {
 void Queue::issue(uint16_t number, uint32_t id, uint32_t verdict, std::span<const uint8_t> packet) {
   held_[number].erase(id);
   if (verdict == NF_ACCEPT && packet.empty()) {
-    if (number != last_accepted_) flush_all_accepts();  // a flow's first packet leaves before its second
+    if (number != last_accepted_) flush_all_accepts(); // a flow's first packet leaves before its second
     last_accepted_ = number;
     accepted_[number].push_back(id);
     if (accepted_[number].size() >= accepts_per_send) flush_accepts(number);
     return;
   }
-  flush_all_accepts();  // keeps the order packets leave in
+  flush_all_accepts(); // keeps the order packets leave in
   put_verdict(NFQNL_MSG_VERDICT, number, id, verdict, packet);
 }
 
@@ -239,8 +244,7 @@ void Queue::flush_accepts(uint16_t number) {
   ids.clear();
 }
 
-void Queue::put_verdict(uint8_t type, uint16_t number, uint32_t id, uint32_t verdict,
-                        std::span<const uint8_t> packet) {
+void Queue::put_verdict(uint8_t type, uint16_t number, uint32_t id, uint32_t verdict, std::span<const uint8_t> packet) {
   if (messages_.size() + packet.size() > messages_per_send) send_messages();
   const std::size_t start = messages_.size();
   messages_.resize(start + 128 + packet.size());
@@ -271,4 +275,4 @@ void Queue::send_messages() {
   messages_.clear();
 }
 
-}  // namespace sipalg
+} // namespace sipalg

@@ -3,9 +3,9 @@
 //
 // How it works. All queue numbers are bound to one socket, so packets arrive in the order the kernel queued them,
 // whichever number they took. A packet is answered by exactly one verdict, whatever happens: PendingVerdict issues
-// "accept unchanged" when it is dropped. Verdicts are collected and sent together by receive() or flush(); a run of plain
-// accepts becomes one batch verdict as long as no older packet is still held.
-// Closing the socket makes the kernel drop what it still holds, so end with Steering::stop(), then drain().
+// "accept unchanged" when it is dropped. Verdicts are collected and sent together by receive() or flush(); a run of
+// plain accepts becomes one batch verdict as long as no older packet is still held. Closing the socket makes the kernel
+// drop what it still holds, so end with Steering::stop(), then drain().
 #pragma once
 #include <cstddef>
 #include <cstdint>
@@ -33,7 +33,7 @@ struct PacketConntrack {
 struct QueuedPacket {
   uint32_t id = 0;
   uint16_t queue = 0;
-  bool from_births = false;  // not confirmed yet: its tuples are in the births map
+  bool from_births = false; // not confirmed yet: its tuples are in the births map
   std::span<const uint8_t> bytes;
   uint32_t indev = 0, outdev = 0;
   uint32_t mark = 0;
@@ -47,8 +47,8 @@ class PendingVerdict {
   PendingVerdict(PendingVerdict&& other) noexcept;
   PendingVerdict& operator=(PendingVerdict&& other) noexcept;
   ~PendingVerdict() { accept(); }
-  void accept();                                  // unchanged
-  void accept(std::span<const uint8_t> packet);   // with these bytes instead (a whole IP packet)
+  void accept();                                // unchanged
+  void accept(std::span<const uint8_t> packet); // with these bytes instead (a whole IP packet)
   void drop();
 
  private:
@@ -58,9 +58,9 @@ class PendingVerdict {
 };
 
 struct QueueOptions {
-  uint16_t queue = 5060;        // also binds queue + 1 when the kernel has no NFQA_CT
-  bool tcp = false;             // also binds queue + 2 (and + 3), without fail-open
-  uint32_t longest = 8192;      // packets the kernel holds for us
+  uint16_t queue = 5060;   // also binds queue + 1 when the kernel has no NFQA_CT
+  bool tcp = false;        // also binds queue + 2 (and + 3), without fail-open
+  uint32_t longest = 8192; // packets the kernel holds for us
   int receive_bytes = 32 << 20;
 };
 
@@ -74,7 +74,7 @@ struct QueueCounters {
 class Queue {
  public:
   using OnPacket = std::function<void(const QueuedPacket&, PendingVerdict)>;
-  explicit Queue(QueueOptions options);  // throws std::system_error: EPERM, EBUSY = somebody else reads this queue
+  explicit Queue(QueueOptions options); // throws std::system_error: EPERM, EBUSY = somebody else reads this queue
   ~Queue();
   Queue(const Queue&) = delete;
   Queue& operator=(const Queue&) = delete;
@@ -85,7 +85,7 @@ class Queue {
 
   // Reads up to `most` packets without waiting, then sends the verdicts. Returns how many there were.
   std::size_t receive(const OnPacket& on_packet, std::size_t most = 256);
-  void flush();  // sends verdicts that were given outside receive()
+  void flush(); // sends verdicts that were given outside receive()
   // Gives every packet that is still there to `on_packet`; call it when no rule leads here any more.
   void drain(const OnPacket& on_packet);
 
@@ -109,10 +109,10 @@ class Queue {
   bool has_conntrack_ = false;
   QueueCounters counters_;
   std::unique_ptr<Buffers> buffers_;
-  std::map<uint16_t, std::set<uint32_t>> held_;         // given to the callback, not answered yet
-  std::map<uint16_t, std::vector<uint32_t>> accepted_;  // answered by a plain accept, not sent yet
+  std::map<uint16_t, std::set<uint32_t>> held_;        // given to the callback, not answered yet
+  std::map<uint16_t, std::vector<uint32_t>> accepted_; // answered by a plain accept, not sent yet
   uint16_t last_accepted_ = 0;
-  std::vector<uint8_t> messages_;                       // verdicts ready to send
+  std::vector<uint8_t> messages_; // verdicts ready to send
 };
 
-}  // namespace sipalg
+} // namespace sipalg

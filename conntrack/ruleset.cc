@@ -105,8 +105,9 @@ void Builder::birth_maps(Slot slot) {
   const uint32_t data = nft::concat({l.address_type, nft::service, nft::mark});
   for (const std::string& map_name : {birth_sources(slot), birth_destinations(slot)})
     map(map_name, NFT_SET_TIMEOUT | NFT_SET_EVAL, key, 2 * l.length + 8, data, l.length + 8, births_size);
-  nft::put_set(batch_, options_.table, {recent_births(slot), next_id_++, NFT_SET_TIMEOUT | NFT_SET_EVAL, key,
-                                        2 * l.length + 8, 0, 0, births_size});
+  nft::put_set(
+      batch_, options_.table,
+      {recent_births(slot), next_id_++, NFT_SET_TIMEOUT | NFT_SET_EVAL, key, 2 * l.length + 8, 0, 0, births_size});
 }
 
 void Builder::door_maps(Slot slot) {
@@ -154,11 +155,18 @@ void Builder::match(Slot slot) {
                                    {l.ct_source, NFT_CT_PROTO_SRC, original},
                                    {l.ct_source, NFT_CT_PROTO_SRC, reply}}};
   for (const Side& side : sides)
-    rule(chain).ct(side.port, side.direction, 0).in_set(0, ports_set(slot.protocol))
-        .verdict(static_cast<uint32_t>(NFT_GOTO), next).put(batch_);
+    rule(chain)
+        .ct(side.port, side.direction, 0)
+        .in_set(0, ports_set(slot.protocol))
+        .verdict(static_cast<uint32_t>(NFT_GOTO), next)
+        .put(batch_);
   for (const Side& side : sides)
-    rule(chain).ct(side.address, side.direction, 0).ct(side.port, side.direction, l.words)
-        .in_set(0, endpoints_set(slot)).verdict(static_cast<uint32_t>(NFT_GOTO), next).put(batch_);
+    rule(chain)
+        .ct(side.address, side.direction, 0)
+        .ct(side.port, side.direction, l.words)
+        .in_set(0, endpoints_set(slot))
+        .verdict(static_cast<uint32_t>(NFT_GOTO), next)
+        .put(batch_);
 }
 
 nft::Rule& unconfirmed(nft::Rule& rule) {
@@ -184,8 +192,11 @@ void Builder::timeouts(Slot slot) {
   const Layout& l = layout_of(slot.family);
   for (const bool outside : {false, true}) {
     nft::Rule r = rule(name("take", slot));
-    unconfirmed(r).ct(l.ct_source, original, 0).in_set(0, inside_set(slot.family), outside)
-        .timeout(outside ? "signalling_outside" : "signalling_inside").put(batch_);
+    unconfirmed(r)
+        .ct(l.ct_source, original, 0)
+        .in_set(0, inside_set(slot.family), outside)
+        .timeout(outside ? "signalling_outside" : "signalling_inside")
+        .put(batch_);
   }
 }
 
@@ -219,7 +230,7 @@ void Builder::record(Slot slot, const std::string& map_name, uint32_t address, u
       .ct(address, original, data)
       .ct(port, original, data + l.words)
       .ct(third, third == NFT_CT_ZONE ? original : -1, data + l.words + 1)
-      .dynset(NFT_DYNSET_OP_DELETE, 0, data, map_name, 0)  // a map wants its data named even so
+      .dynset(NFT_DYNSET_OP_DELETE, 0, data, map_name, 0) // a map wants its data named even so
       .dynset(NFT_DYNSET_OP_ADD, 0, data, map_name, births_lifetime.count())
       .put(batch_);
 }
@@ -260,9 +271,7 @@ void Builder::door_rule(bool in, Scope scope, Slot slot) {
   if (scope == Scope::peers) r.network(remote, l.length, 0).in_set(0, peers_set(slot.family));
   r.network(ours, l.length, 0).transport(in ? 2 : 0, 2, l.words);
   if (scope == Scope::one) r.network(remote, l.length, l.words + 1);
-  r.map(0, door_map(in, scope, slot), 0)
-      .nat(in ? NFT_NAT_DNAT : NFT_NAT_SNAT, slot.family, 0, l.words)
-      .put(batch_);
+  r.map(0, door_map(in, scope, slot), 0).nat(in ? NFT_NAT_DNAT : NFT_NAT_SNAT, slot.family, 0, l.words).put(batch_);
 }
 
 void Builder::build() {
@@ -273,10 +282,10 @@ void Builder::build() {
   doors();
 }
 
-}  // namespace
+} // namespace
 
 void put_table(NetlinkBatch& batch, const SteeringOptions& options, Abilities abilities) {
   Builder(batch, options, abilities).build();
 }
 
-}  // namespace sipalg::ruleset
+} // namespace sipalg::ruleset

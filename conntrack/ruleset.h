@@ -22,7 +22,7 @@ inline constexpr std::array<Slot, 4> slots{{{Protocol::udp, Family::v4},
                                             {Protocol::tcp, Family::v6}}};
 inline constexpr std::array<Family, 2> families{Family::v4, Family::v6};
 
-enum class Scope : uint8_t { one, peers, any };  // in the order the rules ask
+enum class Scope : uint8_t { one, peers, any }; // in the order the rules ask
 inline constexpr std::array<Scope, 3> scopes{Scope::one, Scope::peers, Scope::any};
 
 // None: a network that is not inside one of the peers.
@@ -37,7 +37,7 @@ inline std::string birth_destinations(Slot slot) { return name("birth_destinatio
 inline std::string recent_births(Slot slot) { return name("recent_births", slot); }
 inline std::string inside_set(Family family) { return "inside" + digit(family); }
 inline std::string peers_set(Family family) { return "peers" + digit(family); }
-std::string door_map(bool in, Scope scope, Slot slot);  // in_one_udp4
+std::string door_map(bool in, Scope scope, Slot slot); // in_one_udp4
 
 inline constexpr uint32_t births_size = 65'535;
 inline constexpr std::chrono::duration<uint64_t, std::milli> births_lifetime{30'000};
@@ -66,4 +66,4 @@ std::vector<nft::Element> port_elements(const std::vector<uint16_t>& ports);
 // Networks of one family, sorted, none inside another.
 std::vector<Network> disjoint(std::vector<Network> networks, Family family);
 
-}  // namespace sipalg::ruleset
+} // namespace sipalg::ruleset

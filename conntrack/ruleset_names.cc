@@ -9,7 +9,7 @@ namespace {
 
 const char* text_of(Scope scope) { return scope == Scope::one ? "one_" : scope == Scope::peers ? "peers_" : ""; }
 
-using Bits = std::vector<uint8_t>;  // an address as a number
+using Bits = std::vector<uint8_t>; // an address as a number
 
 Bits last_of(const Network& network) {
   Bits bits(network.address.bytes().begin(), network.address.bytes().end());
@@ -25,11 +25,9 @@ Bits after(Bits bits) {
   return {};
 }
 
-bool is_whole(const Network& network) {
-  return network.prefix == (network.address.family() == Family::v6 ? 128 : 32);
-}
+bool is_whole(const Network& network) { return network.prefix == (network.address.family() == Family::v6 ? 128 : 32); }
 
-}  // namespace
+} // namespace
 
 std::optional<Scope> scope_of(const Network& network, const std::vector<Network>& peers) {
   if (network.is_any()) return Scope::any;
@@ -89,7 +87,7 @@ std::vector<nft::Element> intervals(const std::vector<Network>& networks, Family
     const auto bytes = network.address.bytes();
     Bits first(bytes.begin(), bytes.end());
     if (!bounds.empty() && bounds.back().interval_end && bounds.back().key == first)
-      bounds.pop_back();  // neighbours become one interval
+      bounds.pop_back(); // neighbours become one interval
     else
       bounds.push_back({std::move(first), {}, false});
     if (Bits end = after(last_of(network)); !end.empty()) bounds.push_back({std::move(end), {}, true});
@@ -108,4 +106,4 @@ std::vector<nft::Element> port_elements(const std::vector<uint16_t>& ports) {
   return elements;
 }
 
-}  // namespace sipalg::ruleset
+} // namespace sipalg::ruleset

@@ -12,9 +12,7 @@ using ruleset::Slot;
 struct Words {
   std::string ip, address_type;
 };
-Words words_of(Family family) {
-  return family == Family::v6 ? Words{"ip6", "ipv6_addr"} : Words{"ip", "ipv4_addr"};
-}
+Words words_of(Family family) { return family == Family::v6 ? Words{"ip6", "ipv6_addr"} : Words{"ip", "ipv4_addr"}; }
 std::string protocol_of(Slot slot) { return std::string(name_of(slot.protocol)); }
 
 std::string list(const std::vector<uint16_t>& ports) {
@@ -73,7 +71,8 @@ void Writer::sets() {
     }
   line("# endpoints where SIP is expected beside the configured ports: Contacts, sent-bys, ways out");
   for (const Slot slot : ruleset::slots)
-    line("set " + ruleset::endpoints_set(slot) + " { type " + words_of(slot.family).address_type + " . inet_service; }");
+    line("set " + ruleset::endpoints_set(slot) + " { type " + words_of(slot.family).address_type +
+         " . inet_service; }");
 }
 
 void Writer::timeouts() {
@@ -84,9 +83,8 @@ void Writer::timeouts() {
       open("ct timeout signalling_" + std::string(inside ? "inside" : "outside") + ruleset::digit(family));
       line("protocol udp;");
       line("l3proto " + words_of(family).ip + ";");
-      line("policy = { unreplied : " +
-           (inside ? replied : std::to_string(options_.udp_timeout_unanswered.count())) + ", replied : " + replied +
-           " };");
+      line("policy = { unreplied : " + (inside ? replied : std::to_string(options_.udp_timeout_unanswered.count())) +
+           ", replied : " + replied + " };");
       close();
     }
 }
@@ -102,8 +100,8 @@ void Writer::door_maps(Slot slot) {
 void Writer::births_maps(Slot slot) {
   const std::string type = words_of(slot.family).address_type, endpoint = type + " . inet_service";
   for (const std::string& name : {ruleset::birth_sources(slot), ruleset::birth_destinations(slot)})
-    line("map " + name + " { type " + endpoint + " . " + endpoint + " : " + endpoint + " . mark; flags dynamic,timeout; size " +
-         std::to_string(ruleset::births_size) + "; }");
+    line("map " + name + " { type " + endpoint + " . " + endpoint + " : " + endpoint +
+         " . mark; flags dynamic,timeout; size " + std::to_string(ruleset::births_size) + "; }");
 }
 
 void Writer::dispatch(const std::string& stem, bool steered_only) {
@@ -129,8 +127,7 @@ void Writer::match(Slot slot) {
 
 void Writer::queue(Protocol protocol, const std::string& match) {
   const uint16_t number = ruleset::queue_of(options_, protocol);
-  if (options_.births)
-    line(match + "ct status & confirmed == 0 queue flags bypass to " + std::to_string(number + 1));
+  if (options_.births) line(match + "ct status & confirmed == 0 queue flags bypass to " + std::to_string(number + 1));
   line(match + "queue flags bypass to " + std::to_string(number));
 }
 
@@ -162,8 +159,8 @@ void Writer::door_rules(bool in, Slot slot) {
   open("chain " + ruleset::name(in ? "in" : "out", slot));
   if (!in) line(remote + " @inside" + family + " ct status & dnat == 0 return");
   for (const Scope scope : ruleset::scopes)
-    line((scope == Scope::peers ? remote + " @peers" + family + " " : "") + (in ? "dnat " : "snat ") + ip + " to " + key +
-         (scope == Scope::one ? " . " + remote : "") + " map @" + ruleset::door_map(in, scope, slot));
+    line((scope == Scope::peers ? remote + " @peers" + family + " " : "") + (in ? "dnat " : "snat ") + ip + " to " +
+         key + (scope == Scope::one ? " . " + remote : "") + " map @" + ruleset::door_map(in, scope, slot));
   close();
 }
 
@@ -223,10 +220,10 @@ std::string Writer::manual_rules() {
   return text_;
 }
 
-}  // namespace
+} // namespace
 
 std::string ruleset_text(const SteeringOptions& options) {
   return options.manual ? Writer(options).manual_rules() : Writer(options).table();
 }
 
-}  // namespace sipalg
+} // namespace sipalg

@@ -2,12 +2,12 @@
 // Our nftables table: made at start, changed by transactions, gone with its socket.
 #include "conntrack/steering.h"
 
+#include <algorithm>
+#include <cstring>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
-#include <algorithm>
-#include <cstring>
 
 #include "conntrack/ruleset.h"
 
@@ -31,7 +31,7 @@ Scope scope_of_canonical(const Translation& t) {
 }
 
 Birth parse_birth(Protocol protocol, const nft::Bytes& source, const nft::Bytes& destination) {
-  const std::size_t length = source.size() - 8;  // address, port padded to 4, third field
+  const std::size_t length = source.size() - 8; // address, port padded to 4, third field
   const auto endpoint = [&](const nft::Bytes& data) {
     return Endpoint{Address::from_bytes({data.data(), length}),
                     static_cast<uint16_t>(data[length] << 8 | data[length + 1])};
@@ -44,7 +44,7 @@ Birth parse_birth(Protocol protocol, const nft::Bytes& source, const nft::Bytes&
 
 std::size_t birth_length(Family family) { return (family == Family::v6 ? 16U : 4U) + 8U; }
 
-}  // namespace
+} // namespace
 
 bool SteeringChange::empty() const {
   return add_endpoints.empty() && remove_endpoints.empty() && add_translations.empty() && remove_translations.empty();
@@ -56,9 +56,12 @@ SteeringChange SteeringChange::undo() const {
 
 std::string_view name_of(Steering::Way way) {
   switch (way) {
-    case Steering::Way::manual: return "manual";
-    case Steering::Way::native: return "native";
-    case Steering::Way::compat: return "compat";
+  case Steering::Way::manual:
+    return "manual";
+  case Steering::Way::native:
+    return "native";
+  case Steering::Way::compat:
+    return "compat";
   }
   return "?";
 }
@@ -143,8 +146,7 @@ Steering::Result Steering::set_peers(std::vector<Network> networks) {
 namespace {
 
 // Adds `by` to what `known` has for the key; never below 0.
-template <typename T>
-void add(std::map<T, uint32_t>& after, const std::map<T, uint32_t>& known, const T& key, int by) {
+template <typename T> void add(std::map<T, uint32_t>& after, const std::map<T, uint32_t>& known, const T& key, int by) {
   auto [place, is_new] = after.try_emplace(key, 0);
   if (const auto found = known.find(key); is_new && found != known.end()) place->second = found->second;
   if (by > 0) ++place->second;
@@ -158,12 +160,14 @@ template <typename T> bool holds(const std::map<T, uint32_t>& counts, const T& k
 
 template <typename T> void take_over(std::map<T, uint32_t>& known, const std::map<T, uint32_t>& after) {
   for (const auto& [key, count] : after) {
-    if (count == 0) known.erase(key);
-    else known[key] = count;
+    if (count == 0)
+      known.erase(key);
+    else
+      known[key] = count;
   }
 }
 
-}  // namespace
+} // namespace
 
 void Steering::count(Pending& pending, const SteeringChange& change) const {
   for (const auto& endpoint : change.remove_endpoints) add(pending.endpoints, endpoints_, endpoint, -1);
@@ -203,7 +207,7 @@ Steering::Result Steering::apply(const SteeringChange& change) {
   if (pending.error) return std::unexpected(pending.error);
   NetlinkBatch batch;
   nft::begin_batch(batch);
-  for (const bool adding : {false, true}) {  // what goes makes room first
+  for (const bool adding : {false, true}) { // what goes makes room first
     for (const auto& [key, count] : pending.endpoints)
       if ((count > 0) == adding && holds(endpoints_, key) != adding) put_endpoint(batch, options_.table, key, adding);
     for (const auto& [key, count] : pending.translations)
@@ -232,7 +236,8 @@ std::expected<Birth, std::error_code> Steering::find_birth(const Tuple& header) 
   nft::put_element_get(batch, options_.table, ruleset::birth_sources(slot), key);
   nft::put_element_get(batch, options_.table, ruleset::birth_destinations(slot), key);
   std::array<nft::Bytes, 2> data;
-  const auto results = socket_.exchange(batch, [&](std::size_t i, const nlmsghdr& m) { data[i] = nft::element_data(m); });
+  const auto results =
+      socket_.exchange(batch, [&](std::size_t i, const nlmsghdr& m) { data[i] = nft::element_data(m); });
   if (const auto error = first_error(results)) return std::unexpected(error);
   for (const auto& half : data)
     if (half.size() != birth_length(slot.family)) return std::unexpected(errno_code(ENOENT));
@@ -248,4 +253,4 @@ bool Steering::has_flowtables() {
   return found;
 }
 
-}  // namespace sipalg
+} // namespace sipalg

@@ -11,7 +11,8 @@
 //
 // Without NFQA_CT (births()): a packet whose conntrack is not confirmed can not be looked up, so its original tuple is
 // written into a map under its header and the packet takes queue number + 1.
-// Every apply() is one transaction: all of it or nothing. Endpoints and translations are counted, two doors may share them.
+// Every apply() is one transaction: all of it or nothing. Endpoints and translations are counted, two doors may share
+// them.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -28,16 +29,16 @@
 namespace sipalg {
 
 struct SteeringOptions {
-  std::string table = "sipalg";         // table inet NAME
-  uint16_t queue = 5060;                // UDP: queue, unconfirmed without NFQA_CT queue + 1. TCP: queue + 2, queue + 3
+  std::string table = "sipalg"; // table inet NAME
+  uint16_t queue = 5060;        // UDP: queue, unconfirmed without NFQA_CT queue + 1. TCP: queue + 2, queue + 3
   std::vector<uint16_t> udp_ports{5060};
-  std::vector<uint16_t> tcp_ports;      // empty: TCP is not steered at all, endpoints of TCP doors neither
-  bool manual = false;                  // the administrator writes the queue rules
-  bool births = false;                  // what Queue::has_conntrack() denies
-  std::chrono::seconds udp_timeout{3720};         // of signalling flows; from inside also while unanswered
-  std::chrono::seconds udp_timeout_unanswered{60};  // of those that began outside
-  std::vector<Network> inside;          // networks behind the router: what they send each other is not translated
-  std::vector<Network> peers;           // signalling-peers
+  std::vector<uint16_t> tcp_ports;                 // empty: TCP is not steered at all, endpoints of TCP doors neither
+  bool manual = false;                             // the administrator writes the queue rules
+  bool births = false;                             // what Queue::has_conntrack() denies
+  std::chrono::seconds udp_timeout{3720};          // of signalling flows; from inside also while unanswered
+  std::chrono::seconds udp_timeout_unanswered{60}; // of those that began outside
+  std::vector<Network> inside; // networks behind the router: what they send each other is not translated
+  std::vector<Network> peers;  // signalling-peers
 };
 
 // An entry of the nat maps: packets from `scope` to `outside` go to `inside`, those of `inside` to `scope` leave as
@@ -64,14 +65,14 @@ struct SteeringChange {
 struct Birth {
   Tuple original;
   uint16_t zone = 0;
-  uint32_t status = 0;  // IPS_SRC_NAT, IPS_DST_NAT
+  uint32_t status = 0; // IPS_SRC_NAT, IPS_DST_NAT
 };
 
 class Steering {
  public:
   enum class Way : uint8_t { manual, native, compat };
 
-  explicit Steering(SteeringOptions options);  // throws std::system_error: EEXIST = the table is there already
+  explicit Steering(SteeringOptions options); // throws std::system_error: EEXIST = the table is there already
 
   Way way() const { return way_; }
   bool births() const { return options_.births; }
@@ -107,4 +108,4 @@ std::string_view name_of(Steering::Way way);
 // The whole table as text for `nft -f`; with `manual`: the rules the administrator must install himself.
 std::string ruleset_text(const SteeringOptions& options);
 
-}  // namespace sipalg
+} // namespace sipalg

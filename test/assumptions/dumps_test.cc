@@ -16,12 +16,13 @@ std::size_t count(Ctnetlink& conntrack, const FlowFilter& filter) {
   return found;
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("a dump is filtered by family, protocol, addresses and ports") {
   World world(Firewall::none);
   const auto phone = world.udp(Side::inside, "10.0.0.2:4000"), phone6 = world.udp(Side::inside, "[fd00::2]:4000");
-  const auto remote = world.udp(Side::outside, "203.0.113.2:6000"), remote6 = world.udp(Side::outside, "[2001:db8::2]:6000");
+  const auto remote = world.udp(Side::outside, "203.0.113.2:6000"),
+             remote6 = world.udp(Side::outside, "[2001:db8::2]:6000");
   phone.send("hello", ep("203.0.113.2:6000"));
   phone6.send("hello", ep("[2001:db8::2]:6000"));
   REQUIRE(world.receive(remote));

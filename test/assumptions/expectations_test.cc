@@ -1,11 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Anchors and expectations: what the keeper builds on.
 #include <catch2/catch.hpp>
+#include <libmnl/libmnl.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_compat.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
-#include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
-#include <libmnl/libmnl.h>
 #include <thread>
 
 #include "conntrack/ctnetlink.h"
@@ -20,7 +20,9 @@ namespace {
 struct Kernel {
   Ctnetlink conntrack;
   Anchor anchor{1, Family::v4, 0};
-  Kernel() { CHECK(run([&](NetlinkBatch& b) { put_anchor(b, anchor, 600s); }) == 0); }
+  Kernel() {
+    CHECK(run([&](NetlinkBatch& b) { put_anchor(b, anchor, 600s); }) == 0);
+  }
 
   int run(const std::function<void(NetlinkBatch&)>& put) {
     NetlinkBatch batch;
@@ -49,7 +51,7 @@ Pinhole to(uint16_t port, const char* source = "") {
   return pinhole;
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("EXCL tells: EEXIST something covers it, EBUSY it would cover something, different remotes fit") {
   World world(Firewall::none);
@@ -121,8 +123,9 @@ TEST_CASE("delete takes whatever covers the tuple, with an id only that one") {
 
 TEST_CASE("in a zone only an anchor and pinhole of that zone work") {
   World world(Firewall::outward, false);
-  world.run(Side::router, "nft \"add table inet z; add chain inet z pre { type filter hook prerouting priority -300; }; "
-                          "add rule inet z pre ct zone set 7\"");
+  world.run(Side::router,
+            "nft \"add table inet z; add chain inet z pre { type filter hook prerouting priority -300; }; "
+            "add rule inet z pre ct zone set 7\"");
   const auto phone = world.udp(Side::inside, "10.0.0.2:4000"), remote = world.udp(Side::outside, "203.0.113.2:6000");
   Kernel k;
   const Pinhole pinhole{Protocol::udp, {}, ep("10.0.0.2:4000")};
@@ -163,8 +166,10 @@ TEST_CASE("deletion of an anchor or a pinhole is told to who listened before the
   std::vector<Tuple> conntracks, masters;
   const auto read = [&] {
     REQUIRE(events.receive([&](const nlmsghdr& m) {
-      if (m.nlmsg_type >> 8 == NFNL_SUBSYS_CTNETLINK) conntracks.push_back(parse_conntrack(m)->original);
-      else masters.push_back(parse_expectation(m)->master);
+      if (m.nlmsg_type >> 8 == NFNL_SUBSYS_CTNETLINK)
+        conntracks.push_back(parse_conntrack(m)->original);
+      else
+        masters.push_back(parse_expectation(m)->master);
     }));
   };
   world.run(Side::router, "conntrack -F expect");

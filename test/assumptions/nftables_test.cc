@@ -17,7 +17,8 @@ std::string held_after(const char* statement, int repeats) {
   World world(Firewall::none);
   world.run(Side::router,
             "nft \"table inet t { map m { type ipv4_addr : ipv4_addr; flags dynamic,timeout; size 65535; }; "
-            "chain c { type filter hook postrouting priority 150; udp dport 5060 " + std::string(statement) + "; }; }\"");
+            "chain c { type filter hook postrouting priority 150; udp dport 5060 " +
+                std::string(statement) + "; }; }\"");
   const auto first = world.udp(Side::inside, "10.0.0.2:5060"), second = world.udp(Side::inside, "10.0.0.3:5060");
   const auto remote = world.udp(Side::outside, "203.0.113.2:5060");
   for (int i = 0; i < repeats; ++i) {
@@ -29,13 +30,13 @@ std::string held_after(const char* statement, int repeats) {
   const std::string text = world.run(Side::router, "nft list map inet t m");
   return text.find(": 10.0.0.2") != std::string::npos   ? "first"
          : text.find(": 10.0.0.3") != std::string::npos ? "second"
-                                                         : "nothing";
+                                                        : "nothing";
 }
 
 constexpr const char* key = "{ ip daddr : ct original ip saddr }";
 std::string with(const char* operation) { return std::string(operation) + " @m " + key; }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("update leaves the data of an element that is there; delete and add renew it") {
   CHECK(held_after(with("update").c_str(), 1) == "first");

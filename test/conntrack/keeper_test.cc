@@ -30,7 +30,7 @@ KernelDoor way_out(const char* inside, const char* remote) {
 
 SteeringOptions options() {
   SteeringOptions o;
-  o.manual = true;  // no queue: these tests have no reader
+  o.manual = true; // no queue: these tests have no reader
   o.inside = {*parse_network("10.0.0.0/24"), *parse_network("fd00::/64")};
   o.peers = {*parse_network("203.0.113.2/31")};
   return o;
@@ -75,11 +75,12 @@ struct Router {
   std::string elements() { return world.run(Side::router, "nft list table inet sipalg | grep -c \"elements.* : \""); }
 };
 
-}  // namespace
+} // namespace
 
 TEST_CASE("remote first: a door lets its packets in, and the answer leaves from it") {
   Router r;
-  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"),
+             remote = r.world.udp(Side::outside, "203.0.113.2:6000");
   CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "nothing");
   r.world.run(Side::router, "conntrack -F");
   r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010")});
@@ -89,7 +90,8 @@ TEST_CASE("remote first: a door lets its packets in, and the answer leaves from 
 
 TEST_CASE("phone first: leaves from its door, the remote's packets come back, another remote's too") {
   Router r;
-  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"),
+             remote = r.world.udp(Side::outside, "203.0.113.2:6000");
   const auto other = r.world.udp(Side::outside, "203.0.113.3:7000");
   r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010")});
   CHECK(r.hears(remote, phone, "203.0.113.2:6000") == "hello from 203.0.113.1:4010");
@@ -99,7 +101,8 @@ TEST_CASE("phone first: leaves from its door, the remote's packets come back, an
 
 TEST_CASE("IPv6, translated: both orders") {
   Router r;
-  const auto phone = r.world.udp(Side::inside, "[fd00::2]:4000"), remote = r.world.udp(Side::outside, "[2001:db8::2]:6000");
+  const auto phone = r.world.udp(Side::inside, "[fd00::2]:4000"),
+             remote = r.world.udp(Side::outside, "[2001:db8::2]:6000");
   const auto second = r.world.udp(Side::inside, "[fd00::2]:4002");
   r.open({inbound("[fd00::2]:4000", "[2001:db8::1]:4010"),
           inbound("[fd00::2]:4002", "[2001:db8::1]:4012", *parse_network("2001:db8::2"))});
@@ -109,9 +112,24 @@ TEST_CASE("IPv6, translated: both orders") {
   CHECK(r.hears(second, remote, "[2001:db8::1]:4012") == "hello from [2001:db8::2]:6000");
 }
 
+TEST_CASE("TCP doors, under the same anchors: both orders, both families") {
+  Router r;
+  auto v4 = inbound("10.0.0.2:4000", "203.0.113.1:4010"), v6 = inbound("[fd00::2]:4000", "[2001:db8::1]:4010");
+  v4.protocol = v6.protocol = Protocol::tcp;
+  CHECK(r.world.tcp(Side::inside, "10.0.0.2:4000", Side::outside, "203.0.113.2:6000", "203.0.113.1:4010") == "nothing");
+  r.open({v4, v6, inbound("10.0.0.2:4000", "203.0.113.1:4010")});
+  CHECK(r.world.tcp(Side::inside, "10.0.0.2:4000", Side::outside, "203.0.113.2:6001", "203.0.113.1:4010") ==
+        "203.0.113.2:6001");
+  CHECK(r.world.tcp(Side::inside, "[fd00::2]:4000", Side::outside, "[2001:db8::2]:6001", "[2001:db8::1]:4010") ==
+        "[2001:db8::2]:6001");
+  CHECK(r.world.tcp(Side::outside, "203.0.113.2:6002", Side::inside, "10.0.0.2:4000", "203.0.113.2:6002") ==
+        "203.0.113.1:4010");
+}
+
 TEST_CASE("without NAT a door is a pinhole") {
   Router r(Firewall::outward, false);
-  const auto phone = r.world.udp(Side::inside, "[fd00::2]:4000"), remote = r.world.udp(Side::outside, "[2001:db8::2]:6000");
+  const auto phone = r.world.udp(Side::inside, "[fd00::2]:4000"),
+             remote = r.world.udp(Side::outside, "[2001:db8::2]:6000");
   CHECK(r.hears(phone, remote, "[fd00::2]:4000") == "nothing");
   r.world.run(Side::router, "conntrack -F");
   r.open({inbound("[fd00::2]:4000", "[fd00::2]:4000"), inbound("10.0.0.2:4000", "10.0.0.2:4000")});
@@ -141,7 +159,8 @@ TEST_CASE("packets between inside networks that take no door are left alone") {
 TEST_CASE("a door for one remote address serves nobody else; another scope leads another way") {
   Router r;
   const auto first = r.world.udp(Side::inside, "10.0.0.2:5062"), second = r.world.udp(Side::inside, "10.0.0.3:5062");
-  const auto remote = r.world.udp(Side::outside, "203.0.113.2:6000"), other = r.world.udp(Side::outside, "203.0.113.3:6000");
+  const auto remote = r.world.udp(Side::outside, "203.0.113.2:6000"),
+             other = r.world.udp(Side::outside, "203.0.113.3:6000");
   r.open({inbound("10.0.0.2:5062", "203.0.113.1:5062", *parse_network("203.0.113.2"))});
   CHECK(r.hears(first, other, "203.0.113.1:5062") == "nothing");
   r.world.run(Side::router, "conntrack -D -p udp --orig-port-dst 5062");
@@ -152,7 +171,8 @@ TEST_CASE("a door for one remote address serves nobody else; another scope leads
 
 TEST_CASE("a door for the configured peers serves their network") {
   Router r;
-  const auto phone = r.world.udp(Side::inside, "10.0.0.2:5062"), remote = r.world.udp(Side::outside, "203.0.113.3:6000");
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:5062"),
+             remote = r.world.udp(Side::outside, "203.0.113.3:6000");
   r.open({inbound("10.0.0.2:5062", "203.0.113.1:5062", *parse_network("203.0.113.2/31"))});
   CHECK(r.hears(phone, remote, "203.0.113.1:5062") == "hello from 203.0.113.3:6000");
   CHECK(r.refused({inbound("10.0.0.2:5064", "203.0.113.1:5064", *parse_network("198.51.100.0/24"))}) ==
@@ -172,7 +192,8 @@ TEST_CASE("a way out lets the host through a firewall that drops outwards, from 
 
 TEST_CASE("closing takes everything away, the flows of media at the latest a second later") {
   Router r;
-  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"),
+             remote = r.world.udp(Side::outside, "203.0.113.2:6000");
   std::vector<KernelDoor> doors;
   for (int i = 0; i < 10; ++i) {
     KernelDoor door = inbound("10.0.0.2:4000", "203.0.113.1:4010");
@@ -200,7 +221,8 @@ TEST_CASE("closing takes everything away, the flows of media at the latest a sec
 
 TEST_CASE("a media door opened again before the sweep keeps its flows") {
   Router r;
-  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"),
+             remote = r.world.udp(Side::outside, "203.0.113.2:6000");
   const auto door = inbound("10.0.0.2:4000", "203.0.113.1:4010");
   const auto handles = r.open({door});
   CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "hello from 203.0.113.2:6000");
@@ -241,7 +263,8 @@ TEST_CASE("all or nothing: whichever door the kernel refuses, nothing of the oth
 TEST_CASE("a translation that leads elsewhere already refuses the whole") {
   Router r;
   r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010")});
-  const auto error = r.refused({inbound("10.0.0.2:4002", "203.0.113.1:4012"), inbound("10.0.0.3:4000", "203.0.113.1:4010")});
+  const auto error =
+      r.refused({inbound("10.0.0.2:4002", "203.0.113.1:4012"), inbound("10.0.0.3:4000", "203.0.113.1:4010")});
   CHECK((error == errno_code(EEXIST) || error == errno_code(EBUSY)));
   CHECK(r.anchors() == 1);
   CHECK(r.world.run(Side::router, "nft list table inet sipalg | grep -c 4012") == "0\n");
@@ -249,7 +272,8 @@ TEST_CASE("a translation that leads elsewhere already refuses the whole") {
 
 TEST_CASE("conntrack -F in mid flow: translations stand, pinholes are back at once") {
   Router r;
-  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"),
+             remote = r.world.udp(Side::outside, "203.0.113.2:6000");
   r.world.pump = [&] { r.keeper.on_events(); };
   r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010"), inbound("[fd00::2]:4000", "[2001:db8::1]:4010")});
   CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "hello from 203.0.113.2:6000");
@@ -277,7 +301,8 @@ TEST_CASE("expectations alone deleted: they are back at once") {
 
 TEST_CASE("refresh: leases are renewed, what is missing is made again") {
   Router r;
-  const auto handles = r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010"), inbound("10.0.0.2:4001", "203.0.113.1:4011")});
+  const auto handles =
+      r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010"), inbound("10.0.0.2:4001", "203.0.113.1:4011")});
   r.keeper.tick(Instant{1h});
   std::this_thread::sleep_for(1500ms);
   r.world.run(Side::router, "conntrack -F expect");
@@ -299,7 +324,9 @@ TEST_CASE("two signalling doors share an endpoint of the steering sets") {
   auto two = inbound("10.0.0.2:5062", "203.0.113.1:5062", *parse_network("203.0.113.3"));
   one.signalling = two.signalling = true;
   const auto first = r.open({one}), second = r.open({two});
-  const auto steered = [&] { return r.world.run(Side::router, "nft list set inet sipalg endpoints_udp4 | grep -c 5062"); };
+  const auto steered = [&] {
+    return r.world.run(Side::router, "nft list set inet sipalg endpoints_udp4 | grep -c 5062");
+  };
   CHECK(steered() != "0\n");
   r.keeper.close(first);
   CHECK(steered() != "0\n");
@@ -309,7 +336,8 @@ TEST_CASE("two signalling doors share an endpoint of the steering sets") {
 
 TEST_CASE("free is what no flow and no socket holds") {
   Router r;
-  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"),
+             remote = r.world.udp(Side::outside, "203.0.113.2:6000");
   const auto local = r.world.udp(Side::router, "203.0.113.1:4500");
   CHECK(r.hears(remote, phone, "203.0.113.2:6000") == "hello from 203.0.113.1:4000");
   CHECK_FALSE(r.keeper.is_free(Protocol::udp, ep("203.0.113.1:4000")));

@@ -52,7 +52,8 @@ struct Reader {
     seen.push_back(describe(lookup->find(packet, *view, now)));
     if (on_packet) on_packet(packet, *view, std::move(verdict));
   }
-  std::string hears(const UdpSocket& listener, const UdpSocket& speaker, const Endpoint& to, const char* text = "hello") {
+  std::string hears(const UdpSocket& listener, const UdpSocket& speaker, const Endpoint& to,
+                    const char* text = "hello") {
     speaker.send(text, to);
     return test::describe(world.receive(listener));
   }
@@ -61,11 +62,12 @@ struct Reader {
   }
 };
 
-}  // namespace
+} // namespace
 
 TEST_CASE("masquerade: first packet, second, and the answer") {
   Reader r;
-  const auto phone = r.world.udp(Side::inside, "10.0.0.2:5060"), remote = r.world.udp(Side::outside, "203.0.113.2:5060");
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:5060"),
+             remote = r.world.udp(Side::outside, "203.0.113.2:5060");
   for (int i = 0; i < 2; ++i) CHECK(r.hears(remote, phone, "203.0.113.2:5060") == "hello from 203.0.113.1:5060");
   for (int i = 0; i < 2; ++i) CHECK(r.hears(phone, remote, "203.0.113.1:5060") == "hello from 203.0.113.2:5060");
   const std::string out = "10.0.0.2:5060=203.0.113.1:5060 > 203.0.113.2:5060";
@@ -102,7 +104,8 @@ TEST_CASE("an administrator's DNAT: the responder is inside") {
 TEST_CASE("IPv6, with and without translation") {
   const bool translate = GENERATE(true, false);
   Reader r(Firewall::none, translate);
-  const auto phone = r.world.udp(Side::inside, "[fd00::2]:5060"), remote = r.world.udp(Side::outside, "[2001:db8::2]:5060");
+  const auto phone = r.world.udp(Side::inside, "[fd00::2]:5060"),
+             remote = r.world.udp(Side::outside, "[2001:db8::2]:5060");
   const Endpoint ours = ep(translate ? "[2001:db8::1]:5060" : "[fd00::2]:5060");
   CHECK(r.hears(remote, phone, "[2001:db8::2]:5060") == "hello from " + to_string(ours));
   CHECK(r.hears(remote, phone, "[2001:db8::2]:5060") == "hello from " + to_string(ours));
@@ -131,7 +134,8 @@ TEST_CASE("the same header from another host after conntrack -D never shows the 
 
 TEST_CASE("an endpoint of the steering sets comes to the queue in both directions, until it is removed") {
   Reader r;
-  const auto phone = r.world.udp(Side::inside, "10.0.0.2:6000"), remote = r.world.udp(Side::outside, "203.0.113.2:7000");
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:6000"),
+             remote = r.world.udp(Side::outside, "203.0.113.2:7000");
   SteeringChange change;
   change.add_endpoints = {{Protocol::udp, ep("10.0.0.2:6000")}};
   REQUIRE(r.steering->apply(change));
@@ -148,9 +152,11 @@ TEST_CASE("an endpoint of the steering sets comes to the queue in both direction
 
 TEST_CASE("zones: a flow outside zone 0 is found, by its zone from then on") {
   Reader r;
-  r.world.run(Side::router, "nft \"add table inet z; add chain inet z pre { type filter hook prerouting priority -300; }; "
-                            "add rule inet z pre ct zone set 7\"");
-  const auto phone = r.world.udp(Side::inside, "10.0.0.2:5060"), remote = r.world.udp(Side::outside, "203.0.113.2:5060");
+  r.world.run(Side::router,
+              "nft \"add table inet z; add chain inet z pre { type filter hook prerouting priority -300; }; "
+              "add rule inet z pre ct zone set 7\"");
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:5060"),
+             remote = r.world.udp(Side::outside, "203.0.113.2:5060");
   CHECK(r.hears(remote, phone, "203.0.113.2:5060") == "hello from 203.0.113.1:5060");
   r.now += 1min;
   CHECK(r.hears(remote, phone, "203.0.113.2:5060") == "hello from 203.0.113.1:5060");
@@ -160,7 +166,8 @@ TEST_CASE("zones: a flow outside zone 0 is found, by its zone from then on") {
 
 TEST_CASE("signalling flows get their own timeout") {
   Reader r;
-  const auto phone = r.world.udp(Side::inside, "10.0.0.2:5060"), remote = r.world.udp(Side::outside, "203.0.113.2:5060");
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:5060"),
+             remote = r.world.udp(Side::outside, "203.0.113.2:5060");
   const auto pbx = r.world.udp(Side::inside, "10.0.0.3:5060"), scanner = r.world.udp(Side::outside, "203.0.113.3:9");
   CHECK(r.hears(remote, phone, "203.0.113.2:5060") != "nothing");
   CHECK(r.hears(phone, remote, "203.0.113.1:5060") != "nothing");
@@ -176,7 +183,8 @@ TEST_CASE("signalling flows get their own timeout") {
 
 TEST_CASE("verdicts: other bytes, a drop, and one that is held while others go") {
   Reader r;
-  const auto phone = r.world.udp(Side::inside, "10.0.0.2:5060"), remote = r.world.udp(Side::outside, "203.0.113.2:5060");
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:5060"),
+             remote = r.world.udp(Side::outside, "203.0.113.2:5060");
   std::list<PendingVerdict> held;
   r.on_packet = [&](const QueuedPacket&, const DatagramView& view, PendingVerdict verdict) {
     if (view.payload() == "edit") {
@@ -202,7 +210,8 @@ TEST_CASE("verdicts: other bytes, a drop, and one that is held while others go")
 
 TEST_CASE("a burst: every packet arrives once and in order, whatever was held or edited") {
   Reader r;
-  const auto phone = r.world.udp(Side::inside, "10.0.0.2:5060"), remote = r.world.udp(Side::outside, "203.0.113.2:5060");
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:5060"),
+             remote = r.world.udp(Side::outside, "203.0.113.2:5060");
   r.on_packet = [&](const QueuedPacket& packet, const DatagramView& view, PendingVerdict verdict) {
     std::vector<uint8_t> same(packet.bytes.begin(), packet.bytes.end());
     if (view.payload().back() == '3') verdict.accept(same);
@@ -229,7 +238,8 @@ TEST_CASE("without a reader packets pass (bypass), and a queue has one reader") 
 
 TEST_CASE("shutdown: what the kernel still holds is answered") {
   Reader r;
-  const auto phone = r.world.udp(Side::inside, "10.0.0.2:5060"), remote = r.world.udp(Side::outside, "203.0.113.2:5060");
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:5060"),
+             remote = r.world.udp(Side::outside, "203.0.113.2:5060");
   for (int i = 0; i < 20; ++i) phone.send("hello", ep("203.0.113.2:5060"));
   REQUIRE(r.steering->stop());
   r.queue.drain([](const QueuedPacket&, PendingVerdict) {});

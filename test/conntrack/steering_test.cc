@@ -32,7 +32,7 @@ bool lists(const World& world, const std::string& what, const std::string& text)
   return listing(world, what).find(text) != std::string::npos;
 }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("a second table of the same name is refused, another name is not") {
   World world(Firewall::none);
@@ -77,9 +77,10 @@ TEST_CASE("endpoints and translations are counted; a refused change leaves nothi
   Steering steering(full_options());
   SteeringChange change;
   change.add_endpoints = {{Protocol::udp, ep("203.0.113.1:5080")}, {Protocol::tcp, ep("[2001:db8::1]:5080")}};
-  change.add_translations = {{Protocol::udp, ep("10.0.0.2:4000"), ep("203.0.113.1:4000"), {}},
-                             {Protocol::tcp, ep("[fd00::2]:4000"), ep("[2001:db8::1]:4000"), *parse_network("2001:db8::2")},
-                             {Protocol::udp, ep("10.0.0.2:4000"), ep("203.0.113.1:4000"), *parse_network("198.51.100.0/25")}};
+  change.add_translations = {
+      {Protocol::udp, ep("10.0.0.2:4000"), ep("203.0.113.1:4000"), {}},
+      {Protocol::tcp, ep("[fd00::2]:4000"), ep("[2001:db8::1]:4000"), *parse_network("2001:db8::2")},
+      {Protocol::udp, ep("10.0.0.2:4000"), ep("203.0.113.1:4000"), *parse_network("198.51.100.0/25")}};
   REQUIRE(steering.apply(change));
   REQUIRE(steering.apply(change));
   REQUIRE(steering.apply(change.undo()));
@@ -93,7 +94,7 @@ TEST_CASE("endpoints and translations are counted; a refused change leaves nothi
   CHECK_FALSE(steering.apply(refused));
   CHECK_FALSE(lists(world, "table inet sipalg", "5090"));
   REQUIRE(steering.apply(change.undo()));
-  REQUIRE(steering.apply(change.undo()));  // removing what is gone is no error
+  REQUIRE(steering.apply(change.undo())); // removing what is gone is no error
   CHECK_FALSE(lists(world, "table inet sipalg", "4000"));
   REQUIRE(steering.apply(refused));
 }
@@ -121,8 +122,10 @@ TEST_CASE("the printed ruleset loads with nft") {
   options.manual = manual;
   options.births = births;
   std::string text = ruleset_text(options);
-  const bool has_queue = world.run(Side::router, "nft \"add table inet q; add chain inet q c; "
-                                                 "add rule inet q c queue flags bypass to 1\"").empty();
+  const bool has_queue = world
+                             .run(Side::router, "nft \"add table inet q; add chain inet q c; "
+                                                "add rule inet q c queue flags bypass to 1\"")
+                             .empty();
   for (std::size_t at = 0; !has_queue && (at = text.find("queue flags bypass to ", at)) != std::string::npos;)
     text.replace(at, text.find('\n', at) - at, "counter");
   const std::string file = "/tmp/sipalg-ruleset-" + std::to_string(getpid());

@@ -38,9 +38,12 @@ void must(const std::string& command) {
 
 const char* forward_rules(Firewall firewall) {
   switch (firewall) {
-    case Firewall::none: return "";
-    case Firewall::outward: return "ct state established,related accept; iifname lan0 oifname wan0 accept; drop";
-    case Firewall::strict: return "ct state established,related accept; iifname lan0 udp dport 5060 accept; drop";
+  case Firewall::none:
+    return "";
+  case Firewall::outward:
+    return "ct state established,related accept; iifname lan0 oifname wan0 accept; drop";
+  case Firewall::strict:
+    return "ct state established,related accept; iifname lan0 udp dport 5060 accept; drop";
   }
   return "";
 }
@@ -101,7 +104,7 @@ Endpoint from_kernel(const sockaddr_storage& storage) {
   return {Address::v4(bytes), ntohs(a.sin_port)};
 }
 
-}  // namespace
+} // namespace
 
 Fd& Fd::operator=(Fd&& other) noexcept {
   std::swap(fd_, other.fd_);
@@ -171,6 +174,36 @@ UdpSocket World::udp(Side side, std::string_view endpoint) const {
   return made;
 }
 
+std::string World::tcp(Side listening, std::string_view listener, Side calling, std::string_view from,
+                       std::string_view to) const {
+  const auto made = [&](Side side, std::string_view local) {
+    enter(side);
+    Fd fd(socket(ep(local).address.family() == Family::v6 ? AF_INET6 : AF_INET,
+                 SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
+    enter(Side::router);
+    const int on = 1;
+    setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    sockaddr_storage storage{};
+    const socklen_t length = to_kernel(ep(local), storage);
+    const void* address = &storage;
+    if (bind(fd.get(), static_cast<const sockaddr*>(address), length) < 0) throw std::runtime_error("bind");
+    return fd;
+  };
+  const Fd server = made(listening, listener), client = made(calling, from);
+  listen(server.get(), 1);
+  sockaddr_storage storage{};
+  socklen_t length = to_kernel(ep(to), storage);
+  void* address = &storage;
+  connect(client.get(), static_cast<const sockaddr*>(address), length);
+  for (int i = 0; i < 300; ++i) {
+    length = sizeof storage;
+    const Fd accepted(accept4(server.get(), static_cast<sockaddr*>(address), &length, SOCK_CLOEXEC));
+    if (accepted.get() >= 0) return to_string(from_kernel(storage));
+    idle(std::chrono::milliseconds{1});
+  }
+  return "nothing";
+}
+
 std::string World::run(Side side, const std::string& command) const {
   return output_of("ip netns exec " + name(side) + " sh -c '" + command + "'");
 }
@@ -203,4 +236,4 @@ Endpoint ep(std::string_view text) {
   return *endpoint;
 }
 
-}  // namespace sipalg::test
+} // namespace sipalg::test

@@ -32,18 +32,18 @@ struct Received {
 
 class UdpSocket {
  public:
-  explicit UdpSocket(const Endpoint& local);  // in the namespace the thread is in
+  explicit UdpSocket(const Endpoint& local); // in the namespace the thread is in
   bool send(std::string_view text, const Endpoint& to) const;
-  std::optional<Received> receive() const;  // without waiting
+  std::optional<Received> receive() const; // without waiting
  private:
   Fd fd_;
 };
 
 enum class Side { inside, router, outside };
 enum class Firewall {
-  none,      // forwards everything, masquerades
-  outward,   // policy drop; established, related, and everything from lan
-  strict,    // policy drop; established, related, and SIP from lan
+  none,    // forwards everything, masquerades
+  outward, // policy drop; established, related, and everything from lan
+  strict,  // policy drop; established, related, and SIP from lan
 };
 
 class World {
@@ -54,6 +54,10 @@ class World {
   World& operator=(const World&) = delete;
 
   UdpSocket udp(Side side, std::string_view endpoint) const;
+  // Does a TCP connection from `from` reach `listener` when it is made to `to`? Says who the listener sees, or
+  // "nothing".
+  std::string tcp(Side listening, std::string_view listener, Side calling, std::string_view from,
+                  std::string_view to) const;
   // Output of a shell command in a namespace.
   std::string run(Side side, const std::string& command) const;
   // Called while waiting for packets: the queue's reader, the keeper's events.
@@ -73,4 +77,4 @@ std::string describe(const std::optional<Received>& received);
 
 Endpoint ep(std::string_view text);
 
-}  // namespace sipalg::test
+} // namespace sipalg::test
