@@ -32,8 +32,9 @@ struct Ends {
 
 // Inside is the end whose address the kernel's NAT changed; without NAT the policy tells (sip-rules section 1).
 Ends inside_ends(const Policy& policy, const Flow& flow) {
-  const bool sender = flow.sender.is_translated(), receiver = flow.receiver.is_translated();
-  if (sender || receiver) return {sender, receiver};
+  // the address: conntrack may move a port of the far side to keep two flows apart
+  const auto is_changed = [](const FlowEnd& end) { return end.inside.address != end.outside.address; };
+  if (is_changed(flow.sender) || is_changed(flow.receiver)) return {is_changed(flow.sender), is_changed(flow.receiver)};
   const bool from_inside = policy.is_inside(flow.sender.inside.address), to_inside = policy.is_inside(flow.receiver.inside.address);
   if (from_inside && to_inside) return {false, false};  // within the inside: nothing of it crosses the router's edge
   return {from_inside, to_inside};
