@@ -31,7 +31,7 @@ Network surroundings(const Address& host) {
   return parse_network(to_string(host) + bits).value_or(Network::of(host));
 }
 
-// The flow that these three ends would have in the kernel.
+// The flow that these three ends would have in the kernel. Who sends first began it.
 class Ends {
  public:
   explicit Ends(const Options& options)
@@ -41,9 +41,12 @@ class Ends {
     if (inside_.address.family() != outside_.address.family() || inside_.address.family() != peer_.address.family())
       throw CommandError("--inside, --outside and --peer must be of one address family", exit_usage);
   }
-  Flow flow(Side from) const {
+  Flow flow(Side from) {
     const FlowEnd ours{inside_, outside_}, theirs{peer_, peer_};
-    return from == Side::inside ? Flow{Protocol::udp, ours, theirs, 0} : Flow{Protocol::udp, theirs, ours, 0};
+    if (!began_) began_ = from;
+    const bool begun_by_sender = *began_ == from;
+    return from == Side::inside ? Flow{Protocol::udp, ours, theirs, 0, begun_by_sender}
+                                : Flow{Protocol::udp, theirs, ours, 0, begun_by_sender};
   }
   Policy policy(const Config& config) const {
     const bool is_nat = inside_.address != outside_.address;
@@ -52,6 +55,7 @@ class Ends {
 
  private:
   Endpoint inside_, outside_, peer_;
+  std::optional<Side> began_;
 };
 
 void show(const Json& reports, std::ostream& out) {
@@ -73,7 +77,7 @@ void write_output(const std::string& file, const std::string& bytes) {
 }
 
 int explain(const Options& options) {
-  const Ends ends(options);
+  Ends ends(options);
   const Config config = options.config.empty() ? Config{} : load_config(options.config, false);
   const Side default_side = options.from == "inside" ? Side::inside : Side::outside;
   OfflineKeeper keeper;

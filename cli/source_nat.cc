@@ -20,16 +20,18 @@ Way SourceNat::way_of(const DatagramView& view) const {
 Flow SourceNat::flow_of(const DatagramView& view, Way way) {
   const Endpoint& inside = way == Way::out ? view.source : view.destination;
   const Endpoint& remote = way == Way::out ? view.destination : view.source;
-  const FlowEnd ours{inside, outside_of(inside, remote)}, theirs{remote, remote};
-  return way == Way::out ? Flow{view.protocol, ours, theirs, 0} : Flow{view.protocol, theirs, ours, 0};
+  const auto [known, is_new] = flows_.try_emplace({inside, remote});
+  if (is_new) known->second = {outside_of(inside, remote), way};
+  const FlowEnd ours{inside, known->second.outside}, theirs{remote, remote};
+  const bool begun_by_sender = known->second.began == way;
+  return way == Way::out ? Flow{view.protocol, ours, theirs, 0, begun_by_sender}
+                         : Flow{view.protocol, theirs, ours, 0, begun_by_sender};
 }
 
 Endpoint SourceNat::outside_of(const Endpoint& inside, const Endpoint& remote) {
-  if (const auto known = given_.find({inside, remote}); known != given_.end()) return known->second;
   const auto address = std::ranges::find(outside_, inside.address.family(), &Address::family);
   if (address == outside_.end()) return inside;
   const Endpoint outside = keeper_.outside_of(inside, remote.address).value_or(masquerade(inside, remote, *address));
-  given_[{inside, remote}] = outside;
   taken_[{outside, remote}] = inside;
   return outside;
 }

@@ -34,7 +34,11 @@ class SourceNat {
   std::vector<Network> inside_;
   std::vector<Address> outside_;
   const OfflineKeeper& keeper_;
-  std::map<std::pair<Endpoint, Endpoint>, Endpoint> given_;  // (inside, remote) -> outside: what conntrack remembers
+  struct Known {  // what conntrack would remember
+    Endpoint outside;
+    Way began = Way::out;
+  };
+  std::map<std::pair<Endpoint, Endpoint>, Known> flows_;     // (inside, remote)
   std::map<std::pair<Endpoint, Endpoint>, Endpoint> taken_;  // (outside, remote) -> inside
 };
 

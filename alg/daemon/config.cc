@@ -38,6 +38,11 @@ std::size_t distance(std::string_view a, std::string_view b) {
   return row[b.size()];
 }
 
+bool is_similar(std::string_view key, std::string_view name) {
+  const bool is_long_enough = name.size() > 2 && name.size() < 64;
+  return is_long_enough && distance(key, name) <= 2;
+}
+
 std::string cure_for_unknown(std::string_view section, std::string_view name) {
   for (const ConfigKey& key : config_keys()) {
     if (key.name == name)
@@ -45,7 +50,7 @@ std::string cure_for_unknown(std::string_view section, std::string_view name) {
                                  : "it belongs into [" + std::string(key.section) + "]";
   }
   for (const ConfigKey& key : config_keys())
-    if (key.section == section && name.size() < 64 && distance(key.name, name) <= 2)
+    if (key.section == section && is_similar(key.name, name))
       return "did you mean `" + std::string(key.name) + "`?";
   return "sipalgd.toml(5) lists the keys";
 }

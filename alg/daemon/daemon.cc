@@ -204,7 +204,7 @@ void Daemon::stop() {
   log_.info("stopping");
   engine_.close_all(boot_time());
   keeper_.close_all();
-  tell_refusal("ports", steering_.set_ports({}, {}));
+  if (const auto stopped = steering_.stop(); !stopped) log_.error("the steering rules stay: " + stopped.error().message());
   queue_.drain([](const QueuedPacket&, PendingVerdict verdict) { verdict.accept(); });
 }
 

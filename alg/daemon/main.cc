@@ -55,10 +55,15 @@ int main(int argc, char** argv) {
   app.add_flag("--check", options.check, "check the configuration, print what is in force, and end");
   app.add_option("--user", options.user, "when started as root: go on as this user, with CAP_NET_ADMIN alone");
   app.set_version_flag("--version", "sipalgd " SIPALG_VERSION);
-  CLI11_PARSE(app, argc, argv);
-  options.file_is_given = file->count() != 0;
   try {
+    app.parse(argc, argv);
+    options.file_is_given = file->count() != 0;
     return run(options);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : 2;
+  } catch (const BadConfig& bad) {
+    std::cerr << bad.what() << "\n";  // each line begins with the file
+    return 1;
   } catch (const std::exception& error) {
     std::cerr << "sipalgd: " << error.what() << "\n";
     return 1;
