@@ -2,6 +2,7 @@
 # The daemon and sipalgctl in an administrator's hands.
 import json
 import os
+import pwd
 import subprocess
 import time
 
@@ -126,6 +127,23 @@ def way_of_steering_is_shown(bench):
     check(f"steering: {way[0]}" in bench.daemon.tail(200), "the log does not say which way")
     if SLOW:
         equal(way[0], "native", "the way on a stock kernel")
+
+
+NET_ADMIN = "0000000000001000"
+
+
+@case("issue, 6; kernel-facts 6", user="nobody")
+def net_admin_alone_is_enough(bench):
+    """As another user than root and with CAP_NET_ADMIN alone the daemon serves a call and leaves nothing behind."""
+    uid = str(pwd.getpwnam("nobody").pw_uid)
+    equal(bench.daemon.status("Uid"), [uid] * 4, "who the daemon is")
+    for key in ("CapEff", "CapPrm", "CapBnd"):
+        equal(bench.daemon.status(key), [NET_ADMIN], key)
+    registered(bench)
+    Call(bench).still_talks()
+    bench.router.router.conntrack("-F")
+    equal(bench.daemon.stop(), 0, "exit status")
+    bench.daemon.leaves_clean()
 
 
 @case("issue, 6")

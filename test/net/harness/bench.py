@@ -14,7 +14,7 @@ from .wait import until
 
 
 class Bench:
-    def __init__(self, keep=None, daemon=True, config="", **topology):
+    def __init__(self, keep=None, daemon=True, config="", user=None, **topology):
         self.folder = tempfile.mkdtemp(prefix="sipalg-net-")
         self._keep, self._started = keep, []
         self.router = self.daemon = self.media = None
@@ -22,7 +22,7 @@ class Bench:
             self.router = Router(**topology)
             self.media = Media()
             if daemon:
-                self.daemon = Daemon(self.router.router, self.folder, config)
+                self.daemon = Daemon(self.router.router, self.folder, config, user)
         except BaseException:
             self.close()
             raise

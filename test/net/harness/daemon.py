@@ -2,6 +2,7 @@
 # sipalgd in the router's namespace, and what sipalgctl says of it.
 import json
 import os
+import shutil
 import signal
 import subprocess
 
@@ -34,14 +35,25 @@ def rows(answer):
 
 
 class Daemon:
-    def __init__(self, namespace, folder, config=""):
-        self._namespace, self.folder = namespace, folder
-        self.socket = os.path.join(folder, "control.sock")
+    """user: the daemon drops root and goes on as this one."""
+
+    def __init__(self, namespace, folder, config="", user=None):
+        self._namespace, self.folder, self._user = namespace, folder, user
+        self.socket = os.path.join(self._socket_folder(), "control.sock")
         self.config = os.path.join(folder, "sipalgd.toml")
         self.log = os.path.join(folder, "sipalgd.log")
         self.process = None
         self.configure(config)
         self.start()
+
+    def _socket_folder(self):
+        if not self._user:
+            return self.folder
+        os.chmod(self.folder, 0o755)
+        path = os.path.join(self.folder, "run")
+        os.mkdir(path)
+        shutil.chown(path, self._user)
+        return path
 
     def configure(self, config):
         # keys of the root table come before the first [table]
@@ -49,7 +61,7 @@ class Daemon:
             file.write(f'control-socket = "{self.socket}"\nlog-level = "debug"\n{config}\n')
 
     def start(self):
-        command = [DAEMON, "--config", self.config]
+        command = [DAEMON, "--config", self.config] + (["--user", self._user] if self._user else [])
         with open(self.log, "ab") as log:
             self.process = self._namespace.popen(command, stdout=log, stderr=log, cwd=self.folder)
         until(self.is_ready, lambda: "the daemon to be ready; its log:\n" + self.tail(), 10)
@@ -78,6 +90,11 @@ class Daemon:
     def counts(self, group, name, at_least, since=0):
         until(lambda: self.counter(group, name) >= since + at_least,
               lambda: f"{group} {name} to grow from {since} by {at_least}, is {self.counter(group, name)}")
+
+    def status(self, key):
+        """A line of the process' status, as words."""
+        with open(f"/proc/{self.process.pid}/status", encoding="ascii", errors="replace") as file:
+            return next(line.split()[1:] for line in file if line.startswith(key + ":"))
 
     def calls(self):
         return rows(self.show("calls"))
