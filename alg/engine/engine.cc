@@ -66,14 +66,6 @@ void Engine::set_policy(Policy policy) {
   rooms_->policy = std::move(policy);
 }
 
-// The body's growth is the last edit of all.
-static bool fix_content_length(EditList& edits, const sip::Message& message) {
-  if (!message.content_length_number) return true;
-  const long growth = edits.growth(message.body.begin, message.body.end);
-  if (growth == 0) return true;
-  return edits.add(message.content_length, Field::content_length, std::to_string(static_cast<long>(message.body.size()) + growth));
-}
-
 Reason Engine::pass(std::string_view bytes, const Flow& flow, bool out, std::size_t most_bytes, Instant now,
                     std::string& output, Trace* trace) {
   EngineRooms& rooms = *rooms_;
@@ -86,15 +78,9 @@ Reason Engine::pass(std::string_view bytes, const Flow& flow, bool out, std::siz
     rooms.doors.learn_forwarded(flow.protocol, me.outside, me.inside);
   }
   rooms.edits.clear();
-  const Reason reason = Exchange(rooms, passage, trace).run();
+  const Reason reason = Exchange(rooms, passage, trace).run(most_bytes);
   rooms.doors.flush();
   if (rooms.edits.empty()) return reason == Reason::edited ? Reason::nothing_to_edit : reason;
-  if (!fix_content_length(rooms.edits, rooms.message)) return Reason::too_many_edits;
-  const long growth = rooms.edits.growth(0, static_cast<uint32_t>(bytes.size()));
-  if (growth > 0 && bytes.size() + static_cast<std::size_t>(growth) > most_bytes) {
-    rooms.stats.count_group(Reason::too_big);
-    return Reason::too_big;
-  }
   apply(bytes, rooms.edits, output);
   rooms.stats.edits += rooms.edits.size();
   if (trace) note_edits(*trace, bytes, rooms.edits);

@@ -22,7 +22,33 @@ Exchange::Exchange(EngineRooms& rooms, const Passage& passage, Trace* trace)
       rules_{rooms.policy, rooms.doors, rooms.calls, rooms.learned, rooms.stats, rooms.edits, trace ? &trace->notes : nullptr},
       trace_(trace) {}
 
-Reason Exchange::run() {
+Reason Exchange::run(std::size_t most_bytes) {
+  const Reason reason = follow();
+  if (!fix_content_length()) undo_edits(Reason::too_many_edits);
+  const long growth = rooms_.edits.growth(0, static_cast<uint32_t>(passage_.bytes.size()));
+  if (growth > 0 && passage_.bytes.size() + static_cast<std::size_t>(growth) > most_bytes) undo_edits(Reason::too_big);
+  return failure_ == Reason::edited ? reason : failure_;
+}
+
+// The body's growth is the last edit of all.
+bool Exchange::fix_content_length() {
+  if (!message_.content_length_number) return true;
+  const long growth = rooms_.edits.growth(message_.body.begin, message_.body.end);
+  if (growth == 0) return true;
+  const long length = static_cast<long>(message_.body.size()) + growth;
+  return rooms_.edits.add(message_.content_length, Field::content_length, std::to_string(length));
+}
+
+// Both groups fall, and stay fallen for the transaction. Doors that were made end with their owners.
+void Exchange::undo_edits(Reason reason) {
+  rooms_.edits.clear();
+  fail_group(false, reason);
+  if (!transaction_) return;
+  (message_.is_request ? transaction_->header_failed : transaction_->response_header_failed) = true;
+  (message_.is_request ? transaction_->body_failed : transaction_->response_body_failed) = true;
+}
+
+Reason Exchange::follow() {
   if (message_.is_request) return passage_.out ? request_out() : request_in();
   return passage_.out ? response_out() : response_in();
 }

@@ -19,13 +19,19 @@ class Exchange {
  public:
   Exchange(EngineRooms& rooms, const Passage& passage, Trace* trace);
   // Edits are in the rooms' edit list afterwards. Not Reason::edited: why nothing was to be done.
-  Reason run();
+  // `most_bytes`: the message may not become longer than this.
+  Reason run(std::size_t most_bytes);
 
  private:
   Reason request_out();
   Reason response_in();
   Reason request_in();
   Reason response_out();
+
+  // --- the whole message (exchange.cc) ---
+  Reason follow();
+  bool fix_content_length();
+  void undo_edits(Reason reason);
 
   // --- finding (exchange.cc) ---
   TransactionKey key(bool outgoing) const;
