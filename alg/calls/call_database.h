@@ -63,6 +63,9 @@ class CallDatabase {
 
   void tick(Instant now);
   Instant next_timer() const;
+  // Forgets legs (of one Call-ID; empty: all) with the transactions that belong to them; how many.
+  std::size_t clear_legs(std::string_view call_id, Instant now);
+  std::size_t clear_registrations(Instant now);
   void close_all(Instant now);
 
   template <typename F> void for_each_transaction(F&& f) const { transactions_.for_each(f); }

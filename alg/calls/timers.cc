@@ -112,6 +112,28 @@ void CallDatabase::tick(Instant now) {
 
 Instant CallDatabase::next_timer() const { return timers_.empty() ? Instant::max() : timers_.top().when; }
 
+std::size_t CallDatabase::clear_legs(std::string_view call_id, Instant now) {
+  std::size_t cleared = 0;
+  for (LegId id : legs_.ids()) {
+    if (!call_id.empty() && legs_.find(id)->call_id != call_id) continue;
+    erase_leg(id, now);
+    ++cleared;
+  }
+  for (TransactionId id : transactions_.ids()) {
+    const Transaction* t = transactions_.find(id);
+    if (t->leg != 0 && !legs_.find(t->leg)) erase_transaction(id, now);
+  }
+  doors_.flush();
+  return cleared;
+}
+
+std::size_t CallDatabase::clear_registrations(Instant now) {
+  const auto ids = registrations_.ids();
+  for (RegistrationId id : ids) end_registration(id, now, true);
+  doors_.flush();
+  return ids.size();
+}
+
 void CallDatabase::close_all(Instant now) {
   for (TransactionId id : transactions_.ids()) erase_transaction(id, now);
   for (LegId id : legs_.ids()) erase_leg(id, now);

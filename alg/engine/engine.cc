@@ -130,6 +130,10 @@ Instant Engine::next_timer() const { return rooms_->calls.next_timer(); }
 
 void Engine::outside_address_lost(const Address& address, Instant) { rooms_->doors.address_lost(address); }
 
+std::size_t Engine::clear_call(std::string_view call_id, Instant now) { return rooms_->calls.clear_legs(call_id, now); }
+std::size_t Engine::clear_calls(Instant now) { return rooms_->calls.clear_legs({}, now); }
+std::size_t Engine::clear_registrations(Instant now) { return rooms_->calls.clear_registrations(now); }
+
 void Engine::close_all(Instant now) { rooms_->calls.close_all(now); }
 
 std::vector<report::Call> Engine::calls(Instant now) const { return report_calls(*rooms_, now); }

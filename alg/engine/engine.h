@@ -72,6 +72,12 @@ class Engine {
   // Outside addresses that the router lost (the provider gave it another one): every door on them is closed.
   void outside_address_lost(const Address& address, Instant now);
 
+  // By an administrator's word: ends them and closes their doors at once. How many there were. `call_id` as it was
+  // received, not escaped.
+  std::size_t clear_call(std::string_view call_id, Instant now);
+  std::size_t clear_calls(Instant now);
+  std::size_t clear_registrations(Instant now);
+
   // Closes every door, forgets every call. For SIGTERM.
   void close_all(Instant now);
 
