@@ -10,19 +10,29 @@
 namespace sipalg {
 namespace {
 
+// Whether 1 to 3 digits that came to `value` were an octet without leading zeros.
+bool is_octet(unsigned value, unsigned digits) {
+  constexpr unsigned least[] = {256, 0, 10, 100};
+  return digits <= 3 && value >= least[digits] && value <= 255;
+}
+
 std::optional<Address> parse_v4(std::string_view text) {
-  std::array<uint8_t, 4> out{};
-  const char *at = text.data(), *end = at + text.size();
-  for (std::size_t i = 0; i < 4; ++i) {
-    if (i > 0 && (at == end || *at++ != '.')) return std::nullopt;
-    unsigned value = 0;
-    const char* first = at;
-    while (at != end && *at >= '0' && *at <= '9' && at - first < 4) value = value * 10 + static_cast<unsigned>(*at++ - '0');
-    const bool leading_zero = at - first > 1 && *first == '0';
-    if (at == first || at - first > 3 || value > 255 || leading_zero) return std::nullopt;
-    out[i] = static_cast<uint8_t>(value);
+  std::array<uint8_t, 4> out;
+  std::size_t octets = 0;
+  unsigned value = 0, digits = 0;
+  for (const char c : text) {
+    const unsigned digit = static_cast<unsigned char>(c) - static_cast<unsigned>('0');
+    if (digit <= 9) {
+      value = value * 10 + digit;
+      if (++digits > 3) return std::nullopt;
+    } else {
+      if (c != '.' || octets == 3 || !is_octet(value, digits)) return std::nullopt;
+      out[octets++] = static_cast<uint8_t>(value);
+      value = digits = 0;
+    }
   }
-  if (at != end) return std::nullopt;
+  if (octets != 3 || !is_octet(value, digits)) return std::nullopt;
+  out[3] = static_cast<uint8_t>(value);
   return Address::v4(out);
 }
 

@@ -30,6 +30,13 @@ Transport transport_of(std::string_view text) noexcept {
 
 // "SIP" SLASH "2.0" SLASH transport LWS
 bool parse_protocol(Cursor& cursor, Via& via) noexcept {
+  constexpr std::string_view usual = "SIP/2.0/UDP ";
+  if (cursor.rest().starts_with(usual)) {
+    cursor.at += usual.size();
+    cursor.skip_blanks();
+    via.transport = Transport::udp;
+    return true;
+  }
   if (!equals_ignoring_case(take_token(cursor), "SIP") || !take_slash(cursor)) return false;
   if (take_token(cursor) != "2.0" || !take_slash(cursor)) return false;
   const std::string_view transport = take_token(cursor);
