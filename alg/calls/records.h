@@ -125,6 +125,7 @@ struct Leg {
   std::vector<Dialog> dialogs;
   std::vector<StreamNote> streams;
   uint32_t sequence = 0;      // counts SDPs of the inside
+  uint32_t open_offer = 0;    // of these, the last offer that waits for its answer; 0: none
   bool held = false;          // last SDP was a hold
 
   std::vector<TransactionId> invites;  // attempts without a final response

@@ -6,6 +6,7 @@
 //   answer settles an exchange, doors whose mark is older are closed 64*T1 later; when an offer is refused, the doors that
 //   only it asked for are. Doors of a line that goes on keep their mark moving, so they and their ports stay.
 #include <algorithm>
+#include <utility>
 
 #include "alg/engine/exchange.h"
 
@@ -101,7 +102,7 @@ void Exchange::own_media(const SdpMap& map) {
   if (is_answer()) {
     replace_older(sequence, false, dialog);
   } else if (transaction_) {
-    transaction_->offer = sequence;
+    transaction_->offer = leg_->open_offer = sequence;
   }
   for (Dialog& other : leg_->dialogs)
     if (other.state != Dialog::State::ended) open_ways_out(other);
@@ -125,8 +126,11 @@ void Exchange::replace_older(uint32_t sequence, bool way_out, std::string_view d
 }
 
 void Exchange::accept_offer(bool remote_muxed) {
-  if (!transaction_ || transaction_->offer == 0) return;
-  if (leg_->is_confirmed()) replace_older(transaction_->offer, false, dialog_tag());
+  const uint32_t offer = message_.method == Method::ack ? std::exchange(leg_->open_offer, 0)
+                         : transaction_                 ? transaction_->offer
+                                                        : 0;
+  if (offer == 0) return;
+  if (leg_->is_confirmed()) replace_older(offer, false, dialog_tag());
   if (!remote_muxed) return;
   for (MediaUse& use : leg_->media)
     if (use.is_rtcp && !use.is_way_out) rooms_.calls.end_use(use, passage_.now + limits::transaction_end);

@@ -285,3 +285,22 @@ TEST_CASE("an in-dialog request of a call that began before us is followed from 
   CHECK(got.find("From: \"Alice\" <sip:alice@10.0.0.2>") != std::string::npos);
   CHECK(got.find("c=IN IP4 203.0.113.1") != std::string::npos);
 }
+
+TEST_CASE("a late offer of ours in a re-INVITE: the old door closes when the ACK answers") {
+  World world;
+  set_up_call(world);
+  const std::string from_bob = with(with(with(bye_from_bob, "BYE", "INVITE"), "z9hG4bKb9", "z9hG4bKb7"), "CSeq: 77", "CSeq: 76");
+  world.delivered("203.0.113.2:5080", w, sip_text(from_bob));
+  const std::string body = with(ok_from_alice.substr(ok_from_alice.find("\n\n")), "4000", "4400");
+  const std::string offer = with(with(with(with(ok_to_bye, "BYE", "INVITE"), "z9hG4bKb9", "z9hG4bKb7"), "CSeq: 77", "CSeq: 76"),
+                                 "Content-Length: {length}\n", "Content-Type: application/sdp\nContent-Length: {length}") + body;
+  world.out(phone, "203.0.113.2:5080", sip_text(offer));
+  CHECK(world.door_of("10.0.0.2:4400"));
+  const std::string answer = with(with(with(bye_from_bob, "BYE", "ACK"), "CSeq: 77", "CSeq: 76"), "Content-Length: {length}\n",
+                                  "Content-Type: application/sdp\nContent-Length: {length}") + ok_to_invite.substr(ok_to_invite.find("\n\n"));
+  world.delivered("203.0.113.2:5080", w, sip_text(with(answer, "z9hG4bKb9", "z9hG4bKb8")));
+  CHECK(world.door_of("10.0.0.2:4000"));
+  world.pass_time(33s);
+  CHECK_FALSE(world.door_of("10.0.0.2:4000"));
+  CHECK(world.door_of("10.0.0.2:4400"));
+}
