@@ -9,7 +9,7 @@ import subprocess
 from .wait import PATIENCE, Failure, equal, until
 
 ROOT = os.path.realpath(os.path.join(os.path.dirname(__file__), "..", "..", ".."))
-BUILD = os.environ.get("SIPALG_BUILD", os.path.join(ROOT, "build"))
+BUILD = os.path.abspath(os.environ.get("SIPALG_BUILD", os.path.join(ROOT, "build")))
 DAEMON = os.path.join(BUILD, "alg", "daemon", "sipalgd")
 CTL = os.path.join(BUILD, "cli", "sipalgctl")
 
