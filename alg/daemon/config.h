@@ -13,8 +13,6 @@
 
 namespace sipalg {
 
-inline constexpr std::string_view default_config_file = "/etc/sipalg/sipalgd.toml";
-
 enum class LogLevel : uint8_t { error = 3, warning = 4, info = 6, debug = 7 };  // as syslog(3) counts them
 
 struct Config {

@@ -13,7 +13,7 @@ namespace {
 using namespace sipalg;
 
 struct Options {
-  std::string file{default_config_file};
+  std::string file = SIPALG_CONFIG_FILE;
   bool file_is_given = false;
   bool check = false;
   std::string user;
