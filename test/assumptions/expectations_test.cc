@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Anchors and expectations: what the keeper builds on.
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -180,5 +181,7 @@ TEST_CASE("deletion of an anchor or a pinhole is told to who listened before the
   world.idle(20ms);
   world.run(Side::router, "conntrack -F; conntrack -F -f ipv6");
   read();
-  CHECK(conntracks == std::vector{k.anchor.tuple(), v6.tuple()});
+  // in the order of the kernel's hash, which changes from boot to boot
+  CHECK(conntracks.size() == 2);
+  for (const Tuple& anchor : {k.anchor.tuple(), v6.tuple()}) CHECK(std::ranges::find(conntracks, anchor) != conntracks.end());
 }
