@@ -92,7 +92,8 @@ def home_worker_registers_and_calls(bench):
         program.done()
         bench.end(program)
     unchanged(bench, "in", ("REGISTER", None))
-    sent, answer = bench.capture.messages("wan0", True, "REGISTER", source=WORKER)[0], bench.capture.both(200, "out", "REGISTER")[1]
+    sent = bench.capture.messages("wan0", True, "REGISTER", source=WORKER)[0]
+    answer = bench.capture.both(200, "out", "REGISTER")[1]
     for header in ("via", "from", "call-id", "cseq"):
         equal(answer.headers(header), sent.headers(header), header + " at the worker")
     equal(answer.header("contact"), sent.header("contact") + ";expires=3600", "Contact at the worker")

@@ -47,7 +47,8 @@ def listed_peers_may_call(bench):
 
 
 GARBAGE = {
-    "not-sip": [b"GET / HTTP/1.1\r\nHost: 10.0.0.2\r\n\r\n", b"\x80\x00\x00\x01" + b"\x55" * 160, b"\xff\xfe\x00sip:10.0.0.2:5060"],
+    "not-sip": [b"GET / HTTP/1.1\r\nHost: 10.0.0.2\r\n\r\n", b"\x80\x00\x00\x01" + b"\x55" * 160,
+                b"\xff\xfe\x00sip:10.0.0.2:5060"],
     "keepalive": [b"\r\n\r\n", b"\r\n", b"\x00\x00\x00\x00"],
     "malformed": [b"INVITE sip:bob@203.0.113.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bK-1\r\nContact",
                   b"INVITE sip:bob@203.0.113.2 SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bK-2\r\n"
