@@ -27,7 +27,10 @@ constexpr Question questions[] = {
     {"show", "doors", Command::doors, show_doors, "The doors that are open"},
     {"show", "registrations", Command::registrations, show_registrations, "Who is registered where, and for how long"},
     {"show", "config", Command::config, show_config, "The configuration in force"},
-    {"clear", "stats", Command::clear_stats, show_nothing, "Set all counters to zero"},
+    {"clear", "stats", Command::clear_stats, show_stats, "Show all counters, then set them to zero"},
+    {"clear", "call", Command::clear_call, show_cleared, "End one call here: its doors close at once"},
+    {"clear", "calls", Command::clear_calls, show_cleared, "End all calls here: their doors close at once"},
+    {"clear", "registrations", Command::clear_registrations, show_cleared, "Forget all registrations and close their doors"},
     {nullptr, "ruleset", Command::ruleset, show_ruleset, "The nftables rules, as text for nft -f"},
 };
 
@@ -57,7 +60,8 @@ void add_question(CLI::App& app, const Question& question, Common& common, Run& 
   auto* command = parent.add_subcommand(question.name, question.description);
   command->add_flag("--json", common.json, "JSON instead of text");
   command->add_option("--socket", common.socket, "control socket of the daemon")->capture_default_str();
-  if (question.command == Command::call) command->add_option("CALL-ID", common.argument, "as `show calls` prints it")->required();
+  if (question.command == Command::call || question.command == Command::clear_call)
+    command->add_option("CALL-ID", common.argument, "as `show calls` prints it")->required();
   command->callback([&question, &common, &run] { run = [&question, &common] { return ask(question, common); }; });
 }
 

@@ -32,6 +32,6 @@ void show_left_off(const Json& answer, std::ostream& out) {
 
 void show_ruleset(const Json& answer, std::ostream& out) { out << answer.value("ruleset", ""); }
 
-void show_nothing(const Json&, std::ostream&) {}
+void show_cleared(const Json& answer, std::ostream& out) { out << "cleared: " << text_of(answer, "cleared") << "\n"; }
 
 }  // namespace sipalg

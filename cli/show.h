@@ -14,7 +14,7 @@ void show_doors(const Json& answer, std::ostream& out);
 void show_registrations(const Json& answer, std::ostream& out);
 void show_config(const Json& answer, std::ostream& out);
 void show_ruleset(const Json& answer, std::ostream& out);
-void show_nothing(const Json& answer, std::ostream& out);  // it worked, there is nothing to tell
+void show_cleared(const Json& answer, std::ostream& out);  // how many
 
 // --- pieces they share ---
 std::string text_of(const Json& row, const char* key);      // strings as they are, null as "-", numbers as digits

@@ -83,7 +83,7 @@ Json to_json(const Verdict& verdict, const Trace& trace) {
 void show_trace(const Json& report, std::ostream& out) {
   const std::string verdict = text_of(report, "verdict"), reason = text_of(report, "reason");
   out << "   " << verdict << ": " << (reason == verdict ? "" : reason + ", ") << text_of(report, "explanation") << "\n";
-  if (!report["scan_error"].is_null()) out << "   not readable: " << text_of(report, "scan_error") << "\n";
+  if (reason == name_of(Reason::malformed)) out << "   not readable: " << text_of(report, "scan_error") << "\n";
   show_edits(report["edits"], out);
   for (const Json& group : report["failed_groups"]) show_failure(group, out);
   show_opened(report["doors"], out);

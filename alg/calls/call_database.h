@@ -63,7 +63,7 @@ class CallDatabase {
 
   void tick(Instant now);
   Instant next_timer() const;
-  // Forgets legs (of one Call-ID; empty: all) with the transactions that belong to them; how many.
+  // Forgets legs (of one Call-ID, as received or escaped; empty: all) with the transactions that belong to them; how many.
   std::size_t clear_legs(std::string_view call_id, Instant now);
   std::size_t clear_registrations(Instant now);
   void close_all(Instant now);

@@ -115,7 +115,8 @@ Instant CallDatabase::next_timer() const { return timers_.empty() ? Instant::max
 std::size_t CallDatabase::clear_legs(std::string_view call_id, Instant now) {
   std::size_t cleared = 0;
   for (LegId id : legs_.ids()) {
-    if (!call_id.empty() && legs_.find(id)->call_id != call_id) continue;
+    const std::string& known = legs_.find(id)->call_id;
+    if (!call_id.empty() && known != call_id && escaped(known) != call_id) continue;
     erase_leg(id, now);
     ++cleared;
   }

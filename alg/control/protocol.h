@@ -22,12 +22,14 @@ inline constexpr std::size_t request_bytes = 4096;
 inline constexpr std::size_t answer_bytes = 32UL * 1024 * 1024;
 inline constexpr std::size_t rows = 10'000;  // of one list in one answer; the answer tells how many were left off
 
-enum class Command : uint8_t { stats, calls, call, doors, registrations, config, clear_stats, ruleset, count_ };
+enum class Command : uint8_t {
+  stats, calls, call, doors, registrations, config, clear_stats, ruleset, clear_call, clear_calls, clear_registrations, count_,
+};
 std::string_view name_of(Command command);  // "clear-stats"
 
 struct Request {
   Command command = Command::stats;
-  std::string argument;  // Command::call: the Call-ID; empty otherwise
+  std::string argument;  // call, clear_call: the Call-ID; empty otherwise
 };
 
 struct Error {

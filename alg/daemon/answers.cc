@@ -23,6 +23,10 @@ template <typename T> Json texts(const T& items) {
   return out;
 }
 
+control::Error no_such_call(const std::string& call_id) {
+  return {"no call has the Call-ID '" + escaped(call_id) + "'", "`sipalgctl show calls` lists them"};
+}
+
 }  // namespace
 
 // In the order of kernel_names.
@@ -43,10 +47,19 @@ Json Daemon::answer_stats() const {
   return out;
 }
 
+// The counters as they were.
 Json Daemon::clear_stats() {
+  Json before = answer_stats();
   stats_ = Stats{};
   kernel_counts_cleared_ = kernel_counts();
-  return nullptr;
+  return before;
+}
+
+// All legs of the Call-ID.
+std::expected<Json, control::Error> Daemon::clear_call(const std::string& call_id) {
+  const std::size_t cleared = engine_.clear_call(call_id, boot_time());
+  if (cleared == 0) return std::unexpected(no_such_call(call_id));
+  return Json{{"cleared", cleared}};
 }
 
 Json Daemon::answer_config() const {
@@ -69,8 +82,7 @@ std::expected<Json, control::Error> Daemon::answer_call(const std::string& call_
     calls.push_back(report::to_json(call));
     ids.insert(ids.end(), call.doors.begin(), call.doors.end());
   }
-  if (calls.empty())
-    return std::unexpected(control::Error{"no call has the Call-ID '" + escaped(call_id) + "'", "`sipalgctl show calls` lists them"});
+  if (calls.empty()) return std::unexpected(no_such_call(call_id));
   for (const report::Door& door : engine_.doors(now))
     if (std::ranges::find(ids, door.id) != ids.end()) doors.push_back(report::to_json(door));
   return Json{{"calls", std::move(calls)}, {"doors", std::move(doors)}};
@@ -88,6 +100,9 @@ std::expected<Json, control::Error> Daemon::answer(const control::Request& reque
       return report::list_to_json<report::Registration>("registrations", engine_.registrations(now), control::rows);
     case Command::config: return answer_config();
     case Command::clear_stats: return clear_stats();
+    case Command::clear_call: return clear_call(request.argument);
+    case Command::clear_calls: return Json{{"cleared", engine_.clear_calls(now)}};
+    case Command::clear_registrations: return Json{{"cleared", engine_.clear_registrations(now)}};
     case Command::ruleset: return Json{{"ruleset", ruleset_text(steering_.options())}};
     case Command::count_: break;
   }

@@ -64,6 +64,7 @@ class Daemon {
   Json answer_stats() const;
   Json answer_config() const;
   Json clear_stats();
+  std::expected<Json, control::Error> clear_call(const std::string& call_id);
   std::vector<uint64_t> kernel_counts() const;
 
   Log& log_;

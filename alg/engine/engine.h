@@ -73,7 +73,7 @@ class Engine {
   void outside_address_lost(const Address& address, Instant now);
 
   // By an administrator's word: ends them and closes their doors at once. How many there were. `call_id` as it was
-  // received, not escaped.
+  // received, or escaped as in report::Call.
   std::size_t clear_call(std::string_view call_id, Instant now);
   std::size_t clear_calls(Instant now);
   std::size_t clear_registrations(Instant now);

@@ -38,12 +38,27 @@ def sipalgctl_shows_the_living_daemon(bench):
 
 @case("issue, 7")
 def clear_stats_clears(bench):
-    """`clear stats` sets the counters to zero and touches no call."""
+    """`clear stats` prints the counters, sets them to zero and touches no call."""
     Call(bench)
     check(bench.daemon.counter("packets", "edited") > 0, "nothing was counted as edited")
-    bench.daemon.ctl("clear", "stats")
+    check("INVITE" in bench.daemon.ctl("clear", "stats").stdout, "clear stats does not print what it clears")
     equal(bench.daemon.counter("packets", "edited"), 0, "edited after clear stats")
     equal(len(bench.daemon.calls()), 1, "calls after clear stats")
+
+
+@case("issue")
+def clear_call_closes_its_doors(bench):
+    """`clear call`, `clear calls` and `clear registrations` do what they say and close the doors in the kernel."""
+    registered(bench)
+    Call(bench)
+    equal(bench.daemon.ctl("clear", "call", "nobody@nowhere", check=False).returncode != 0, True, "an unknown Call-ID fails")
+    bench.daemon.ctl("clear", "call", CALL_ID)
+    equal(bench.daemon.calls(), [], "calls after clear call")
+    purposes = {purpose for door in bench.daemon.doors() for purpose in door["purpose"].split(",")}
+    check(not {"rtp", "rtcp", "way-out"} & purposes, f"doors after clear call: {purposes}")
+    equal(json.loads(bench.daemon.ctl("clear", "calls", "--json").stdout)["cleared"], 0, "calls left to clear")
+    equal(json.loads(bench.daemon.ctl("clear", "registrations", "--json").stdout)["cleared"], 1, "registrations cleared")
+    equal(bench.daemon.show("registrations")["registrations"], [], "registrations afterwards")
 
 
 @case("issue, 1")
