@@ -26,6 +26,9 @@ def sipalgctl_shows_the_living_daemon(bench):
         check(text.strip(), f"show {' '.join(what)} prints nothing")
         json.loads(bench.daemon.ctl("show", *what, "--json").stdout)
     check(CALL_ID in bench.daemon.ctl("show", "calls").stdout, "show calls does not name the call")
+    stats = bench.daemon.ctl("show", "stats").stdout
+    check("Invite:             1 -> 200-OK:            1   Rexmit-invite:          0\n" in stats, "no INVITE counted in:\n" + stats)
+    check("Register:           1 -> 200-OK:            1\n" in stats, "no REGISTER counted in:\n" + stats)
     check(f"{WAN}:4000" in bench.daemon.ctl("show", "doors").stdout, "show doors does not name the media door")
     check(f"{PHONE}:4000" in bench.daemon.ctl("show", "call", CALL_ID).stdout, "show call does not name the phone's media")
     check("alice" in bench.daemon.ctl("show", "registrations").stdout, "show registrations does not name the phone")
