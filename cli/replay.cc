@@ -20,6 +20,14 @@ struct Options {
   bool json = false;
 };
 
+// Why it ended before the end of the capture (a killed tcpdump leaves half a packet); empty when it did not.
+std::string play_all(CaptureReader& reader, Player& player) try {
+  while (const auto frame = reader.next()) player.play(reader.link_type(), *frame);
+  return "";
+} catch (const CommandError& error) {
+  return error.what();
+}
+
 int replay(const Options& options) {
   std::vector<Network> inside;
   std::vector<Address> outside;
@@ -31,7 +39,7 @@ int replay(const Options& options) {
   std::optional<CaptureWriter> writer;
   if (!options.output.empty()) writer.emplace(options.output);
   Player player(make_policy(config, inside, outside), outside, writer ? &*writer : nullptr);
-  while (const auto frame = reader.next()) player.play(reader.link_type(), *frame);
+  const std::string broken = play_all(reader, player);
   if (writer) writer->finish();
   const Json summary = player.summary();
   if (options.json) {
@@ -39,6 +47,7 @@ int replay(const Options& options) {
   } else {
     show_replay(summary, std::cout);
   }
+  if (!broken.empty()) throw CommandError(broken + "; what came before was played");
   return exit_ok;
 }
 
