@@ -43,10 +43,11 @@ class Ends {
   }
   Flow flow(Side from) {
     const FlowEnd ours{inside_, outside_}, theirs{peer_, peer_};
-    if (!began_) began_ = from;
+    const bool is_new = !began_.has_value();
+    if (is_new) began_ = from;
     const bool begun_by_sender = *began_ == from;
-    return from == Side::inside ? Flow{Protocol::udp, ours, theirs, 0, begun_by_sender}
-                                : Flow{Protocol::udp, theirs, ours, 0, begun_by_sender};
+    return from == Side::inside ? Flow{Protocol::udp, ours, theirs, 0, begun_by_sender, is_new}
+                                : Flow{Protocol::udp, theirs, ours, 0, begun_by_sender, is_new};
   }
   Policy policy(const Config& config) const {
     const bool is_nat = inside_.address != outside_.address;

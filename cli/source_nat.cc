@@ -24,8 +24,8 @@ Flow SourceNat::flow_of(const DatagramView& view, Way way) {
   if (is_new) known->second = {outside_of(inside, remote), way};
   const FlowEnd ours{inside, known->second.outside}, theirs{remote, remote};
   const bool begun_by_sender = known->second.began == way;
-  return way == Way::out ? Flow{view.protocol, ours, theirs, 0, begun_by_sender}
-                         : Flow{view.protocol, theirs, ours, 0, begun_by_sender};
+  return way == Way::out ? Flow{view.protocol, ours, theirs, 0, begun_by_sender, is_new}
+                         : Flow{view.protocol, theirs, ours, 0, begun_by_sender, is_new};
 }
 
 Endpoint SourceNat::outside_of(const Endpoint& inside, const Endpoint& remote) {

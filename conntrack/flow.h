@@ -30,6 +30,7 @@ struct Flow {
   FlowEnd receiver;
   uint16_t zone = 0;  // conntrack zone (original direction)
   bool begun_by_sender = true;  // the packet runs in conntrack's original direction
+  bool is_new = false;          // this packet opens the conntrack: it is not confirmed yet
   friend bool operator==(const Flow&, const Flow&) = default;
 };
 

@@ -48,7 +48,11 @@ std::expected<Flow, FlowError> flow_of(const ConntrackEntry& entry, const Tuple&
 
 std::expected<Flow, FlowError> FlowLookup::find(const QueuedPacket& packet, const DatagramView& header, Instant now) {
   const Tuple tuple{header.protocol, header.source, header.destination};
-  if (packet.conntrack) return flow_of(packet.conntrack->entry, tuple);
+  if (packet.conntrack) {
+    auto flow = flow_of(packet.conntrack->entry, tuple);
+    if (flow) flow->is_new = (packet.conntrack->entry.status & IPS_CONFIRMED) == 0;
+    return flow;
+  }
   if (packet.from_births && steering_ != nullptr) return from_births(tuple);
   if (const Flow* flow = from_cache(tuple, now)) return *flow;
   return from_kernel(tuple, now);
@@ -62,7 +66,8 @@ std::expected<Flow, FlowError> FlowLookup::from_births(const Tuple& header) {
   if (!birth) return std::unexpected(FlowError::no_conntrack);
   const bool source_changed = birth->original.source != header.source;
   if (source_changed && (birth->status & IPS_SRC_NAT) == 0) return std::unexpected(FlowError::not_inverse);
-  const Flow flow = from_original_side(birth->original, header.inverse(), birth->zone);
+  Flow flow = from_original_side(birth->original, header.inverse(), birth->zone);
+  flow.is_new = true;
   remember_zone(flow.zone);
   cache_.erase(header_of(turned(flow)));
   return flow;

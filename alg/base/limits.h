@@ -36,7 +36,7 @@ inline constexpr std::size_t registrations = 65'536;
 inline constexpr std::size_t doors = 524'288;
 inline constexpr std::size_t doors_per_dialog = 128;
 inline constexpr std::size_t doors_per_inside_host = 16'384;
-inline constexpr std::size_t ended_calls = 256;  // kept for `show calls`
+inline constexpr std::size_t shown_uri_bytes = 256;  // of From and To, kept for `show calls`
 
 // --- times (RFC 3261 table 4: T1 = 500 ms) ---
 using std::chrono::hours;

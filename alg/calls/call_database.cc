@@ -18,8 +18,8 @@ std::size_t hash_of_call(std::string_view call_id, const Address& inside_host) {
   return hash_text(call_id) ^ std::hash<Address>{}(inside_host) * 7;
 }
 
-std::string registration_key(std::string_view aor, const Endpoint& inside, const Address& registrar) {
-  return std::string(aor) + '\n' + to_string(inside) + '\n' + to_string(registrar);
+std::string registration_key(std::string_view aor, std::string_view user, const Endpoint& inside, const Address& registrar) {
+  return std::string(aor) + '\n' + std::string(user) + '\n' + to_string(inside) + '\n' + to_string(registrar);
 }
 
 }  // namespace
@@ -159,8 +159,7 @@ void CallDatabase::end_leg(LegId id, Instant now, bool by_message) {
 void CallDatabase::attempt_ended(LegId id, TransactionId invite, bool success, Instant now) {
   Leg* leg = legs_.find(id);
   if (!leg || std::erase(leg->invites, invite) == 0) return;
-  const bool subscribed = std::ranges::any_of(leg->dialogs, [](const Dialog& d) { return d.subscribed_until.has_value(); });
-  if (!success && leg->invites.empty() && !leg->is_confirmed() && !subscribed) end_leg(id, now, true);
+  if (!success && leg->invites.empty() && !leg->is_confirmed() && !leg->is_subscribed()) end_leg(id, now, true);
 }
 
 void CallDatabase::end_use(MediaUse& use, Instant when) {
@@ -191,18 +190,21 @@ void CallDatabase::erase_leg(LegId id, Instant now) {
 
 // --- registrations ---
 
-RegistrationId CallDatabase::find_registration(std::string_view aor, const Endpoint& inside,
+RegistrationId CallDatabase::find_registration(std::string_view aor, std::string_view user, const Endpoint& inside,
                                                const Address& registrar) const {
-  const auto it = by_registration_.find(registration_key(aor, inside, registrar));
+  const auto it = by_registration_.find(registration_key(aor, user, inside, registrar));
   return it == by_registration_.end() ? 0 : it->second;
 }
 
 void CallDatabase::register_contact(Registration registration, Instant now) {
-  const std::string key = registration_key(registration.aor, registration.inside, registration.registrar);
+  const std::string key = registration_key(registration.aor, registration.user, registration.inside, registration.registrar);
   if (const auto it = by_registration_.find(key); it != by_registration_.end()) {
     Registration& known = *registrations_.find(it->second);
+    registration.scheduled = known.scheduled;
     std::swap(known, registration);
     release_all(registration.doors, now);
+    if (known.ends >= known.scheduled) return;  // its entry comes earlier and looks again
+    known.scheduled = known.ends;
     schedule(known.ends, Kind::registration, it->second);
     return;
   }
@@ -211,7 +213,7 @@ void CallDatabase::register_contact(Registration registration, Instant now) {
     return;
   }
   const Endpoint inside = registration.inside;
-  const Instant ends = registration.ends;
+  const Instant ends = registration.scheduled = registration.ends;
   const RegistrationId id = registrations_.insert(std::move(registration));
   by_registration_[key] = id;
   by_contact_.emplace(inside, id);
@@ -223,7 +225,7 @@ void CallDatabase::end_registration(RegistrationId id, Instant now, bool by_mess
   Registration* r = registrations_.find(id);
   if (!r) return;
   release_all(r->doors, now);
-  by_registration_.erase(registration_key(r->aor, r->inside, r->registrar));
+  by_registration_.erase(registration_key(r->aor, r->user, r->inside, r->registrar));
   const auto [first, last] = by_contact_.equal_range(r->inside);
   for (auto it = first; it != last; ++it) {
     if (it->second != id) continue;

@@ -47,7 +47,8 @@ class CallDatabase {
   void schedule_leg(LegId id);  // after a deadline of it moved earlier
 
   // --- registrations ---
-  RegistrationId find_registration(std::string_view aor, const Endpoint& inside, const Address& registrar) const;
+  RegistrationId find_registration(std::string_view aor, std::string_view user, const Endpoint& inside,
+                                   const Address& registrar) const;
   Registration* registration(RegistrationId id) { return registrations_.find(id); }
   // Takes over the doors; an older registration of the same key lets go of its own.
   void register_contact(Registration registration, Instant now);

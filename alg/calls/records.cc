@@ -5,19 +5,26 @@
 
 namespace sipalg {
 
-void remember(std::vector<Given>& list, Given given) {
-  for (Given& known : list) {
-    if (known.field != given.field || known.given != given.given) continue;
-    known.before = std::move(given.before);
-    return;
-  }
-  list.push_back(std::move(given));
+void remember(std::vector<Given>& list, const std::vector<Given>& message) {
+  std::erase_if(list, [&](const Given& old) {
+    return std::ranges::any_of(message, [&](const Given& fresh) {
+      return old.field == fresh.field && old.given == fresh.given && old.user == fresh.user;
+    });
+  });
+  list.insert(list.end(), message.begin(), message.end());
 }
 
-const Given* find_given(const std::vector<Given>& list, Field field, const Endpoint& endpoint) {
-  for (const Given& known : list)
-    if (known.field == field && known.given == endpoint) return &known;
-  return nullptr;
+const Given* find_given(const std::vector<Given>& list, Field field, const Endpoint& endpoint, std::string_view user,
+                        std::size_t nth) {
+  const Given *mine = nullptr, *any = nullptr;
+  for (const Given& known : list) {
+    if (known.field != field || known.given != endpoint) continue;
+    any = &known;
+    if (known.user != user) continue;
+    mine = &known;
+    if (nth-- == 0) break;
+  }
+  return mine ? mine : any;
 }
 
 Dialog* Leg::find_dialog(std::string_view tag) {
@@ -27,6 +34,10 @@ Dialog* Leg::find_dialog(std::string_view tag) {
 
 bool Leg::is_confirmed() const {
   return std::ranges::any_of(dialogs, [](const Dialog& d) { return d.state == Dialog::State::confirmed; });
+}
+
+bool Leg::is_subscribed() const {
+  return std::ranges::any_of(dialogs, [](const Dialog& d) { return d.subscribed_until.has_value(); });
 }
 
 bool Leg::has_invite_usage() const {

@@ -17,12 +17,17 @@ namespace sipalg {
 // with the given endpoint gets these bytes.
 struct Given {
   Field field;
-  Endpoint given;      // From: port 0, the host alone
+  Endpoint given;      // From: port 0, the host alone; a name whose port was edited: no address
   std::string before;  // host[":"port] as the inside wrote it
+  std::string user;    // of the URI: tells two accounts on one endpoint apart
   friend bool operator==(const Given&, const Given&) = default;
 };
-void remember(std::vector<Given>& list, Given given);  // the newest text of a field and endpoint replaces an older one
-const Given* find_given(const std::vector<Given>& list, Field field, const Endpoint& endpoint);
+// What one message gave takes the place of what an older one did for the same fields, endpoints and users. Two texts of one
+// endpoint in one message stay two.
+void remember(std::vector<Given>& list, const std::vector<Given>& message);
+// The `nth` (from 0) of the texts that fit: field, endpoint and, when it has one, the user; else any user's.
+const Given* find_given(const std::vector<Given>& list, Field field, const Endpoint& endpoint, std::string_view user = {},
+                        std::size_t nth = 0);
 
 using TransactionId = uint64_t;
 using LegId = uint64_t;
@@ -40,6 +45,8 @@ struct TransactionKey {
 // A Contact of a REGISTER that waits for its 2xx.
 struct RegistrationWish {
   std::string aor;
+  std::string user;   // of the Contact; "Path" for the Path of an inside proxy
+  bool is_path = false;
   Endpoint inside;
   Endpoint given;
   std::string before;
@@ -95,6 +102,7 @@ struct Dialog {
   std::string tag;  // of the party that did not begin the leg
   State state = State::early;
   bool invite_usage = false;
+  bool hung_up = false;  // by BYE: a 2xx to INVITE that is repeated brings nothing back
   std::optional<Instant> subscribed_until;
   uint32_t remote_sequence = 0;
   std::vector<RemoteStream> remote;
@@ -139,16 +147,18 @@ struct Leg {
   Dialog* find_dialog(std::string_view tag);
   bool is_confirmed() const;           // some dialog is
   bool has_invite_usage() const;
+  bool is_subscribed() const;
 };
 
 struct Registration {
-  std::string aor;
+  std::string aor, user;  // user part of the Contact
   Endpoint inside, outside;
   Address registrar;
   std::string contact_text;
-  std::vector<Given> givens;  // Contact, Path
+  std::vector<Given> givens;  // Contact, Path, Service-Route
   std::vector<DoorId> doors;
   Instant ends{};             // 64*T1 after what was granted
+  Instant scheduled = Instant::max();  // of its one timer entry that counts
 };
 
 }  // namespace sipalg

@@ -30,7 +30,7 @@ Instant CallDatabase::leg_deadline(const Leg& leg) const {
     if (leg.has_invite_usage()) earlier(deadline, std::max(idle_deadline(leg), leg.recheck));
     for (const Dialog& dialog : leg.dialogs)
       if (dialog.subscribed_until) earlier(deadline, *dialog.subscribed_until);
-    if (!deadline || !leg.has_invite_usage()) earlier(deadline, leg.last_message + limits::ringing);
+    if (!leg.has_invite_usage() && !leg.is_subscribed()) earlier(deadline, leg.last_message + limits::transaction_end);
   }
   return *deadline;
 }
@@ -62,8 +62,8 @@ void CallDatabase::expire_idle(LegId id, Leg& leg, Instant now) {
   }
   for (Dialog& dialog : leg.dialogs)
     if (dialog.subscribed_until && *dialog.subscribed_until <= now) dialog.subscribed_until.reset();
-  const bool subscribed = std::ranges::any_of(leg.dialogs, [](const Dialog& d) { return d.subscribed_until.has_value(); });
-  if (leg.invites.empty() && !subscribed && now >= leg.last_message + limits::transaction_end) end_leg(id, now, false);
+  if (!leg.invites.empty() || leg.is_subscribed()) return;
+  if (leg.is_confirmed() || now >= leg.last_message + limits::transaction_end) end_leg(id, now, false);
 }
 
 void CallDatabase::expire_leg(LegId id, Instant now) {
@@ -73,8 +73,8 @@ void CallDatabase::expire_leg(LegId id, Instant now) {
   drop_ended_uses(*leg, now);
   if (leg->ends && *leg->ends <= now) return erase_leg(id, now);
   if (!leg->ends) expire_idle(id, *leg, now);
-  // an attempt that rings on comes by again: never at once
-  leg->scheduled = std::max(leg_deadline(*leg), now + std::chrono::seconds{1});
+  // an attempt that rings on ends with its transaction; this only looks again
+  leg->scheduled = std::max(leg_deadline(*leg), now + std::chrono::seconds{leg->ends ? 1 : 10});
   schedule(leg->scheduled, Kind::leg, id);
 }
 
@@ -84,6 +84,13 @@ void CallDatabase::expire_transaction(TransactionId id, Instant now) {
   if (t->ends > now) return schedule(t->ends, Kind::transaction, id);
   const LegId leg = t->leg;
   const bool answered = t->is_final();
+  if (!answered && t->last_status != 0 && t->method == sip::Method::invite) {
+    const Leg* ringing = legs_.find(leg);
+    if (ringing && media_lives(*ringing)) {  // early media is a media packet after the last 1xx
+      t->ends = now + media_recheck;
+      return schedule(t->ends, Kind::transaction, id);
+    }
+  }
   const sip::Method method = t->method;
   if (!answered) stats_.count(Event::transactions_timed_out);
   erase_transaction(id, now);
@@ -95,10 +102,11 @@ void CallDatabase::expire_transaction(TransactionId id, Instant now) {
 void CallDatabase::expire(const Entry& entry, Instant now) {
   if (entry.kind == Kind::transaction) return expire_transaction(entry.id, now);
   if (entry.kind == Kind::leg) return expire_leg(entry.id, now);
-  const Registration* r = registrations_.find(entry.id);
-  if (!r) return;
-  if (r->ends > now) return;  // its refresh made an entry of its own
-  end_registration(entry.id, now, false);
+  Registration* r = registrations_.find(entry.id);
+  if (!r || r->scheduled > now) return;  // gone, or an entry that another overtook
+  if (r->ends <= now) return end_registration(entry.id, now, false);
+  r->scheduled = r->ends;
+  schedule(r->ends, Kind::registration, entry.id);
 }
 
 void CallDatabase::tick(Instant now) {

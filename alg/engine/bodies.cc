@@ -67,6 +67,7 @@ void Exchange::map_body(const sdp::Part& part, Group& group) {
   const long growth = rooms_.edits.growth(part.body.begin, part.body.end);
   if (part.content_length.is_set() && growth != 0)
     group.edit(part.content_length, Field::content_length, std::to_string(static_cast<long>(part.body.size()) + growth));
+  if (leg_->ends && !group.failed()) return group.release_doors();  // a late copy: the same bytes, but nothing comes back
   if (!group.commit()) {
     fail_group(true, group.reason());
     if (transaction_) (message_.is_request ? transaction_->body_failed : transaction_->response_body_failed) = true;
@@ -95,7 +96,8 @@ void Exchange::use(MediaUse wanted) {
 }
 
 void Exchange::own_media(const SdpMap& map) {
-  const uint32_t sequence = ++leg_->sequence;
+  if (sequence_ == 0) sequence_ = ++leg_->sequence;
+  const uint32_t sequence = sequence_;
   const std::string dialog(dialog_tag());
   for (const MappedUse& mapped : map.uses)
     use({mapped.door, mapped.line, mapped.is_rtcp, false, dialog, sequence, sequence, std::nullopt});
@@ -106,7 +108,6 @@ void Exchange::own_media(const SdpMap& map) {
   }
   for (Dialog& other : leg_->dialogs)
     if (other.state != Dialog::State::ended) open_ways_out(other);
-  if (leg_->ends) rooms_.calls.revive(*leg_);
 }
 
 // An exchange is settled: what an older SDP of this dialog asked for and this one did not goes, 64*T1 from now. A line
@@ -156,10 +157,13 @@ void Exchange::read_remote_body(const sdp::Part& part) {
       group.edit(part.content_length, Field::content_length, std::to_string(static_cast<long>(part.body.size()) + growth));
     if (!group.commit()) fail_group(true, group.reason());
   }
+  if (leg_->ends) return;
   note_sdp();
   Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
-  if (!dialog) return;
-  dialog->remote = remote_streams(rooms_.session);
+  if (!dialog || dialog->hung_up) return;
+  if (!std::exchange(remote_was_read_, true)) dialog->remote.clear();
+  const auto streams = remote_streams(rooms_.session);
+  dialog->remote.insert(dialog->remote.end(), streams.begin(), streams.end());
   ++dialog->remote_sequence;
   const bool muxed = std::ranges::all_of(rooms_.session.media, [](const sdp::Media& m) { return m.port_number == 0 || m.rtcp_mux; });
   if (is_answer()) accept_offer(muxed && !rooms_.session.media.empty());

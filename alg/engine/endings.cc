@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What a message begins, confirms and ends (sip-rules sections 3, 4 and 6).
 #include <algorithm>
+#include <utility>
 
 #include "alg/engine/exchange.h"
 #include "alg/rewrite/host_port.h"
@@ -22,11 +23,17 @@ void Exchange::heard_response() {
     case Method::update:
     case Method::prack:
       if (message_.status >= 300) refuse_offer();
-      if (leg_ && message_.method == Method::update && is_final && message_.status < 300 && message_.session_expires)
-        leg_->session_interval = std::chrono::seconds{*message_.session_expires};
+      if (leg_ && message_.method == Method::update && is_final && message_.status < 300) note_session_interval();
       return;
     default: return;
   }
+}
+
+// As negotiated in the last 2xx: none there, none any more (RFC 4028 section 7.2).
+void Exchange::note_session_interval() {
+  leg_->session_interval.reset();
+  if (message_.session_expires) leg_->session_interval = std::chrono::seconds{*message_.session_expires};
+  rooms_.calls.schedule_leg(leg_id_);
 }
 
 void Exchange::heard_invite_response() {
@@ -34,13 +41,12 @@ void Exchange::heard_invite_response() {
   const uint16_t status = message_.status;
   if (status > 100 && status < 300 && message_.to.tag.is_set()) {
     Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
-    if (!dialog) return;
+    if (!dialog || dialog->hung_up || (leg_->ends && status < 200)) return;
     dialog->invite_usage = true;
     if (status >= 200) {
       dialog->state = Dialog::State::confirmed;
       if (leg_->ends) rooms_.calls.revive(*leg_);  // 2xx may follow 2xx
-      leg_->session_interval.reset();
-      if (message_.session_expires) leg_->session_interval = std::chrono::seconds{*message_.session_expires};
+      note_session_interval();
     }
   }
   if (status < 200) return;
@@ -52,15 +58,14 @@ void Exchange::heard_invite_response() {
 void Exchange::heard_subscription_response() {
   if (!leg_) return;
   if (message_.status >= 300) {
-    const bool anything = leg_->is_confirmed() || !leg_->invites.empty() ||
-                          std::ranges::any_of(leg_->dialogs, [](const Dialog& d) { return d.subscribed_until.has_value(); });
-    if (!anything) rooms_.calls.end_leg(leg_id_, passage_.now, true);
+    if (!leg_->is_confirmed() && leg_->invites.empty() && !leg_->is_subscribed()) rooms_.calls.end_leg(leg_id_, passage_.now, true);
     return;
   }
   Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
   if (!dialog) return;
   const uint32_t seconds = message_.expires.value_or(transaction_->expires_header.value_or(180));
-  dialog->subscribed_until = passage_.now + std::chrono::seconds{seconds} + limits::transaction_end;
+  dialog->state = Dialog::State::confirmed;
+  dialog->subscribed_until = passage_.now + std::chrono::seconds{seconds};  // its leg lingers 64*T1 longer
   rooms_.calls.schedule_leg(leg_id_);
 }
 
@@ -70,7 +75,7 @@ void Exchange::heard_notify() {
   Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
   if (!dialog) return;
   const std::string_view state = passage_.text(message_.subscription_state);
-  std::chrono::milliseconds lasts = limits::transaction_end;
+  std::chrono::milliseconds lasts{0};
   if (!equals_ignoring_case(state.substr(0, 10), "terminated")) {
     const std::size_t at = state.find("expires=");
     std::optional<uint32_t> seconds;
@@ -78,10 +83,48 @@ void Exchange::heard_notify() {
       const std::string_view rest = state.substr(at + 8);
       seconds = parse_number(rest.substr(0, rest.find_first_not_of("0123456789")));
     }
-    lasts += std::chrono::seconds{seconds.value_or(180)};
+    lasts = std::chrono::seconds{seconds.value_or(180)};
   }
+  dialog->state = Dialog::State::confirmed;
   dialog->subscribed_until = passage_.now + lasts;
   rooms_.calls.schedule_leg(leg_id_);
+}
+
+// Seconds; 0: this Contact is not registered (any more). The user part tells bindings of one endpoint apart; where no binding
+// has it, the longest of the endpoint counts.
+uint32_t Exchange::granted_to(const RegistrationWish& wish) const {
+  const uint32_t asked = message_.expires.value_or(wish.asked.value_or(3600));
+  if (wish.asked == 0U) return 0;
+  if (message_.contacts.empty()) return asked;
+  uint32_t same_user = 0, same_endpoint = 0;
+  for (const sip::NameAddr& contact : message_.contacts) {
+    const uint32_t lasts = contact.expires.value_or(asked);
+    if (!wish.is_path && endpoint_of(contact.uri) != wish.given) continue;  // a Path lasts as long as any binding
+    same_endpoint = std::max(same_endpoint, lasts);
+    if (passage_.text(contact.uri.user) == wish.user) same_user = std::max(same_user, lasts);
+  }
+  return same_user != 0 ? same_user : same_endpoint;
+}
+
+void Exchange::register_wish(RegistrationWish& wish, uint32_t granted) {
+  Registration registration;
+  registration.aor = wish.aor;
+  registration.user = wish.user;
+  registration.inside = wish.inside;
+  registration.outside = wish.given;
+  registration.registrar = transaction_->remote.address;
+  registration.contact_text = wish.before;
+  for (const Given& given : transaction_->givens)
+    if (given.field == Field::path || (given.field == Field::contact && !wish.is_path && given.user == wish.user))
+      registration.givens.push_back(given);
+  const auto lasts = std::min<std::chrono::milliseconds>(std::chrono::seconds{granted}, limits::registration_longest);
+  registration.ends = passage_.now + lasts + limits::transaction_end;
+  for (DoorId id : wish.doors) {
+    Door* door = rooms_.doors.find(id);
+    if (door && door->contact_text.empty()) door->contact_text = wish.before;
+  }
+  registration.doors = std::exchange(wish.doors, {});
+  rooms_.calls.register_contact(std::move(registration), passage_.now);
 }
 
 void Exchange::heard_register_response() {
@@ -90,39 +133,14 @@ void Exchange::heard_register_response() {
   if (accepted && transaction_->removes_all)
     rooms_.calls.end_registrations_of(passage_.text(message_.to.uri.whole), passage_.me.inside.address, registrar, passage_.now);
   for (RegistrationWish& wish : transaction_->wishes) {
-    if (!accepted) {
+    const uint32_t granted = accepted ? granted_to(wish) : 0;
+    if (granted == 0) {
       rooms_.calls.release_all(wish.doors, passage_.now);
-      continue;
+      if (accepted)
+        rooms_.calls.end_registration(rooms_.calls.find_registration(wish.aor, wish.user, wish.inside, registrar), passage_.now, true);
+    } else if (open_or_release(rules_, wish.doors, passage_.now)) {  // else counted: doors_refused
+      register_wish(wish, granted);
     }
-    std::optional<uint32_t> granted;
-    for (const sip::NameAddr& contact : message_.contacts)
-      if (endpoint_of(contact.uri) == wish.given) granted = contact.expires.value_or(message_.expires.value_or(wish.asked.value_or(3600)));
-    if (message_.contacts.empty()) granted = message_.expires.value_or(wish.asked.value_or(3600));
-    if (wish.asked == 0U) granted = 0;
-    const RegistrationId known = rooms_.calls.find_registration(wish.aor, wish.inside, registrar);
-    if (granted.value_or(0) == 0) {
-      rooms_.calls.release_all(wish.doors, passage_.now);
-      rooms_.calls.end_registration(known, passage_.now, true);
-      continue;
-    }
-    if (!open_or_release(rules_, wish.doors, passage_.now)) continue;  // counted: doors_refused
-    Registration registration;
-    registration.aor = wish.aor;
-    registration.inside = wish.inside;
-    registration.outside = wish.given;
-    registration.registrar = registrar;
-    registration.contact_text = wish.before;
-    registration.givens = transaction_->givens;
-    std::erase_if(registration.givens, [](const Given& g) { return g.field != Field::contact && g.field != Field::path; });
-    registration.doors = std::move(wish.doors);
-    const auto lasts = std::min<std::chrono::milliseconds>(std::chrono::seconds{*granted}, limits::registration_longest);
-    registration.ends = passage_.now + lasts + limits::transaction_end;
-    for (DoorId id : registration.doors) {
-      Door* door = rooms_.doors.find(id);
-      if (door && door->contact_text.empty()) door->contact_text = wish.before;
-    }
-    rooms_.calls.register_contact(std::move(registration), passage_.now);
-    wish.doors.clear();
   }
   transaction_->wishes.clear();
 }
@@ -136,12 +154,18 @@ void Exchange::heard_bye_response() {
 void Exchange::end_invite_usage() {
   if (!leg_ || leg_->ends) return;
   Dialog* dialog = leg_->find_dialog(transaction_->dialog);
-  if (dialog) dialog->invite_usage = false;
+  if (dialog) {
+    dialog->invite_usage = false;
+    dialog->hung_up = true;
+  }
+  std::erase_if(leg_->invites, [&](TransactionId id) {  // a re-INVITE of this dialog ends with it
+    const Transaction* invite = rooms_.calls.transaction(id);
+    return !invite || invite->dialog == transaction_->dialog;
+  });
   if (leg_->has_invite_usage() || !leg_->invites.empty()) return;
   for (MediaUse& use : leg_->media) rooms_.doors.release(use.door, passage_.now);
   leg_->media.clear();
-  const bool subscribed = std::ranges::any_of(leg_->dialogs, [](const Dialog& d) { return d.subscribed_until.has_value(); });
-  if (!subscribed) rooms_.calls.end_leg(leg_id_, passage_.now, true);
+  if (!leg_->is_subscribed()) rooms_.calls.end_leg(leg_id_, passage_.now, true);
 }
 
 }  // namespace sipalg

@@ -72,7 +72,7 @@ Reason Engine::pass(std::string_view bytes, const Flow& flow, bool out, std::siz
   const FlowEnd& me = out ? flow.sender : flow.receiver;
   const FlowEnd& peer = out ? flow.receiver : flow.sender;
   const Passage passage{bytes, rooms.message, me, peer.outside, flow.protocol, flow.zone, out, now};
-  if (!out && flow.begun_by_sender && me.is_translated() && !rooms.doors.was_signalling_endpoint(flow.protocol, me.outside) &&
+  if (!out && flow.is_new && flow.begun_by_sender && me.is_translated() && !rooms.doors.was_signalling_endpoint(flow.protocol, me.outside) &&
       rooms.learned.pbx.size() < limits::registrations) {
     rooms.learned.pbx.insert(me.inside.address);
     rooms.doors.learn_forwarded(flow.protocol, me.outside, me.inside);

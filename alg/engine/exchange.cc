@@ -117,8 +117,8 @@ void Exchange::begin_leg() {
   leg.beginner_tag = passage_.text(message_.from.tag);
   leg.outgoing = passage_.out;
   leg.learnt = learnt;
-  leg.from = escaped(passage_.text(message_.from.uri.whole));
-  leg.to = escaped(passage_.text(message_.to.uri.whole));
+  leg.from = escaped(passage_.text(message_.from.uri.whole).substr(0, limits::shown_uri_bytes));
+  leg.to = escaped(passage_.text(message_.to.uri.whole).substr(0, limits::shown_uri_bytes));
   leg.protocol = passage_.protocol;
   leg.source = passage_.me;
   leg.remote = passage_.peer;

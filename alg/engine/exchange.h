@@ -53,6 +53,7 @@ class Exchange {
   bool opinions_agree(const HeaderMap& map, Group& group);
   void own_headers(HeaderMap& map);
   void own_wishes(std::vector<RegistrationWish>& wishes);
+  void keep_service_route(const HeaderMap& map);
   void fail_group(bool is_body, Reason reason, std::string detail = {});
   bool may_map_from() const;
 
@@ -81,8 +82,11 @@ class Exchange {
   // --- what a message ends (endings.cc) ---
   void heard_response();
   void heard_invite_response();
+  void note_session_interval();
   void heard_subscription_response();
   void heard_register_response();
+  uint32_t granted_to(const RegistrationWish& wish) const;
+  void register_wish(RegistrationWish& wish, uint32_t granted);
   void heard_bye_response();
   void heard_notify();
   void end_invite_usage();
@@ -97,6 +101,8 @@ class Exchange {
   LegId leg_id_ = 0;
   Leg* leg_ = nullptr;
   bool is_known_ = false;  // the transaction was there before this message
+  bool remote_was_read_ = false;       // an SDP before in this message
+  uint32_t sequence_ = 0;              // of the leg's SDP this message carries; its parts share it
   Reason failure_ = Reason::edited;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The header fields of one message, as one group.
 #include <algorithm>
+#include <utility>
 
 #include "alg/engine/exchange.h"
 
@@ -36,7 +37,7 @@ void Exchange::map_request_headers(bool may_create) {
     if (transaction_ && !is_known_) transaction_->header_failed = true;
     return;
   }
-  if (transaction_) transaction_->wrote_outside_itself = transaction_->wrote_outside_itself || map.wrote_outside_itself;
+  if (transaction_) transaction_->wrote_outside_itself = transaction_->wrote_outside_itself || map.via_wrote_outside_itself;
   if (transaction_ && message_.method == Method::registration)
     transaction_->removes_all = std::ranges::any_of(message_.contacts, &sip::NameAddr::is_star);
 }
@@ -51,7 +52,31 @@ void Exchange::map_response_headers() {
   map.record_routes();
   if (is_register && message_.status < 300) map.service_routes();
   if (leg_ && leg_->outgoing && !message_.is_unreadable(sip::Unreadable::to)) map.to(leg_->givens);
-  if (!commit_headers(map, group)) transaction_->response_header_failed = true;
+  if (!commit_headers(map, group)) {
+    transaction_->response_header_failed = true;
+  } else if (is_register && !map.givens.empty()) {
+    keep_service_route(map);
+  }
+}
+
+// The Service-Route of an inside registrar lives as long as what it granted.
+void Exchange::keep_service_route(const HeaderMap& map) {
+  if (transaction_->doors.empty()) return;
+  uint32_t granted = message_.expires.value_or(0);
+  for (const sip::NameAddr& contact : message_.contacts) granted = std::max(granted, contact.expires.value_or(0));
+  if (granted == 0) return;
+  Registration registration;
+  registration.aor = passage_.text(message_.to.uri.whole);
+  registration.user = "Service-Route";
+  registration.inside = passage_.me.inside;
+  registration.outside = passage_.me.outside;
+  registration.registrar = passage_.peer.address;
+  registration.contact_text = map.givens.front().before;
+  registration.givens = map.givens;
+  registration.doors = std::exchange(transaction_->doors, {});
+  registration.ends = passage_.now + std::min<std::chrono::milliseconds>(std::chrono::seconds{granted}, limits::registration_longest) +
+                      limits::transaction_end;
+  rooms_.calls.register_contact(std::move(registration), passage_.now);
 }
 
 bool Exchange::opinions_agree(const HeaderMap& map, Group& group) {
@@ -80,20 +105,20 @@ void Exchange::own_headers(HeaderMap& map) {
   const Instant now = passage_.now;
   std::vector<DoorId>& lasting = leg_ ? leg_->doors : transaction_->doors;
   for (DoorId door : map.doors) rooms_.calls.own(lasting, door, now);
-  for (Given& given : map.givens) {
-    if (leg_) remember(leg_->givens, given);
-    if (transaction_) remember(transaction_->givens, std::move(given));
-  }
+  if (leg_) remember(leg_->givens, map.givens);
   if (!transaction_) return;
+  remember(transaction_->givens, map.givens);
   for (DoorId door : map.via_doors) rooms_.calls.own(transaction_->doors, door, now);
-  for (Given& given : map.via_givens) remember(transaction_->givens, std::move(given));
+  remember(transaction_->givens, map.via_givens);
   own_wishes(map.wishes);
 }
 
 void Exchange::own_wishes(std::vector<RegistrationWish>& wishes) {
   for (RegistrationWish& wish : wishes) {
     wish.aor = passage_.text(message_.to.uri.whole);
-    const auto known = std::ranges::find(transaction_->wishes, wish.inside, &RegistrationWish::inside);
+    const auto known = std::ranges::find_if(transaction_->wishes, [&](const RegistrationWish& other) {
+      return other.inside == wish.inside && other.user == wish.user;
+    });
     if (known == transaction_->wishes.end()) {
       transaction_->wishes.push_back(std::move(wish));
     } else {

@@ -9,6 +9,7 @@ namespace sipalg {
 namespace {
 
 constexpr std::size_t most_peers = 8;
+constexpr std::size_t most_signalling_doors = 32;  // of one leg
 
 bool leads_to_peers(sip::Method method) {
   using sip::Method;
@@ -23,6 +24,7 @@ void Exchange::meet(const sip::Uri& uri) {
   if (!endpoint || !is_remote(rules_, passage_, protocol_of(uri, passage_.protocol), *endpoint)) return;
   if (leg_->peers.size() < most_peers && std::ranges::find(leg_->peers, *endpoint) == leg_->peers.end())
     leg_->peers.push_back(*endpoint);
+  if (leg_->doors.size() >= most_signalling_doors) return;  // refuse the new, keep the living
   const auto door = rooms_.doors.claim_way_out(protocol_of(uri, passage_.protocol), leg_->inside_host, *endpoint, true,
                                                leg_->zone);
   if (!door) return;

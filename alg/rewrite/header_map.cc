@@ -72,23 +72,29 @@ std::optional<Endpoint> HeaderMap::map(Protocol protocol, const Endpoint& inside
   return claim(protocol, inside, purpose, owned);
 }
 
-void HeaderMap::write_host_port(const sip::HostPort& host_port, Field field, const Endpoint& outside,
+void HeaderMap::write_host_port(const sip::HostPort& host_port, Span user, Field field, const Endpoint& outside,
                                 std::vector<Given>& list) {
   const std::string text = host_port_text(outside, host_port.port.is_set());
   const std::string_view before = passage_.text(host_port.whole());
-  remember(list, {field, outside, std::string(before)});
+  list.push_back({field, outside, std::string(before), std::string(passage_.text(user))});
   if (before != text) group_.edit(host_port.whole(), field, text);
+}
+
+// A name stays, only the port behind it follows the door.
+void HeaderMap::write_name_port(const sip::HostPort& host_port, Span user, Field field, uint16_t port, std::vector<Given>& list) {
+  if (port == (host_port.port.is_set() ? host_port.port_number : sip_port)) return;
+  list.push_back({field, {{}, port}, std::string(passage_.text(host_port.whole())), std::string(passage_.text(user))});
+  group_.edit(host_port.whole(), field, std::string(passage_.text(host_port.host)) + ":" + std::to_string(port));
 }
 
 // A URI whose host is the endpoint is replaced whole; behind maddr only maddr and the port.
 void HeaderMap::write(const sip::Uri& uri, Field field, const Endpoint& inside, const Endpoint& outside) {
   if (inside == outside) return;
-  if (!uri.maddr.host.is_set()) return write_host_port(uri.host, field, outside, givens);
-  remember(givens, {field, {outside.address, 0}, std::string(passage_.text(uri.maddr.host))});
+  if (!uri.maddr.host.is_set()) return write_host_port(uri.host, uri.user, field, outside, givens);
+  givens.push_back({field, {outside.address, 0}, std::string(passage_.text(uri.maddr.host)), std::string(passage_.text(uri.user))});
   group_.edit(uri.maddr.host, field, host_text(outside.address));
-  if (uri.host.address == inside.address) return write_host_port(uri.host, field, outside, givens);
-  if (uri.host.port.is_set() && uri.host.port_number != outside.port)
-    group_.edit(uri.host.port, field, std::to_string(outside.port));
+  if (uri.host.address == inside.address) return write_host_port(uri.host, uri.user, field, outside, givens);
+  write_name_port(uri.host, uri.user, field, outside.port, givens);
 }
 
 void HeaderMap::map_uri(const sip::Uri& uri, Field field, Purpose purpose) {
@@ -112,35 +118,35 @@ void HeaderMap::via() {
   const uint16_t port = via.sent_by.port.is_set() ? via.sent_by.port_number : sip_port;
   const Endpoint sent_by{is_name ? passage_.me.inside.address : *via.sent_by.address, port};
   const auto outside = map(passage_.protocol, sent_by, Purpose::via, via_doors);
+  via_wrote_outside_itself = wrote_outside_itself;
   if (group_.failed()) return;
   via_source_door(via, sent_by);
   if (!outside || *outside == sent_by) return;
   if (via.maddr.address == sent_by.address) {
-    remember(via_givens, {Field::via, {outside->address, 0}, std::string(passage_.text(via.maddr.host))});
+    via_givens.push_back({Field::via, {outside->address, 0}, std::string(passage_.text(via.maddr.host)), {}});
     group_.edit(via.maddr.host, Field::via, host_text(outside->address));
   }
-  if (!is_name) return write_host_port(via.sent_by, Field::via, *outside, via_givens);
-  if (outside->port == port) return;
-  const std::string_view name = passage_.text(via.sent_by.host);
-  remember(via_givens, {Field::via, {{}, outside->port}, std::string(passage_.text(via.sent_by.whole()))});
-  group_.edit(via.sent_by.whole(), Field::via, std::string(name) + ":" + std::to_string(outside->port));
+  if (!is_name) return write_host_port(via.sent_by, {}, Field::via, *outside, via_givens);
+  write_name_port(via.sent_by, {}, Field::via, outside->port, via_givens);
 }
 
 // The doors of a REGISTER wait for its 2xx.
-void HeaderMap::map_registration(const sip::NameAddr& contact) {
-  const auto inside = endpoint_of(contact.uri);
+void HeaderMap::map_registration(const sip::Uri& uri, bool is_path, std::optional<uint32_t> asked) {
+  const auto inside = endpoint_of(uri);
   if (!inside || standing_of(rules_, passage_, inside->address) != Standing::own) {
     if (inside && inside->address == passage_.me.outside.address) wrote_outside_itself = true;
     return;
   }
   RegistrationWish wish;
-  const auto outside = map(protocol_of(contact.uri, passage_.protocol), *inside, Purpose::contact, wish.doors);
+  const auto outside = map(protocol_of(uri, passage_.protocol), *inside, is_path ? Purpose::path : Purpose::contact, wish.doors);
   if (!outside) return;
-  write(contact.uri, Field::contact, *inside, *outside);
+  write(uri, is_path ? Field::path : Field::contact, *inside, *outside);
+  wish.user = is_path ? "Path" : passage_.text(uri.user);
+  wish.is_path = is_path;
   wish.inside = *inside;
   wish.given = *outside;
-  wish.before = passage_.text(contact.uri.host.whole());
-  wish.asked = contact.expires ? contact.expires : passage_.message.expires;
+  wish.before = passage_.text(uri.host.whole());
+  wish.asked = asked;
   wishes.push_back(std::move(wish));
 }
 
@@ -150,7 +156,7 @@ void HeaderMap::contacts(bool own_only) {
   for (const sip::NameAddr& contact : passage_.message.contacts) {
     if (contact.is_star) continue;
     if (own_only) {
-      map_registration(contact);
+      map_registration(contact.uri, false, contact.expires ? contact.expires : passage_.message.expires);
       continue;
     }
     const std::size_t before = doors.size();
@@ -171,7 +177,9 @@ void HeaderMap::record_routes() {
 
 void HeaderMap::paths() {
   current_ = sip::Compared::path;
-  for (const sip::NameAddr& value : passage_.message.paths) map_uri(value.uri, Field::path, Purpose::path);
+  reserving_ = true;
+  for (const sip::NameAddr& value : passage_.message.paths) map_registration(value.uri, true, passage_.message.expires);
+  reserving_ = false;
 }
 
 void HeaderMap::service_routes() {
@@ -186,7 +194,7 @@ void HeaderMap::from() {
   if (passage_.message.has_identity || uri.host.address != passage_.me.inside.address) return;
   const std::string text = host_text(passage_.me.outside.address);
   if (passage_.text(uri.host.host) == text) return;
-  remember(givens, {Field::from, {passage_.me.outside.address, 0}, std::string(passage_.text(uri.host.host))});
+  givens.push_back({Field::from, {passage_.me.outside.address, 0}, std::string(passage_.text(uri.host.host)), {}});
   group_.edit(uri.host.host, Field::from, text);
 }
 

@@ -33,7 +33,8 @@ class HeaderMap {
   std::vector<DoorId> via_doors, doors;    // claimed: of the transaction; of whoever owns Contact and routes
   std::vector<RegistrationWish> wishes;    // REGISTER: its Contacts, their doors reserved in the group
   sip::Compared fields = sip::Compared::none;  // that doors come from
-  bool wrote_outside_itself = false;
+  bool wrote_outside_itself = false;       // any field held the outside address already
+  bool via_wrote_outside_itself = false;   // the top Via did
 
  private:
   std::optional<Endpoint> map(Protocol protocol, const Endpoint& inside, Purpose purpose, std::vector<DoorId>& owned);
@@ -42,9 +43,10 @@ class HeaderMap {
   bool is_allowed(const Endpoint& inside, Standing standing);
   void map_uri(const sip::Uri& uri, Field field, Purpose purpose);
   void write(const sip::Uri& uri, Field field, const Endpoint& inside, const Endpoint& outside);
-  void write_host_port(const sip::HostPort& host_port, Field field, const Endpoint& outside, std::vector<Given>& givens);
+  void write_host_port(const sip::HostPort& host_port, Span user, Field field, const Endpoint& outside, std::vector<Given>& list);
+  void write_name_port(const sip::HostPort& host_port, Span user, Field field, uint16_t port, std::vector<Given>& list);
   void via_source_door(const sip::Via& via, const Endpoint& sent_by);
-  void map_registration(const sip::NameAddr& contact);
+  void map_registration(const sip::Uri& uri, bool is_path, std::optional<uint32_t> asked);
 
   Rules& rules_;
   const Passage& passage_;

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "alg/rewrite/header_restore.h"
 
+#include <algorithm>
+
 #include "alg/rewrite/host_port.h"
 
 namespace sipalg {
@@ -10,30 +12,47 @@ void HeaderRestore::put(Span span, Field field, std::string_view text) {
 }
 
 // True: the URI carries the endpoint of a record, and has its old text back.
-bool HeaderRestore::from_list(const sip::Uri& uri, Field as, Field written, const std::vector<Given>& list) {
+bool HeaderRestore::from_list(const sip::Uri& uri, Field as, Field written, const std::vector<Given>& list, std::size_t nth) {
+  const std::string_view user = passage_.text(uri.user);
   bool found = false;
-  if (const auto endpoint = endpoint_of(uri.host)) {
-    if (const Given* given = find_given(list, written, *endpoint)) {
-      put(uri.host.whole(), as, given->before);
-      found = true;
-    }
-  }
   if (uri.maddr.address) {
-    if (const Given* given = find_given(list, written, {*uri.maddr.address, 0})) {
+    if (const Given* given = find_given(list, written, {*uri.maddr.address, 0}, user, nth)) {
       put(uri.maddr.host, as, given->before);
       found = true;
     }
   }
+  // behind maddr a name may have got another port
+  const auto endpoint = endpoint_of(uri.host);
+  if (!endpoint && !found) return false;
+  const Endpoint named{{}, uri.host.port.is_set() ? uri.host.port_number : sip_port};
+  if (const Given* given = find_given(list, written, endpoint.value_or(named), user, nth)) {
+    put(uri.host.whole(), as, given->before);
+    found = true;
+  }
   return found;
+}
+
+// The values of one message in their order: two texts of one endpoint come back as they stood.
+template <typename L> void HeaderRestore::from_transaction(const L& values, Field field, const Transaction& transaction) {
+  for (std::size_t i = 0; i < values.size(); ++i) {
+    const auto same_before = std::count_if(values.begin(), values.begin() + i, [&](const sip::NameAddr& other) {
+      return endpoint_of(other.uri.host) == endpoint_of(values[i].uri.host) &&
+             passage_.text(other.uri.user) == passage_.text(values[i].uri.user);
+    });
+    from_list(values[i].uri, field, field, transaction.givens, static_cast<std::size_t>(same_before));
+  }
 }
 
 bool HeaderRestore::from_registrations(const sip::Uri& uri, Field as, Field written) {
   const auto endpoint = endpoint_of(uri);
-  if (!endpoint) return false;
+  if (!endpoint || rules_.learned.write_outside.contains(passage_.me.inside.address)) return false;
   const Door* door = rules_.doors.find_outside(protocol_of(uri, passage_.protocol), *endpoint, passage_.peer.address);
   if (!door) return false;
-  for (const Registration* registration : rules_.calls.registrations_at(door->kernel.inside))
-    if (from_list(uri, as, written, registration->givens)) return true;
+  const auto registrations = rules_.calls.registrations_at(door->kernel.inside);
+  for (const bool same_user : {true, false})  // two accounts may share one endpoint
+    for (const Registration* registration : registrations)
+      if ((registration->user == passage_.text(uri.user)) == same_user && from_list(uri, as, written, registration->givens))
+        return true;
   return false;
 }
 
@@ -86,9 +105,8 @@ void HeaderRestore::via(const Transaction* transaction) {
 }
 
 void HeaderRestore::response_fields(const Transaction& transaction) {
-  for (const sip::NameAddr& value : passage_.message.record_routes)
-    from_list(value.uri, Field::record_route, Field::record_route, transaction.givens);
-  for (const sip::NameAddr& value : passage_.message.paths) from_list(value.uri, Field::path, Field::path, transaction.givens);
+  from_transaction(passage_.message.record_routes, Field::record_route, transaction);
+  from_transaction(passage_.message.paths, Field::path, transaction);
   const sip::HostPort& from = passage_.message.from.uri.host;
   if (!from.address) return;
   if (const Given* given = find_given(transaction.givens, Field::from, {*from.address, 0}))
@@ -97,8 +115,11 @@ void HeaderRestore::response_fields(const Transaction& transaction) {
 
 // Every Contact that leads to a door of this same inside host; other devices' stay.
 void HeaderRestore::registered_contacts(const Transaction& transaction) {
-  for (const sip::NameAddr& contact : passage_.message.contacts) {
-    if (contact.is_star || from_list(contact.uri, Field::contact, Field::contact, transaction.givens)) continue;
+  const auto& contacts = passage_.message.contacts;
+  from_transaction(contacts, Field::contact, transaction);
+  for (const sip::NameAddr& contact : contacts) {
+    const auto is_mine = [&](const Given& g) { return g.field == Field::contact && g.given == endpoint_of(contact.uri.host); };
+    if (contact.is_star || std::ranges::any_of(transaction.givens, is_mine)) continue;
     const auto endpoint = endpoint_of(contact.uri);
     if (!endpoint) continue;
     const Door* door =
@@ -120,7 +141,9 @@ void HeaderRestore::routes(const Leg* leg) {
     if (leg && (from_list(route.uri, Field::route, Field::record_route, leg->givens) ||
                 from_list(route.uri, Field::route, Field::path, leg->givens)))
       continue;
-    if (from_registrations(route.uri, Field::route, Field::path)) continue;
+    if (from_registrations(route.uri, Field::route, Field::path) ||
+        from_registrations(route.uri, Field::route, Field::service_route))
+      continue;
     from_door(route.uri, Field::route, true);
   }
 }

@@ -46,7 +46,7 @@ std::vector<Network> scopes_for(const Policy& policy, const Address& remote) {
 
 bool is_remote(const Rules& rules, const Passage& passage, Protocol protocol, const Endpoint& endpoint) {
   const Address& address = endpoint.address;
-  if (endpoint.port == 0 || !address.is_unicast() || address.family() != passage.me.inside.address.family()) return false;
+  if (endpoint.port < limits::lowest_port || !address.is_unicast() || address.family() != passage.me.inside.address.family()) return false;
   if (address == passage.me.inside.address || address == passage.me.outside.address) return false;
   if (rules.policy.is_inside(address) || rules.policy.is_router(address)) return false;
   return !rules.doors.is_outside_endpoint(protocol, endpoint);

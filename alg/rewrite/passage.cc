@@ -29,13 +29,17 @@ bool Group::commit() {
   return true;
 }
 
-void Group::undo() {
-  if (done_) return;
+void Group::release_doors() {
   done_ = true;
   for (DoorId door : doors_) rules_.doors.release(door, now_);
   for (DoorId door : reserved_) rules_.doors.release(door, now_);
   doors_.clear();
   reserved_.clear();
+}
+
+void Group::undo() {
+  if (done_) return;
+  release_doors();
   rules_.edits.rollback(mark_);
 }
 

@@ -67,6 +67,8 @@ class Group {
   bool opens_something() const;  // a claimed door is not in the kernel yet
   // Opens the claimed doors; the caller takes them over. On failure the group has failed.
   bool commit();
+  // For a message that changes no state any more: the edits stay, the doors they name are let go again.
+  void release_doors();
   void undo();  // releases what was claimed, takes the edits back; nothing after commit()
 
  private:

@@ -25,17 +25,23 @@ bool SdpMap::is_ours(const Address& address) {
   return false;
 }
 
-// The address a line relies on. Several c= lines that differ have no single door: nothing.
+// The address a line relies on. Of several c= lines the first that is inside: one port of m= can lead to one host only, the
+// others stay.
 const sdp::Connection* SdpMap::connection_of(const sdp::Media& media) const {
   if (media.connections.empty()) return session_.connection.address_text.is_set() ? &session_.connection : nullptr;
-  const auto& first = media.connections.front();
-  const bool same = std::ranges::all_of(media.connections, [&](const auto& c) { return c.address == first.address; });
-  return same ? &first : nullptr;
+  const auto is_inside = [this](const sdp::Connection& c) {
+    if (!c.address) return false;
+    const Standing standing = standing_of(rules_, passage_, *c.address);
+    return standing == Standing::own || standing == Standing::other;
+  };
+  const auto found = std::find_if(media.connections.begin(), media.connections.end(), is_inside);
+  return found != media.connections.end() ? found : media.connections.begin();
 }
 
 bool SdpMap::may_have_door(const sdp::Media& media) const {
   if (media.transport == sdp::MediaTransport::unknown) return false;
   if (media.port_number < limits::lowest_port || media.port_number > 65535 || media.count > longest_run) return false;
+  if (media.count > 1 && media.port_number + 2 * media.count - 1 > 65535) return false;
   const sdp::Setup setup = media.setup != sdp::Setup::none ? media.setup : session_.setup;
   return media.transport != sdp::MediaTransport::tcp || setup != sdp::Setup::active;
 }
@@ -93,7 +99,12 @@ void SdpMap::claim(uint8_t index, const sdp::Media& media) {
   wish.ports = static_cast<uint16_t>(std::max(media.count, 1U) * (wish.with_rtcp ? 2U : 1U));
   wish.purpose = is_rtp ? Purpose::rtp : Purpose::media;
   wish.zone = passage_.zone;
-  const auto doors = rules_.doors.claim_media(wish, passage_.now);
+  auto doors = rules_.doors.claim_media(wish, passage_.now);
+  if (!doors && wish.with_rtcp && media.count <= 1) {  // muxed so far, and its neighbour port is another's by now
+    wish.with_rtcp = false;
+    wish.ports = 1;
+    doors = rules_.doors.claim_media(wish, passage_.now);
+  }
   if (!doors) return group_.fail(doors.error());
   own(index, *doors, wish.with_rtcp);
   line.mapped = true;
@@ -130,17 +141,19 @@ void SdpMap::write_text(Span span, Field field, std::string_view text) {
   if (passage_.text(span) != text) group_.edit(span, field, text);
 }
 
-void SdpMap::write_endpoint(Span address, Span port, Field field, const Endpoint& outside) {
-  if (address.is_set()) write_text(address, field, to_string(outside.address));
-  if (port.is_set()) write_text(port, field, std::to_string(outside.port));
+// The same address in another spelling stays as it is spelled.
+void SdpMap::write_address(Span span, Field field, const std::optional<Address>& before, const Address& outside) {
+  if (span.is_set() && before != outside) group_.edit(span, field, to_string(outside));
 }
 
 void SdpMap::write_line(const Line& line, const sdp::Media& media) {
   write_text(media.port, Field::sdp_media, std::to_string(line.outside_rtp.port));
   for (const sdp::Connection& connection : media.connections)
-    write_text(connection.address_text, Field::sdp_connection, to_string(line.outside_rtp.address));
-  if (media.rtcp.port.is_set() && line.outside_rtcp.is_set())
-    write_endpoint(media.rtcp.connection.address_text, media.rtcp.port, Field::sdp_rtcp, line.outside_rtcp);
+    if (connection.address == line.rtp.address)
+      write_address(connection.address_text, Field::sdp_connection, connection.address, line.outside_rtp.address);
+  if (!media.rtcp.port.is_set() || !line.outside_rtcp.is_set()) return;
+  write_address(media.rtcp.connection.address_text, Field::sdp_rtcp, media.rtcp.connection.address, line.outside_rtcp.address);
+  write_text(media.rtcp.port, Field::sdp_rtcp, std::to_string(line.outside_rtcp.port));
 }
 
 // From the first SDP on, doors or not (RFC 3264 section 8: the origin never changes).
@@ -148,7 +161,7 @@ void SdpMap::write_origin() {
   const sdp::Connection& origin = session_.origin;
   if (!origin.address || standing_of(rules_, passage_, *origin.address) == Standing::foreign) return;
   if (*origin.address == passage_.me.inside.address || is_ours(*origin.address))
-    write_text(origin.address_text, Field::sdp_origin, to_string(passage_.me.outside.address));
+    write_address(origin.address_text, Field::sdp_origin, origin.address, passage_.me.outside.address);
 }
 
 // Follows when every active line that relies on it has its door; a line that is left vetoes nothing.
@@ -161,7 +174,8 @@ void SdpMap::write_session_connection() {
     any_active = any_active || session_.media[i].port_number != 0;
   }
   const bool idle = !any_active && *connection.address == passage_.me.inside.address;
-  if (any_mapped || idle) write_text(connection.address_text, Field::sdp_connection, to_string(passage_.me.outside.address));
+  if (any_mapped || idle)
+    write_address(connection.address_text, Field::sdp_connection, connection.address, passage_.me.outside.address);
 }
 
 void SdpMap::write_candidates() {
@@ -170,11 +184,10 @@ void SdpMap::write_candidates() {
     const Line& line = lines_[candidate.media];
     if (!line.mapped) continue;
     const Endpoint endpoint{*candidate.address, candidate.port_number};
-    if (endpoint == line.rtp) {
-      write_endpoint(candidate.address_text, candidate.port, Field::sdp_candidate, line.outside_rtp);
-    } else if (line.rtcp.is_set() && endpoint == line.rtcp) {
-      write_endpoint(candidate.address_text, candidate.port, Field::sdp_candidate, line.outside_rtcp);
-    }
+    if (endpoint != line.rtp && (!line.rtcp.is_set() || endpoint != line.rtcp)) continue;
+    const Endpoint& outside = endpoint == line.rtp ? line.outside_rtp : line.outside_rtcp;
+    write_address(candidate.address_text, Field::sdp_candidate, candidate.address, outside.address);
+    write_text(candidate.port, Field::sdp_candidate, std::to_string(outside.port));
   }
 }
 
@@ -183,7 +196,8 @@ void SdpMap::write_alternatives() {
     const Line& line = lines_[alternative.media];
     if (!line.mapped || !alternative.address || Endpoint{*alternative.address, alternative.port_number} != line.rtp) continue;
     const Field field = alternative.is_msrp_path ? Field::sdp_path : Field::sdp_altc;
-    write_endpoint(alternative.address_text, alternative.port, field, line.outside_rtp);
+    write_address(alternative.address_text, field, alternative.address, line.outside_rtp.address);
+    write_text(alternative.port, field, std::to_string(line.outside_rtp.port));
   }
 }
 

@@ -46,7 +46,7 @@ class SdpMap {
   void write_session_connection();
   void write_candidates();
   void write_alternatives();
-  void write_endpoint(Span address, Span port, Field field, const Endpoint& outside);
+  void write_address(Span span, Field field, const std::optional<Address>& before, const Address& outside);
   void write_text(Span span, Field field, std::string_view text);
 
   Rules& rules_;

@@ -134,6 +134,10 @@ void Finder::look_into(const BodyHeaders& headers, Span body, std::size_t depth)
     return;
   }
   if (kind == Kind::sdp) return add(body, headers.content_length);
+  if (headers.content_length.is_set()) {  // a multipart in a part that counts its bytes: nobody would mend that number
+    parts_.opaque = true;
+    return;
+  }
   const std::string_view boundary = find_boundary(headers.type);
   if (boundary.empty() || depth == 0)
     parts_.malformed = true;

@@ -87,14 +87,14 @@ std::string World::run(std::string_view message, const Flow& flow) {
 }
 
 std::string World::out(std::string_view inside, std::string_view remote, std::string_view message) {
-  const NatFlow& f = flow_out(ep(inside), ep(remote));
-  return run(message, {Protocol::udp, {f.inside, f.outside}, {f.remote, f.remote}, 0, f.from_inside});
+  NatFlow& f = flow_out(ep(inside), ep(remote));
+  return run(message, {Protocol::udp, {f.inside, f.outside}, {f.remote, f.remote}, 0, f.from_inside, std::exchange(f.is_new, false)});
 }
 
 std::optional<std::string> World::in(std::string_view remote, std::string_view outside, std::string_view message) {
-  const NatFlow* f = flow_in(ep(remote), ep(outside));
+  NatFlow* f = flow_in(ep(remote), ep(outside));
   if (!f) return std::nullopt;
-  return run(message, {Protocol::udp, {f->remote, f->remote}, {f->inside, f->outside}, 0, !f->from_inside});
+  return run(message, {Protocol::udp, {f->remote, f->remote}, {f->inside, f->outside}, 0, !f->from_inside, std::exchange(f->is_new, false)});
 }
 
 std::string World::delivered(std::string_view remote, std::string_view outside, std::string_view message) {

@@ -55,6 +55,7 @@ class World {
   struct NatFlow {
     Endpoint inside, outside, remote;
     bool from_inside;
+    bool is_new = true;
   };
   static Policy policy_of(const Setup& setup);
   NatFlow& flow_out(const Endpoint& inside, const Endpoint& remote);

@@ -1,0 +1,217 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Corners where a first version went wrong: who is cut, what is brought back, which text returns.
+#include <catch2/catch.hpp>
+
+#include "test/engine/call_messages.h"
+#include "test/engine/world.h"
+
+using namespace sipalg;
+using namespace sipalg::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
+
+void set_up_call(World& world) {
+  world.out(phone, provider, sip_text(invite));
+  world.delivered(provider, w, sip_text(ok_to_invite));
+  world.out(phone, "203.0.113.2:5080", sip_text(ack));
+}
+
+void hang_up(World& world) {
+  world.delivered("203.0.113.2:5080", w, sip_text(bye_from_bob));
+  world.out(phone, "203.0.113.2:5080", sip_text(ok_to_bye));
+}
+
+const std::string contact_line = "Contact: <sip:alice@10.0.0.2>;expires=600\n";
+const std::string granted_line = "Contact: <sip:alice@203.0.113.1>;expires=60\n";
+
+}  // namespace
+
+TEST_CASE("early media that flows is not cut 180 s after the last 1xx") {
+  World world;
+  world.out(phone, provider, sip_text(invite));
+  world.delivered(provider, w, sip_text(with(ok_to_invite, "200 OK", "183 Session Progress")));
+  world.kernel.with_flow.insert(ep("203.0.113.1:4000"));
+  world.pass_time(20min);
+  CHECK(world.door_of("10.0.0.2:4000"));
+  world.kernel.with_flow.clear();
+  world.pass_time(3min);
+  CHECK_FALSE(world.door_of("10.0.0.2:4000"));
+}
+
+TEST_CASE("a stale binding of the same endpoint in the answer does not shorten the registration") {
+  World world;
+  world.out(phone, provider, sip_text(registration));
+  world.delivered(provider, w, sip_text(with(ok_to_registration, granted_line,
+      "Contact: <sip:alice@203.0.113.1>;expires=3600\nContact: <sip:old@203.0.113.1>;expires=20\n")));
+  world.pass_time(30min);
+  CHECK(world.engine.registrations(world.now).size() == 1);
+}
+
+TEST_CASE("an old Contact removed and a new one added on one endpoint: the new one is registered") {
+  World world;
+  world.out(phone, provider, sip_text(with(registration, contact_line,
+      "Contact: <sip:old@10.0.0.2>;expires=0\nContact: <sip:alice@10.0.0.2>;expires=3600\n")));
+  world.delivered(provider, w, sip_text(ok_to_registration));
+  CHECK(world.engine.registrations(world.now).size() == 1);
+  CHECK(contains(world.delivered(provider, w, sip_text(invite_from_bob)), "INVITE sip:alice@10.0.0.2 "));
+}
+
+TEST_CASE("the Path of an inside proxy lasts as long as the registration, and its Route comes back") {
+  World world;
+  world.out(phone, provider, sip_text(with(registration, contact_line, "Contact: <sip:alice@10.0.0.5>;expires=600\nPath: <sip:10.0.0.2;lr>\n")));
+  world.delivered(provider, w, sip_text(with(ok_to_registration, granted_line, "Contact: <sip:alice@10.0.0.5>;expires=600\nPath: <sip:203.0.113.1;lr>\n")));
+  world.pass_time(5min);
+  const std::string call = world.delivered(provider, w, sip_text(with(invite_from_bob, "From:", "Route: <sip:203.0.113.1;lr>\nFrom:")));
+  CHECK(contains(call, "Route: <sip:10.0.0.2;lr>\r\n"));
+}
+
+TEST_CASE("a 2xx to UPDATE without Session-Expires ends the session timer") {
+  World world;
+  world.out(phone, provider, sip_text(invite));
+  world.delivered(provider, w, sip_text(with(ok_to_invite, "CSeq:", "Session-Expires: 90\nCSeq:")));
+  const std::string update = with(with(with(bye_from_bob, "BYE", "UPDATE"), "z9hG4bKb9", "z9hG4bKu1"), "CSeq: 77", "CSeq: 76");
+  world.delivered(provider, w, sip_text(update));
+  world.out(phone, provider, sip_text(with(with(with(ok_to_bye, "BYE", "UPDATE"), "z9hG4bKb9", "z9hG4bKu1"), "CSeq: 77", "CSeq: 76")));
+  world.pass_time(10min);
+  CHECK(world.door_of("10.0.0.2:4000"));
+}
+
+TEST_CASE("a repeated 200 to INVITE after BYE gets the same bytes and brings nothing back") {
+  World world;
+  world.out(phone, provider, sip_text(registration));
+  world.delivered(provider, w, sip_text(ok_to_registration));
+  world.delivered(provider, w, sip_text(invite_from_bob));
+  const std::string first = world.out(phone, provider, sip_text(ok_from_alice));
+  const std::string bye = with(with(with(bye_from_bob, "call-1@10.0.0.2", "call-7"), "tag=b1", "tag=b7"), "tag=a1", "tag=a7");
+  const std::string ok = with(with(with(ok_to_bye, "call-1@10.0.0.2", "call-7"), "tag=b1", "tag=b7"), "tag=a1", "tag=a7");
+  world.delivered(provider, w, sip_text(bye));
+  world.out(phone, provider, sip_text(ok));
+  CHECK_FALSE(world.door_of("10.0.0.2:4000"));
+  CHECK(world.out(phone, provider, sip_text(ok_from_alice)) == first);
+  CHECK_FALSE(world.door_of("10.0.0.2:4000"));
+  world.pass_time(40s);
+  CHECK(world.engine.totals().calls == 0);
+}
+
+TEST_CASE("a BYE answered while a re-INVITE is pending ends the call") {
+  World world;
+  set_up_call(world);
+  const std::string again = with(with(with(invite, "z9hG4bK1", "z9hG4bK3"), "CSeq: 1", "CSeq: 2"), "To: <sip:bob@example.net>", "To: <sip:bob@example.net>;tag=b1");
+  world.out(phone, "203.0.113.2:5080", sip_text(again));
+  hang_up(world);
+  CHECK_FALSE(world.door_of("10.0.0.2:4000"));
+  world.pass_time(40s);
+  CHECK(world.doors() == 0);
+}
+
+TEST_CASE("a peer can not have ways out without bound, nor below port 1024") {
+  World world;
+  set_up_call(world);
+  for (int n = 0; n < 300; ++n) {
+    const std::string id = std::to_string(n);
+    const std::string update = with(with(with(bye_from_bob, "BYE", "UPDATE"), "z9hG4bKb9", "z9hG4bKu" + id), "CSeq: 77", "CSeq: " + std::to_string(100 + n));
+    world.delivered(provider, w, sip_text(with(update, "Call-ID", "Contact: <sip:b@203.0.113.2:" + std::to_string(2000 + n) + ">, <sip:b@203.0.113.2:25;transport=tcp>\nCall-ID")));
+  }
+  CHECK(world.doors() < 50);
+  CHECK_FALSE(world.has_way_out("10.0.0.2", "203.0.113.2:25"));
+}
+
+TEST_CASE("port/n beyond 65535 is left and vetoes nothing") {
+  World world;
+  const std::string got = world.out(phone, provider, sip_text(with(invite, "m=audio 4000", "m=video 65534/3 RTP/AVP 31\nm=audio 4000")));
+  CHECK(contains(got, "m=video 65534/3"));
+  CHECK(world.door_of("10.0.0.2:4000"));
+  CHECK_FALSE(world.door_of("10.0.0.2:65534"));
+}
+
+TEST_CASE("a flow that is older than the daemon makes nobody a PBX") {
+  World world;
+  world.forward(w, phone);
+  world.in(provider, w, "\r\n\r\n");  // its first packet went by before
+  world.delivered(provider, w, sip_text(with(bye_from_bob, "BYE", "OPTIONS")));
+  const std::string named = with(invite, "c=IN IP4 10.0.0.2", "c=IN IP4 10.0.0.3");
+  world.out(phone, provider, sip_text(named));
+  CHECK_FALSE(world.door_of("10.0.0.3:4000"));
+}
+
+TEST_CASE("a subscription's doors close 64*T1 after it") {
+  World world;
+  const std::string subscribe = with(with(invite.substr(0, invite.find("Subject")), "INVITE", "SUBSCRIBE"), "Max-Forwards", "Expires: 60\nMax-Forwards") + "Content-Length: 0\n\n";
+  world.out(phone, provider, sip_text(subscribe));
+  const std::string ok = with(ok_to_invite.substr(0, ok_to_invite.find("Content-Type")), "INVITE", "SUBSCRIBE") + "Expires: 60\nContent-Length: 0\n\n";
+  world.delivered(provider, w, sip_text(ok));
+  world.pass_time(59s);
+  CHECK(world.door_of(phone));
+  world.pass_time(35s);
+  CHECK(world.doors() == 0);
+}
+
+TEST_CASE("two texts of one endpoint, and two accounts on it, each get their own back") {
+  World world;
+  const std::string two = "Contact: <sip:a@10.0.0.2>;expires=600\nContact: <sip:b@10.0.0.2:5060>;expires=600\nContact: <sip:b@10.0.0.2>;expires=600\n";
+  world.out(phone, provider, sip_text(with(registration, contact_line, two)));
+  const std::string listed = "Contact: <sip:a@203.0.113.1>;expires=600\nContact: <sip:b@203.0.113.1:5060>;expires=600\nContact: <sip:b@203.0.113.1>;expires=600\n";
+  const std::string got = world.delivered(provider, w, sip_text(with(ok_to_registration, granted_line, listed)));
+  CHECK(contains(got, sip_text(two).substr(0, two.size())));
+  CHECK(contains(world.delivered(provider, w, sip_text(with(invite_from_bob, "alice@203.0.113.1", "a@203.0.113.1"))), "INVITE sip:a@10.0.0.2 "));
+}
+
+TEST_CASE("a Contact the phone wrote with the outside address is not restored") {
+  World world;
+  world.out(phone, provider, sip_text(registration));
+  world.delivered(provider, w, sip_text(ok_to_registration));
+  const auto second = [](const std::string& text) { return with(with(text, "z9hG4bKr1", "z9hG4bKr2"), "CSeq: 1", "CSeq: 2"); };
+  world.out(phone, provider, sip_text(second(with(registration, "alice@10.0.0.2>", "alice@203.0.113.1>"))));
+  const std::string got = world.delivered(provider, w, sip_text(second(ok_to_registration)));
+  CHECK(contains(got, "Contact: <sip:alice@203.0.113.1>;expires=60"));
+  CHECK(contains(got, "received=10.0.0.2"));  // its Via was ours
+  CHECK(contains(world.delivered(provider, w, sip_text(invite_from_bob)), "INVITE sip:alice@203.0.113.1 "));
+}
+
+TEST_CASE("a name with maddr: the port follows the door and comes back") {
+  World world;
+  world.kernel.taken.insert(ep(w));
+  const std::string named = with(registration, "alice@10.0.0.2>", "alice@phone.lan;maddr=10.0.0.2>");
+  const std::string got = world.out("10.0.0.2:7000", provider, sip_text(named));
+  const auto door = world.door_of("10.0.0.2:5060");
+  REQUIRE(door);
+  const std::string given = "alice@phone.lan:" + std::to_string(door->port) + ";maddr=203.0.113.1>";
+  CHECK(contains(got, given));
+  const std::string via = "Via: SIP/2.0/UDP 203.0.113.1:" + std::to_string(door->port) + ";branch";
+  const std::string answer = world.delivered(provider, "203.0.113.1:7000", sip_text(with(with(ok_to_registration,
+      "Via: SIP/2.0/UDP 203.0.113.1;branch", via), "alice@203.0.113.1>", given)));
+  CHECK(contains(answer, "alice@phone.lan;maddr=10.0.0.2>"));
+}
+
+TEST_CASE("several c= in one line: the inside one is mapped with its door, the others stay") {
+  World world;
+  const std::string got = world.out(phone, provider, sip_text(with(invite, "RTP/AVP 0\n", "RTP/AVP 0\nc=IN IP4 10.0.0.2\nc=IN IP4 224.2.1.1/127\n")));
+  CHECK(contains(got, "c=IN IP4 203.0.113.1\r\nc=IN IP4 224.2.1.1/127\r\n"));
+  CHECK(world.door_of("10.0.0.2:4000"));
+}
+
+TEST_CASE("a muxed line offered without mux when its neighbour port is taken: audio before RTCP") {
+  World world;
+  const std::string plain = with(invite, "a=rtcp:4001 IN IP4 10.0.0.2\n", "");
+  world.out(phone, provider, sip_text(with(plain, "RTP/AVP 0\n", "RTP/AVP 0\na=rtcp-mux-only\na=rtcp-mux\n")));
+  CHECK_FALSE(world.door_of("10.0.0.2:4001"));
+  world.delivered(provider, w, sip_text(ok_to_invite));
+  world.kernel.taken.insert(ep("203.0.113.1:4001"));
+  const std::string again = with(with(with(plain, "z9hG4bK1", "z9hG4bK3"), "CSeq: 1", "CSeq: 2"), "To: <sip:bob@example.net>", "To: <sip:bob@example.net>;tag=b1");
+  const std::string got = world.out(phone, provider, sip_text(again));
+  CHECK(contains(got, "c=IN IP4 203.0.113.1"));
+  CHECK(contains(got, "m=audio 4000 "));
+}
+
+TEST_CASE("without NAT an address in another spelling stays as it is spelled") {
+  World::Setup setup;
+  setup.nat = false;
+  World world(setup);
+  const std::string v6 = with(with(with(invite, "IN IP4 10.0.0.2", "IN IP6 fd00:0:0:0:0:0:0:2"), "10.0.0.2", "[fd00::2]"),
+                              "a=candidate:1", "a=x-candidate:1");
+  CHECK(world.out("[fd00::2]:5060", "[2001:db8::2]:5060", sip_text(v6)) == sip_text(v6));
+  CHECK(world.door_of("[fd00::2]:4000"));
+}
