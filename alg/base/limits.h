@@ -49,7 +49,7 @@ inline constexpr milliseconds response_linger = seconds{5};   // after a final r
 inline constexpr milliseconds ringing = seconds{180};         // RFC 3261 section 16.6 step 11: timer C
 inline constexpr milliseconds call_idle = hours{1};
 inline constexpr milliseconds call_idle_held = hours{24};
-inline constexpr milliseconds registration_default = seconds{3600};
+inline constexpr std::chrono::duration<uint32_t> registration_default{3600};  // when nobody says how long
 inline constexpr milliseconds registration_longest = hours{24 * 7};
 inline constexpr milliseconds port_rest = seconds{120};       // RFC 6888 REQ-8
 inline constexpr milliseconds kernel_lease = seconds{180};

@@ -9,7 +9,7 @@
 
 #include "alg/control/json.h"
 #include "alg/control/protocol.h"
-#include "alg/engine/policy.h"
+#include "alg/rewrite/policy.h"
 
 namespace sipalg {
 

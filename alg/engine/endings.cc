@@ -93,7 +93,7 @@ void Exchange::heard_notify() {
 // Seconds; 0: this Contact is not registered (any more). The user part tells bindings of one endpoint apart; where no binding
 // has it, the longest of the endpoint counts.
 uint32_t Exchange::granted_to(const RegistrationWish& wish) const {
-  const uint32_t asked = message_.expires.value_or(wish.asked.value_or(3600));
+  const uint32_t asked = message_.expires.value_or(wish.asked.value_or(limits::registration_default.count()));
   if (wish.asked == 0U) return 0;
   if (message_.contacts.empty()) return asked;
   uint32_t same_user = 0, same_endpoint = 0;

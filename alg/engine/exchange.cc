@@ -152,19 +152,25 @@ void Exchange::note_leg_message() {
   rooms_.calls.schedule_leg(leg_id_);
 }
 
-Reason Exchange::request_out() {
-  const bool copies = message_.method == Method::ack || message_.method == Method::cancel;
-  if (!find_or_begin(true) && !copies) return Reason::table_full;
-  if (is_known_ && !copies) rooms_.stats.count(Event::retransmissions);
+bool Exchange::copies_invite() const { return message_.method == Method::ack || message_.method == Method::cancel; }
+
+Reason Exchange::find_request() {
+  if (!find_or_begin(passage_.out) && !copies_invite()) return Reason::table_full;
+  if (is_known_ && !copies_invite()) rooms_.stats.count(Event::retransmissions);
   if (is_known_ && message_.method == Method::invite) rooms_.stats.count(Event::retransmitted_invites);
   find_leg();
-  if (copies && !transaction_ && !leg_) return Reason::no_record;
+  if (!transaction_ && !leg_) return Reason::no_record;
   note_leg_message();
+  return Reason::edited;
+}
+
+Reason Exchange::request_out() {
+  if (const Reason reason = find_request(); reason != Reason::edited) return reason;
   const bool untouched = transaction_ ? transaction_->header_failed : leg_->untouched;
   if (untouched) {
     failure_ = Reason::transaction_untouched;
   } else {
-    map_request_headers(!copies);
+    map_request_headers(!copies_invite());
   }
   if (leg_ && !is_known_ && transaction_ && transaction_->header_failed && !is_in_dialog()) leg_->untouched = true;
   handle_bodies();
@@ -190,19 +196,13 @@ Reason Exchange::response_in() {
 }
 
 Reason Exchange::request_in() {
-  const bool copies = message_.method == Method::ack || message_.method == Method::cancel;
-  if (!find_or_begin(false) && !copies) return Reason::table_full;
-  if (is_known_ && !copies) rooms_.stats.count(Event::retransmissions);
-  if (is_known_ && message_.method == Method::invite) rooms_.stats.count(Event::retransmitted_invites);
-  find_leg();
-  if (copies && !transaction_ && !leg_) return Reason::no_record;
-  note_leg_message();
+  if (const Reason reason = find_request(); reason != Reason::edited) return reason;
   if (transaction_ && transaction_->header_failed) {
     failure_ = Reason::transaction_untouched;
   } else {
     restore_request_headers();
   }
-  if (!copies) way_out_for_via();
+  if (!copies_invite()) way_out_for_via();
   handle_bodies();
   meet_peers();
   if (message_.method == Method::notify) heard_notify();

@@ -39,6 +39,8 @@ class Exchange {
   std::string_view outside_tag() const;
   bool is_in_dialog() const { return message_.to.tag.is_set(); }
   bool find_or_begin(bool outgoing);
+  Reason find_request();  // transaction and leg; not Reason::edited: why it passes unchanged
+  bool copies_invite() const;  // ACK and CANCEL make nothing of their own
   void find_leg();
   void begin_leg();
   std::string_view dialog_tag() const;
@@ -75,6 +77,7 @@ class Exchange {
   void meet_peers();
   void meet(const sip::Uri& uri);
   void join_peers();
+  void open_way_out(Protocol protocol, const Address& host, const Endpoint& remote, std::vector<DoorId>& owned);
   void way_out_for_transaction(Protocol protocol, const Endpoint& remote);
   void way_out_for_via();
   void way_out_for_redirects();

@@ -25,13 +25,17 @@ void Exchange::meet(const sip::Uri& uri) {
   if (leg_->peers.size() < most_peers && std::ranges::find(leg_->peers, *endpoint) == leg_->peers.end())
     leg_->peers.push_back(*endpoint);
   if (leg_->doors.size() >= most_signalling_doors) return;  // refuse the new, keep the living
-  const auto door = rooms_.doors.claim_way_out(protocol_of(uri, passage_.protocol), leg_->inside_host, *endpoint, true,
-                                               leg_->zone);
+  open_way_out(protocol_of(uri, passage_.protocol), leg_->inside_host, *endpoint, leg_->doors);
+}
+
+// For SIP; `owned` gets it.
+void Exchange::open_way_out(Protocol protocol, const Address& host, const Endpoint& remote, std::vector<DoorId>& owned) {
+  const auto door = rooms_.doors.claim_way_out(protocol, host, remote, true, passage_.zone);
   if (!door) return;
   std::vector<DoorId> doors{*door};
   if (!open_or_release(rules_, doors, passage_.now)) return;
   rooms_.stats.count(Event::ways_out_opened);
-  rooms_.calls.own(leg_->doors, *door, passage_.now);
+  rooms_.calls.own(owned, *door, passage_.now);
 }
 
 // Contact and the nearest Record-Route: the first value of a request in, the last of a response in, that is not ours.
@@ -87,12 +91,7 @@ void Exchange::join_peers() {
 
 void Exchange::way_out_for_transaction(Protocol protocol, const Endpoint& remote) {
   if (!transaction_ || !is_remote(rules_, passage_, protocol, remote)) return;
-  const auto door = rooms_.doors.claim_way_out(protocol, passage_.me.inside.address, remote, true, passage_.zone);
-  if (!door) return;
-  std::vector<DoorId> doors{*door};
-  if (!open_or_release(rules_, doors, passage_.now)) return;
-  rooms_.stats.count(Event::ways_out_opened);
-  rooms_.calls.own(transaction_->doors, *door, passage_.now);
+  open_way_out(protocol, passage_.me.inside.address, remote, transaction_->doors);
 }
 
 // The response goes to sent-by's port unless rport asks for the source (RFC 3581 section 4, RFC 3261 section 18.2.2).
