@@ -27,8 +27,9 @@ void note_third_party(Rules& rules, const Passage& passage, const Address& targe
   rules.stats.count_group(Reason::third_party);
   if (!rules.notes) return;
   const std::string sender = to_string(passage.me.inside.address);
-  rules.notes->push_back(sender + " names " + to_string(target) + ", another host: left as it is; `pbx = [\"" + sender +
-                         "\"]` in sipalgd.toml would allow it");
+  std::string note = sender + " names " + to_string(target) + ", another host: left as it is; `pbx = [\"" + sender +
+                     "\"]` in sipalgd.toml would allow it";
+  if (std::ranges::find(*rules.notes, note) == rules.notes->end()) rules.notes->push_back(std::move(note));
 }
 
 std::vector<Network> scopes_for(const Policy& policy, const Address& remote) {

@@ -182,7 +182,8 @@ void SdpMap::write_candidates() {
   for (const sdp::Candidate& candidate : session_.candidates) {
     if (candidate.is_remote || !candidate.address) continue;
     const Line& line = lines_[candidate.media];
-    if (!line.mapped) continue;
+    const bool is_tcp = session_.media[candidate.media].transport == sdp::MediaTransport::tcp;
+    if (!line.mapped || candidate.is_tcp != is_tcp) continue;  // the same numbers of another protocol are another endpoint
     const Endpoint endpoint{*candidate.address, candidate.port_number};
     if (endpoint != line.rtp && (!line.rtcp.is_set() || endpoint != line.rtcp)) continue;
     const Endpoint& outside = endpoint == line.rtp ? line.outside_rtp : line.outside_rtcp;

@@ -37,7 +37,7 @@ bool read_candidate(LineCursor line, Session& session) noexcept {
   one.media = last_media(session);
   line.next();
   const auto component = parse_number(line.next().text);
-  line.next();
+  one.is_tcp = equals_ignoring_case(line.next().text, "tcp");
   line.next();
   const Word address = line.next();
   if (!component || !read_endpoint(address, line.next(), one)) return true;

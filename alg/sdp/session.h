@@ -41,6 +41,7 @@ struct Rtcp {
 struct Candidate {
   uint8_t media = 0;      // index of its media line
   bool is_remote = false; // from a=remote-candidates
+  bool is_tcp = false;    // RFC 6544; a=remote-candidates does not tell
   uint32_t component = 0;
   Span address_text, port;
   std::optional<Address> address;

@@ -215,3 +215,11 @@ TEST_CASE("without NAT an address in another spelling stays as it is spelled") {
   CHECK(world.out("[fd00::2]:5060", "[2001:db8::2]:5060", sip_text(v6)) == sip_text(v6));
   CHECK(world.door_of("[fd00::2]:4000"));
 }
+
+TEST_CASE("a candidate over TCP with the numbers of a UDP line is another endpoint") {
+  World world;
+  const std::string tcp = "a=candidate:3 1 TCP 1518280447 10.0.0.2 4000 typ host tcptype passive\n";
+  const std::string got = world.out(phone, provider, sip_text(with(invite, "a=candidate:2", tcp + "a=candidate:2")));
+  CHECK(contains(got, "TCP 1518280447 10.0.0.2 4000 typ"));
+  CHECK(contains(got, "UDP 2130706431 203.0.113.1 4000 typ"));
+}
