@@ -26,8 +26,6 @@ constexpr std::array<ReasonText, count_of<Reason>> reasons{{
     {"opinion-unreadable", "sofia-sip can not read a field a door would come from"},
     {"third-party", "it names another host than its sender; list the sender in `pbx` to allow that"},
     {"low-port", "it asks for a port below 1024"},
-    {"not-unicast", "it names an address that no packet can come from"},
-    {"toward-router", "it asks for a door to the router itself"},
     {"kernel-refused", "the kernel did not make a door"},
     {"ports-exhausted", "no free outside port; widen `media-ports`"},
     {"table-full", "a bound is reached; the living are kept, the new is refused"},
@@ -40,7 +38,7 @@ constexpr std::array<ReasonText, count_of<Reason>> reasons{{
 static_assert(!reasons.back().name.empty(), "a reason has no name");
 
 constexpr std::array<std::string_view, count_of<Event>> event_names{
-    "doors-opened", "doors-closed", "doors-refused", "doors-repaired", "ways-out-opened",
+    "doors-opened", "doors-closed", "doors-refused", "ways-out-opened",
     "calls-begun", "calls-ended-by-message", "calls-ended-by-time", "calls-refused-by-bound",
     "registrations-begun", "registrations-ended-by-message", "registrations-ended-by-time",
     "transactions-begun", "transactions-timed-out", "retransmissions", "retransmitted-invites",

@@ -28,8 +28,6 @@ enum class Reason : uint8_t {
   opinion_unreadable,      // sofia-sip did not read a field a door comes from
   third_party,             // names another host; the policy does not allow it (sip-rules section 7)
   low_port,                // a door to a port below 1024 was asked for
-  not_unicast,             // or to an address that can not be one end of a packet
-  toward_router,           // or to the router itself
   kernel_refused,          // the kernel did not make a door
   ports_exhausted,         // no free outside port
   table_full,              // a bound of limits.h
@@ -44,7 +42,7 @@ std::string_view name_of(Reason reason);         // "third-party": stable, for J
 std::string_view explanation_of(Reason reason);  // one sentence for people
 
 enum class Event : uint8_t {
-  doors_opened, doors_closed, doors_refused, doors_repaired, ways_out_opened,
+  doors_opened, doors_closed, doors_refused, ways_out_opened,
   calls_begun, calls_ended_by_message, calls_ended_by_time, calls_refused_by_bound,
   registrations_begun, registrations_ended_by_message, registrations_ended_by_time,
   transactions_begun, transactions_timed_out, retransmissions, retransmitted_invites,
