@@ -71,7 +71,7 @@ Reason Engine::pass(std::string_view bytes, const Flow& flow, bool out, std::siz
   EngineRooms& rooms = *rooms_;
   const FlowEnd& me = out ? flow.sender : flow.receiver;
   const FlowEnd& peer = out ? flow.receiver : flow.sender;
-  const Passage passage{bytes, rooms.message, me, peer.outside, flow.protocol, flow.zone, out, now};
+  const Passage passage{bytes, rooms.message, me, peer.outside, flow.protocol, flow.zone, out, out == flow.begun_by_sender, now};
   if (!out && flow.is_new && flow.begun_by_sender && me.is_translated() && !rooms.doors.was_signalling_endpoint(flow.protocol, me.outside) &&
       rooms.learned.pbx.size() < limits::registrations) {
     rooms.learned.pbx.insert(me.inside.address);
@@ -93,7 +93,7 @@ Verdict Engine::handle(const SipDatagram& datagram, Instant now, Trace* trace) {
     rooms.stats.count_packet(reason);
     return Verdict{reason, bytes};
   };
-  if (const auto scanned = sip::scan(datagram.bytes, rooms.message); !scanned) {
+  if (const auto scanned = sip::scan(datagram.bytes, rooms.message, datagram.bytes_behind); !scanned) {
     ++rooms.stats.scan_errors[static_cast<std::size_t>(scanned.error().error)];
     if (trace) trace->scan_error = std::string(name_of(scanned.error().error)) + " at byte " + std::to_string(scanned.error().offset);
     return verdict(reason_of(scanned.error().error));
@@ -111,7 +111,7 @@ Verdict Engine::handle(const SipDatagram& datagram, Instant now, Trace* trace) {
     if (first == Reason::edited) bytes = rooms.first_output;
   }
   if (ends.in) {
-    const bool readable = first != Reason::edited || sip::scan(bytes, rooms.message).has_value();
+    const bool readable = first != Reason::edited || sip::scan(bytes, rooms.message, datagram.bytes_behind).has_value();
     if (readable) second = pass(bytes, datagram.flow, false, datagram.most_bytes, now, rooms.second_output, trace);
     if (second == Reason::edited) bytes = rooms.second_output;
   }

@@ -16,11 +16,14 @@
 
 namespace sipalg {
 
+// What goes through the engine at once: a UDP payload, or one message of a TCP stream.
 struct SipDatagram {
-  std::string_view bytes;  // the UDP payload
+  std::string_view bytes;
   Flow flow;
   // The payload may not become larger than this; what the MTU (or 65,535 bytes) leaves.
   std::size_t most_bytes = 65'507;
+  // TCP: so many bytes of the body follow in the stream, outside of `bytes`; they hold nothing to edit.
+  std::size_t bytes_behind = 0;
 };
 
 struct Verdict {

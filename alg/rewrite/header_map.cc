@@ -65,7 +65,7 @@ std::optional<Endpoint> HeaderMap::map(Protocol protocol, const Endpoint& inside
   const Standing standing = standing_of(rules_, passage_, inside.address);
   if (standing == Standing::outside_own) wrote_outside_itself = true;
   if (standing != Standing::own && standing != Standing::other) return std::nullopt;
-  if (!may_create_) return map_living(protocol, inside);
+  if (!may_create_ || passage_.is_own_connection(protocol, inside)) return map_living(protocol, inside);
   const bool living =
       rules_.doors.find_signalling(protocol, inside, passage_.me.outside.address, passage_.peer.address) != nullptr;
   if (!living && !is_allowed(inside, standing)) return std::nullopt;
@@ -107,6 +107,7 @@ void HeaderMap::map_uri(const sip::Uri& uri, Field field, Purpose purpose) {
 // The response may come to the packet's source although sent-by names another port: both get their door.
 void HeaderMap::via_source_door(const sip::Via& via, const Endpoint& sent_by) {
   if (!via.has_rport || sent_by == passage_.me.inside || !may_create_) return;
+  if (passage_.is_own_connection(passage_.protocol, passage_.me.inside)) return;
   if (passage_.me.inside.port >= limits::lowest_port)
     (void)claim(passage_.protocol, passage_.me.inside, Purpose::via, via_doors);
 }

@@ -43,12 +43,20 @@ template <typename L> void HeaderRestore::from_transaction(const L& values, Fiel
   }
 }
 
-bool HeaderRestore::from_registrations(const sip::Uri& uri, Field as, Field written) {
+// Where an endpoint of ours leads, through a door or along the connection this message came by.
+std::optional<Endpoint> HeaderRestore::inside_of(const sip::Uri& uri) {
   const auto endpoint = endpoint_of(uri);
-  if (!endpoint || rules_.learned.write_outside.contains(passage_.me.inside.address)) return false;
-  const Door* door = rules_.doors.find_outside(protocol_of(uri, passage_.protocol), *endpoint, passage_.peer.address);
-  if (!door) return false;
-  const auto registrations = rules_.calls.registrations_at(door->kernel.inside);
+  if (!endpoint) return std::nullopt;
+  const Protocol protocol = protocol_of(uri, passage_.protocol);
+  if (*endpoint == passage_.me.outside && passage_.is_own_connection(protocol, passage_.me.inside)) return passage_.me.inside;
+  const Door* door = rules_.doors.find_outside(protocol, *endpoint, passage_.peer.address);
+  return door ? std::optional(door->kernel.inside) : std::nullopt;
+}
+
+bool HeaderRestore::from_registrations(const sip::Uri& uri, Field as, Field written) {
+  const auto inside = inside_of(uri);
+  if (!inside || rules_.learned.write_outside.contains(passage_.me.inside.address)) return false;
+  const auto registrations = rules_.calls.registrations_at(*inside);
   for (const bool same_user : {true, false})  // two accounts may share one endpoint
     for (const Registration* registration : registrations)
       if ((registration->user == passage_.text(uri.user)) == same_user && from_list(uri, as, written, registration->givens))
@@ -120,11 +128,8 @@ void HeaderRestore::registered_contacts(const Transaction& transaction) {
   for (const sip::NameAddr& contact : contacts) {
     const auto is_mine = [&](const Given& g) { return g.field == Field::contact && g.given == endpoint_of(contact.uri.host); };
     if (contact.is_star || std::ranges::any_of(transaction.givens, is_mine)) continue;
-    const auto endpoint = endpoint_of(contact.uri);
-    if (!endpoint) continue;
-    const Door* door =
-        rules_.doors.find_outside(protocol_of(contact.uri, passage_.protocol), *endpoint, passage_.peer.address);
-    if (!door || door->kernel.inside.address != passage_.me.inside.address) continue;
+    const auto inside = inside_of(contact.uri);
+    if (!inside || inside->address != passage_.me.inside.address) continue;
     if (!from_registrations(contact.uri, Field::contact, Field::contact)) from_door(contact.uri, Field::contact, true);
   }
 }

@@ -24,8 +24,14 @@ struct Passage {
   Protocol protocol = Protocol::udp;
   uint16_t zone = 0;
   bool out = false;  // me sent it
+  bool begun_by_me = true;  // the flow: conntrack's original direction leaves from me
   Instant now{};
   std::string_view text(Span span) const { return span.in(bytes); }
+  // The connection's own end, which `me` opened from a port of its own: the way to it is the connection itself, and nobody
+  // listens there for another.
+  bool is_own_connection(Protocol p, const Endpoint& inside) const {
+    return p == Protocol::tcp && protocol == p && begun_by_me && inside == me.inside;
+  }
 };
 
 // What the daemon learnt from messages and flows; bounded, never needed for correctness.

@@ -109,6 +109,7 @@ struct Message {
   Span head;             // first byte of the message (behind leading CRLFs) up to and including the blank line
   Span body;             // what Content-Length says, else the rest; may be empty
   bool has_trailing_bytes = false;  // bytes behind Content-Length
+  bool is_body_elsewhere = false;   // Content-Length counts bytes that are not here: `body` is empty
 
   List<Via, limits::vias> vias;
   List<NameAddr, limits::contacts> contacts;

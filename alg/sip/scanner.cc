@@ -42,7 +42,7 @@ void reset(Message& m) noexcept {
   m.service_routes.clear();
   m.from = m.to = m.refer_to = {};
   m.content_length_number = m.expires = m.session_expires = m.rseq = {};
-  m.has_trailing_bytes = m.has_identity = m.requires_100rel = m.has_auth_int = false;
+  m.has_trailing_bytes = m.is_body_elsewhere = m.has_identity = m.requires_100rel = m.has_auth_int = false;
 }
 
 Span span_of(const Cursor& value) noexcept {
@@ -51,7 +51,8 @@ Span span_of(const Cursor& value) noexcept {
 
 class Scanner {
  public:
-  Scanner(std::string_view bytes, Message& message) noexcept : bytes_(bytes), m_(message) {}
+  Scanner(std::string_view bytes, Message& message, std::size_t bytes_behind) noexcept
+      : bytes_(bytes), m_(message), bytes_behind_(bytes_behind) {}
   std::expected<void, ScanFailure> run() noexcept;
 
  private:
@@ -78,6 +79,7 @@ class Scanner {
 
   std::string_view bytes_;
   Message& m_;
+  std::size_t bytes_behind_;
   HeadLines head_;
   ScanFailure failure_{ScanError::empty, 0};
 };
@@ -269,7 +271,12 @@ bool Scanner::find_body() noexcept {
   const auto size = static_cast<uint32_t>(bytes_.size());
   const uint32_t there = size - m_.head.end;
   const uint32_t said = m_.content_length_number.value_or(there);
-  if (said > there) return fail(ScanError::body_too_short, m_.content_length.begin);
+  if (said > there + bytes_behind_) return fail(ScanError::body_too_short, m_.content_length.begin);
+  m_.is_body_elsewhere = said > there;
+  if (m_.is_body_elsewhere) {
+    m_.body = {size, size};
+    return true;
+  }
   m_.body = {m_.head.end, m_.head.end + said};
   m_.has_trailing_bytes = said < there;
   return true;
@@ -305,9 +312,9 @@ std::string_view name_of(ScanError error) {
   return "unknown";
 }
 
-std::expected<void, ScanFailure> scan(std::string_view bytes, Message& message) noexcept {
+std::expected<void, ScanFailure> scan(std::string_view bytes, Message& message, std::size_t bytes_behind) noexcept {
   reset(message);
-  return Scanner(bytes, message).run();
+  return Scanner(bytes, message, bytes_behind).run();
 }
 
 bool begins_like_sip(std::string_view bytes) noexcept {

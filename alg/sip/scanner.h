@@ -11,7 +11,9 @@ namespace sipalg::sip {
 // Fills `message` (reused between calls: it is large) with spans into `bytes`, one whole message. Linear, no allocation,
 // no writes, never throws. Headers the ALG ignores are not judged beyond "name, colon, value".
 // Spans are offsets into `bytes`; bytes.size() must be below 2^31.
-std::expected<void, ScanFailure> scan(std::string_view bytes, Message& message) noexcept;
+// `bytes_behind`: bytes of the body that are not in `bytes` (a stream that is not held as a whole). Such a body is empty
+// in `message`, and is_body_elsewhere tells.
+std::expected<void, ScanFailure> scan(std::string_view bytes, Message& message, std::size_t bytes_behind = 0) noexcept;
 
 // The first line and nothing else: does this look like SIP? For streams and for counting what is "not SIP".
 bool begins_like_sip(std::string_view bytes) noexcept;

@@ -43,7 +43,7 @@ World::World(const Setup& setup) : engine(policy_of(setup), kernel, stats), nat_
 std::optional<Endpoint> World::mapped_by_door(const Endpoint& inside, const Endpoint& remote) const {
   for (const auto& [handle, door] : kernel.living) {
     const bool inbound = door.kind == KernelDoor::Kind::inbound;
-    if (inbound && door.inside == inside && door.scope.contains(remote.address)) return door.outside;
+    if (inbound && door.protocol == protocol && door.inside == inside && door.scope.contains(remote.address)) return door.outside;
   }
   return std::nullopt;
 }
@@ -71,7 +71,7 @@ World::NatFlow* World::flow_in(const Endpoint& remote, const Endpoint& outside) 
   if (const auto it = forwards.find(outside); it != forwards.end()) inside = it->second;
   for (const auto& [handle, door] : kernel.living) {
     const bool inbound = door.kind == KernelDoor::Kind::inbound;
-    if (!inside && inbound && door.outside == outside && door.scope.contains(remote.address)) inside = door.inside;
+    if (!inside && inbound && door.protocol == protocol && door.outside == outside && door.scope.contains(remote.address)) inside = door.inside;
   }
   if (!inside) return nullptr;
   flows.push_back({*inside, outside, remote, false});
@@ -88,13 +88,13 @@ std::string World::run(std::string_view message, const Flow& flow) {
 
 std::string World::out(std::string_view inside, std::string_view remote, std::string_view message) {
   NatFlow& f = flow_out(ep(inside), ep(remote));
-  return run(message, {Protocol::udp, {f.inside, f.outside}, {f.remote, f.remote}, 0, f.from_inside, std::exchange(f.is_new, false)});
+  return run(message, {protocol, {f.inside, f.outside}, {f.remote, f.remote}, 0, f.from_inside, std::exchange(f.is_new, false)});
 }
 
 std::optional<std::string> World::in(std::string_view remote, std::string_view outside, std::string_view message) {
   NatFlow* f = flow_in(ep(remote), ep(outside));
   if (!f) return std::nullopt;
-  return run(message, {Protocol::udp, {f->remote, f->remote}, {f->inside, f->outside}, 0, !f->from_inside, std::exchange(f->is_new, false)});
+  return run(message, {protocol, {f->remote, f->remote}, {f->inside, f->outside}, 0, !f->from_inside, std::exchange(f->is_new, false)});
 }
 
 std::string World::delivered(std::string_view remote, std::string_view outside, std::string_view message) {

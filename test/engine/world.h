@@ -48,6 +48,7 @@ class World {
   Stats stats;
   Engine engine;
   Instant now{std::chrono::hours{1}};
+  Protocol protocol = Protocol::udp;  // what the messages come by: a TCP test has no UDP flow
   Trace trace;       // of the last message
   Verdict verdict;   // its bytes are gone
 

@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What the rules do differently with a message of a TCP connection. (Streams themselves: test/stream.)
+#include <catch2/catch.hpp>
+
+#include "test/engine/call_messages.h"
+#include "test/engine/world.h"
+
+using namespace sipalg;
+using namespace sipalg::test;
+
+namespace {
+
+const std::string connection = "10.0.0.2:40000", outside_of_it = "203.0.113.1:40000";
+
+const std::string register_by_connection = R"(
+REGISTER sip:example.net SIP/2.0
+Via: SIP/2.0/TCP 10.0.0.2:40000;branch=z9hG4bKr1;rport
+From: <sip:alice@example.net>;tag=r
+To: <sip:alice@example.net>
+Call-ID: register-1
+CSeq: 1 REGISTER
+Contact: <sip:alice@10.0.0.2:40000;transport=tcp>
+Expires: 600
+Content-Length: {length}
+)";
+
+const std::string registered = R"(
+SIP/2.0 200 OK
+Via: SIP/2.0/TCP 203.0.113.1:40000;branch=z9hG4bKr1;rport=40000;received=203.0.113.1
+From: <sip:alice@example.net>;tag=r
+To: <sip:alice@example.net>;tag=s
+Call-ID: register-1
+CSeq: 1 REGISTER
+Contact: <sip:alice@203.0.113.1:40000;transport=tcp>;expires=600
+Content-Length: {length}
+)";
+
+const std::string incoming = R"(
+INVITE sip:alice@203.0.113.1:40000;transport=tcp SIP/2.0
+Via: SIP/2.0/TCP 203.0.113.2:5060;branch=z9hG4bKi1
+From: <sip:bob@example.net>;tag=b
+To: <sip:alice@example.net>
+Call-ID: call-in
+CSeq: 1 INVITE
+Contact: <sip:bob@203.0.113.2:5060;transport=tcp>
+Content-Length: {length}
+)";
+
+struct TcpWorld : World {
+  TcpWorld() { protocol = Protocol::tcp; }
+  bool has_signalling_door() const {
+    for (const auto& [handle, door] : kernel.living)
+      if (door.kind == KernelDoor::Kind::inbound && door.signalling) return true;
+    return false;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("TCP: a Contact with the connection's own port is the connection's mapping and needs no door") {
+  TcpWorld world;
+  const auto sent = world.out(connection, provider, sip_text(register_by_connection));
+  CHECK(sent == with(sip_text(register_by_connection), "10.0.0.2:40000", outside_of_it));
+  const auto back = world.delivered(provider, outside_of_it, sip_text(registered));
+  CHECK(back == with(with(sip_text(registered), outside_of_it, "10.0.0.2:40000"), "received=203.0.113.1", "received=10.0.0.2"));
+  CHECK_FALSE(world.has_signalling_door());
+  REQUIRE(world.engine.registrations(world.now).size() == 1);
+
+  const auto call = world.delivered(provider, outside_of_it, sip_text(incoming));
+  CHECK(call == with(sip_text(incoming), outside_of_it, "10.0.0.2:40000"));
+  world.pass_time(std::chrono::hours{2});
+  CHECK(world.engine.registrations(world.now).empty());
+  CHECK(world.doors() == 0);
+}
+
+TEST_CASE("TCP: a Contact with another port makes a TCP door for the registrar, which takes a new connection") {
+  TcpWorld world;
+  const auto listening = [](const std::string& text) { return with(with(text, "@10.0.0.2:40000", "@10.0.0.2:5070"), "@203.0.113.1:40000", "@203.0.113.1:5070"); };
+  world.out(connection, provider, sip_text(listening(register_by_connection)));
+  const auto back = world.delivered(provider, outside_of_it, sip_text(listening(registered)));
+  CHECK(back.find("<sip:alice@10.0.0.2:5070;transport=tcp>") != std::string::npos);
+  REQUIRE(world.door_of("10.0.0.2:5070") == ep("203.0.113.1:5070"));
+  for (const auto& [handle, door] : world.kernel.living) CHECK(door.protocol == Protocol::tcp);
+
+  const auto call = world.delivered("203.0.113.2:33000", "203.0.113.1:5070", sip_text(listening(incoming)));
+  CHECK(call.starts_with("INVITE sip:alice@10.0.0.2:5070;transport=tcp SIP/2.0\r\n"));
+  CHECK_FALSE(world.in("198.51.100.7:33000", "203.0.113.1:5070", sip_text(listening(incoming))));
+}
+
+TEST_CASE("TCP: the media of a call over TCP gets UDP doors") {
+  TcpWorld world;
+  const auto over_tcp = [](const std::string& text) { return with(text, "SIP/2.0/UDP", "SIP/2.0/TCP"); };
+  const auto sent = world.out(connection, provider, sip_text(over_tcp(invite)));
+  CHECK(sent.find("c=IN IP4 203.0.113.1") != std::string::npos);
+  const auto rtp = world.door_of("10.0.0.2:4000");
+  REQUIRE(rtp);
+  for (const auto& [handle, door] : world.kernel.living)
+    CHECK((door.protocol == Protocol::udp) == !door.signalling);
+}
+
+TEST_CASE("TCP: a body that streams behind the head is none of ours, the head is") {
+  TcpWorld world;
+  std::string head = with(sip_text(incoming), "Content-Length: 0", "Content-Type: application/isup\r\nContent-Length: 90000");
+  head = with(head, "sip:bob@203.0.113.2:5060", "sip:alice@10.0.0.2:5070");  // a Contact that needs a door, and so two opinions
+  const auto flow = Flow{Protocol::tcp, {ep(connection), ep(outside_of_it)}, {ep(provider), ep(provider)}};
+  const Verdict verdict = world.engine.handle({head, flow, 65'507, 90'000}, world.now);
+  REQUIRE(verdict.edited());
+  CHECK(verdict.bytes.find("sip:alice@203.0.113.1:5070;transport=tcp") != std::string_view::npos);
+  CHECK(verdict.bytes.find("Content-Length: 90000\r\n") != std::string_view::npos);
+  CHECK(world.engine.handle({head, flow, 65'507, 80'000}, world.now).reason == Reason::malformed);
+}
