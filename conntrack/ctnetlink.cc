@@ -7,6 +7,7 @@
 #include <array>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
 
@@ -250,6 +251,20 @@ void put_flow_delete(NetlinkBatch& batch, const ConntrackEntry& flow) {
   batch.end();
 }
 
+void put_flow_liberal(NetlinkBatch& batch, const Tuple& original, uint16_t zone) {
+  nlmsghdr* m = begin_conntrack(batch, IPCTNL_MSG_CT_NEW, 0, kernel_family(original.destination));
+  put_tuple(m, CTA_TUPLE_ORIG, original);
+  put_zone(m, CTA_ZONE, zone);
+  {
+    const Nest protocol(m, CTA_PROTOINFO);
+    const Nest tcp(m, CTA_PROTOINFO_TCP);
+    const nf_ct_tcp_flags liberal{IP_CT_TCP_FLAG_BE_LIBERAL, IP_CT_TCP_FLAG_BE_LIBERAL};
+    mnl_attr_put(m, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, sizeof liberal, &liberal);
+    mnl_attr_put(m, CTA_PROTOINFO_TCP_FLAGS_REPLY, sizeof liberal, &liberal);
+  }
+  batch.end();
+}
+
 Ctnetlink::Ctnetlink() : socket_(NETLINK_NETFILTER) {}
 
 std::expected<ConntrackEntry, std::error_code> Ctnetlink::find_flow(const Tuple& either_tuple, uint16_t zone) {
@@ -260,6 +275,13 @@ std::expected<ConntrackEntry, std::error_code> Ctnetlink::find_flow(const Tuple&
   if (results[0]) return std::unexpected(results[0]);
   if (!found) return std::unexpected(errno_code(ENOENT));
   return *found;
+}
+
+std::expected<void, std::error_code> Ctnetlink::set_liberal(const Tuple& original, uint16_t zone) {
+  NetlinkBatch batch;
+  put_flow_liberal(batch, original, zone);
+  if (const auto error = first_error(socket_.exchange(batch))) return std::unexpected(error);
+  return {};
 }
 
 std::expected<void, std::error_code> Ctnetlink::dump_flows(const FlowFilter& filter,

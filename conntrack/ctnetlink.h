@@ -78,6 +78,8 @@ void put_pinhole_get(NetlinkBatch& batch, const Anchor& anchor, const Pinhole& p
 void put_pinhole_delete(NetlinkBatch& batch, const Anchor& anchor, const Pinhole& pinhole, uint32_t id);
 void put_flow_get(NetlinkBatch& batch, const Tuple& either_tuple, uint16_t zone);
 void put_flow_delete(NetlinkBatch& batch, const ConntrackEntry& flow);
+// Conntrack stops judging sequence numbers of this TCP connection, both directions (IP_CT_TCP_FLAG_BE_LIBERAL).
+void put_flow_liberal(NetlinkBatch& batch, const Tuple& original, uint16_t zone);
 
 // --- answers ---
 // None for protocols other than UDP and TCP.
@@ -100,6 +102,7 @@ class Ctnetlink {
   NetlinkSocket& socket() { return socket_; }
   // By the tuple of either direction.
   std::expected<ConntrackEntry, std::error_code> find_flow(const Tuple& either_tuple, uint16_t zone);
+  std::expected<void, std::error_code> set_liberal(const Tuple& original, uint16_t zone);
   // The kernel filters when it can (5.8), else we do.
   std::expected<void, std::error_code> dump_flows(const FlowFilter& filter,
                                                   const std::function<void(const ConntrackEntry&)>& on_flow);

@@ -47,6 +47,8 @@ void add_element(nftnl_set& set, const Element& element) {
   if (!element.data.empty())
     nftnl_set_elem_set(e, NFTNL_SET_ELEM_DATA, element.data.data(), static_cast<uint32_t>(element.data.size()));
   if (element.interval_end) nftnl_set_elem_set_u32(e, NFTNL_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
+  if (element.timeout.count() != 0)
+    nftnl_set_elem_set_u64(e, NFTNL_SET_ELEM_TIMEOUT, static_cast<uint64_t>(element.timeout.count()));
   nftnl_set_elem_add(&set, e);
 }
 
@@ -93,6 +95,23 @@ void put_table(NetlinkBatch& batch, const std::string& table) {
   nftnl_table_nlmsg_build_payload(begin(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL), t.get());
   batch.end();
 }
+
+void put_lasting_table(NetlinkBatch& batch, const std::string& table) {
+  const TablePtr t(nftnl_table_alloc());
+  nftnl_table_set_str(t.get(), NFTNL_TABLE_NAME, table.c_str());
+  nftnl_table_nlmsg_build_payload(begin(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE), t.get());
+  batch.end();
+}
+
+static void put_named_table(NetlinkBatch& batch, uint8_t type, const std::string& table) {
+  const TablePtr t(nftnl_table_alloc());
+  nftnl_table_set_str(t.get(), NFTNL_TABLE_NAME, table.c_str());
+  nftnl_table_nlmsg_build_payload(begin(batch, type, 0), t.get());
+  batch.end();
+}
+
+void put_table_get(NetlinkBatch& batch, const std::string& table) { put_named_table(batch, NFT_MSG_GETTABLE, table); }
+void put_table_delete(NetlinkBatch& batch, const std::string& table) { put_named_table(batch, NFT_MSG_DELTABLE, table); }
 
 void put_chain(NetlinkBatch& batch, const std::string& table, const std::string& chain, const Hook* hook) {
   const ChainPtr c(nftnl_chain_alloc());

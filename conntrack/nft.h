@@ -2,6 +2,7 @@
 // nftables objects as messages: RAII over libnftnl, and a rule written from left to right.
 #pragma once
 #include <array>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -28,6 +29,9 @@ void begin_batch(NetlinkBatch& batch);
 void end_batch(NetlinkBatch& batch);
 
 void put_table(NetlinkBatch& batch, const std::string& table); // flag owner
+void put_lasting_table(NetlinkBatch& batch, const std::string& table); // stays when the process ends; may exist already
+void put_table_get(NetlinkBatch& batch, const std::string& table); // ENOENT: it is not there
+void put_table_delete(NetlinkBatch& batch, const std::string& table);
 struct Hook {
   uint32_t number = 0;
   int32_t priority = 0;
@@ -57,6 +61,7 @@ struct Element {
   Bytes key;
   Bytes data;
   bool interval_end = false;
+  std::chrono::milliseconds timeout{0}; // 0: none
 };
 void put_elements(NetlinkBatch& batch, const std::string& table, const std::string& set,
                   std::span<const Element> elements);
@@ -87,7 +92,9 @@ class Rule {
                uint64_t milliseconds);
   Rule& nat(uint32_t type, Family family, unsigned address, unsigned port);
   Rule& timeout(const std::string& object);
-  Rule& queue(uint16_t number, bool native); // flag bypass
+  enum class Unread : uint8_t { passes, is_dropped }; // a packet when nobody reads the queue
+  Rule& queue(uint16_t number, bool native, Unread unread = Unread::passes);
+  Rule& reset(); // reject with a TCP RST
   Rule& verdict(uint32_t code, const std::string& chain = {});
   void put(NetlinkBatch& batch) const;
 

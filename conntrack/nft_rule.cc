@@ -134,12 +134,12 @@ Rule& Rule::timeout(const std::string& object) {
   return *this;
 }
 
-Rule& Rule::queue(uint16_t number, bool native) {
+Rule& Rule::queue(uint16_t number, bool native, Unread unread) {
   if (native) {
     nftnl_expr* e = add("queue");
     nftnl_expr_set_u16(e, NFTNL_EXPR_QUEUE_NUM, number);
     nftnl_expr_set_u16(e, NFTNL_EXPR_QUEUE_TOTAL, 1);
-    nftnl_expr_set_u16(e, NFTNL_EXPR_QUEUE_FLAGS, NFT_QUEUE_FLAG_BYPASS);
+    if (unread == Unread::passes) nftnl_expr_set_u16(e, NFTNL_EXPR_QUEUE_FLAGS, NFT_QUEUE_FLAG_BYPASS);
     return *this;
   }
   nftnl_expr* e = add("target");
@@ -148,8 +148,14 @@ Rule& Rule::queue(uint16_t number, bool native) {
   auto* info = static_cast<xt_NFQ_info_v3*>(std::calloc(1, sizeof(xt_NFQ_info_v3))); // libnftnl frees it
   info->queuenum = number;
   info->queues_total = 1;
-  info->flags = NFQ_FLAG_BYPASS;
+  info->flags = unread == Unread::passes ? NFQ_FLAG_BYPASS : 0;
   nftnl_expr_set(e, NFTNL_EXPR_TG_INFO, info, sizeof *info);
+  return *this;
+}
+
+Rule& Rule::reset() {
+  nftnl_expr* e = add("reject");
+  nftnl_expr_set_u32(e, NFTNL_EXPR_REJECT_TYPE, NFT_REJECT_TCP_RST);
   return *this;
 }
 

@@ -93,6 +93,7 @@ void Builder::shared_sets() {
 void Builder::slot_sets(Slot slot) {
   const Layout& l = layout_of(slot.family);
   set(endpoints_set(slot), 0, nft::concat({l.address_type, nft::service}), l.length + 4);
+  if (slot.protocol == Protocol::tcp) set(resized_set(slot.family), 0, connection_type(slot.family), connection_length(slot.family));
   if (options_.births && steers(slot)) birth_maps(slot);
   door_maps(slot);
 }
@@ -154,6 +155,10 @@ void Builder::match(Slot slot) {
   const std::array<Side, 3> sides{{{l.ct_destination, NFT_CT_PROTO_DST, original},
                                    {l.ct_source, NFT_CT_PROTO_SRC, original},
                                    {l.ct_source, NFT_CT_PROTO_SRC, reply}}};
+  if (slot.protocol == Protocol::tcp) {  // the guard's chain brought it to the queue already
+    nft::Rule guarded = rule(chain);
+    load_connection(guarded, slot.family).in_set(0, resized_set(slot.family)).verdict(static_cast<uint32_t>(NFT_RETURN)).put(batch_);
+  }
   for (const Side& side : sides)
     rule(chain)
         .ct(side.port, side.direction, 0)
@@ -283,6 +288,26 @@ void Builder::build() {
 }
 
 } // namespace
+
+uint32_t connection_type(Family family) {
+  const Layout& l = layout_of(family);
+  return nft::concat({l.address_type, nft::service, l.address_type, nft::service});
+}
+uint32_t connection_length(Family family) { return 2 * layout_of(family).length + 8; }
+
+nft::Rule& load_connection(nft::Rule& rule, Family family) {
+  const Layout& l = layout_of(family);
+  return rule.ct(l.ct_source, original, 0)
+      .ct(NFT_CT_PROTO_SRC, original, l.words)
+      .ct(l.ct_destination, original, l.words + 1)
+      .ct(NFT_CT_PROTO_DST, original, 2 * l.words + 1);
+}
+
+nft::Bytes connection_key(const Tuple& tuple) {
+  nft::Bytes key = endpoint_key(tuple.source);
+  nft::append(key, tuple.destination);
+  return key;
+}
 
 void put_table(NetlinkBatch& batch, const SteeringOptions& options, Abilities abilities) {
   Builder(batch, options, abilities).build();

@@ -34,6 +34,7 @@ std::string ports_set(Protocol protocol);
 inline std::string endpoints_set(Slot slot) { return name("endpoints", slot); }
 inline std::string birth_sources(Slot slot) { return name("birth_sources", slot); }
 inline std::string birth_destinations(Slot slot) { return name("birth_destinations", slot); }
+inline std::string resized_set(Family family) { return "resized" + digit(family); }
 inline std::string recent_births(Slot slot) { return name("recent_births", slot); }
 inline std::string inside_set(Family family) { return "inside" + digit(family); }
 inline std::string peers_set(Family family) { return "peers" + digit(family); }
@@ -59,6 +60,11 @@ void put_table(NetlinkBatch& batch, const SteeringOptions& options, Abilities ab
 nft::Bytes endpoint_key(const Endpoint& endpoint);
 nft::Element in_element(const Translation& translation, Scope scope);
 nft::Element out_element(const Translation& translation, Scope scope);
+// A connection by its original tuple, the same for both directions: set type, rule, key.
+uint32_t connection_type(Family family);
+uint32_t connection_length(Family family);
+nft::Rule& load_connection(nft::Rule& rule, Family family);
+nft::Bytes connection_key(const Tuple& tuple);
 // Networks of one family as the bounds of disjoint intervals.
 std::vector<nft::Element> intervals(const std::vector<Network>& networks, Family family);
 std::vector<nft::Element> port_elements(const std::vector<uint16_t>& ports);

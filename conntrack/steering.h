@@ -93,6 +93,7 @@ class Steering {
   bool has_flowtables();
 
  private:
+  friend class StreamGuard; // its table and ours change in one transaction
   struct Pending;
   Result commit(NetlinkBatch& batch);
   void count(Pending& pending, const SteeringChange& change) const;

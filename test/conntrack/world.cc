@@ -174,8 +174,8 @@ UdpSocket World::udp(Side side, std::string_view endpoint) const {
   return made;
 }
 
-std::string World::tcp(Side listening, std::string_view listener, Side calling, std::string_view from,
-                       std::string_view to) const {
+std::optional<TcpPair> World::connect(Side listening, std::string_view listener, Side calling, std::string_view from,
+                                      std::string_view to) const {
   const auto made = [&](Side side, std::string_view local) {
     enter(side);
     Fd fd(socket(ep(local).address.family() == Family::v6 ? AF_INET6 : AF_INET,
@@ -189,19 +189,39 @@ std::string World::tcp(Side listening, std::string_view listener, Side calling, 
     if (bind(fd.get(), static_cast<const sockaddr*>(address), length) < 0) throw std::runtime_error("bind");
     return fd;
   };
-  const Fd server = made(listening, listener), client = made(calling, from);
+  const Fd server = made(listening, listener);
+  TcpPair pair{made(calling, from), Fd(), {}};
   listen(server.get(), 1);
   sockaddr_storage storage{};
   socklen_t length = to_kernel(ep(to), storage);
   void* address = &storage;
-  connect(client.get(), static_cast<const sockaddr*>(address), length);
+  ::connect(pair.client.get(), static_cast<const sockaddr*>(address), length);
   for (int i = 0; i < 300; ++i) {
     length = sizeof storage;
-    const Fd accepted(accept4(server.get(), static_cast<sockaddr*>(address), &length, SOCK_CLOEXEC));
-    if (accepted.get() >= 0) return to_string(from_kernel(storage));
+    pair.server = Fd(accept4(server.get(), static_cast<sockaddr*>(address), &length, SOCK_CLOEXEC | SOCK_NONBLOCK));
+    pair.seen = pair.server.get() >= 0 ? from_kernel(storage) : Endpoint{};
+    if (pair.server.get() >= 0) return pair;
     idle(std::chrono::milliseconds{1});
   }
-  return "nothing";
+  return std::nullopt;
+}
+
+std::string World::tcp(Side listening, std::string_view listener, Side calling, std::string_view from,
+                       std::string_view to) const {
+  const auto pair = connect(listening, listener, calling, from, to);
+  return pair ? to_string(pair->seen) : "nothing";
+}
+
+std::string World::read(const Fd& end, std::chrono::milliseconds patience) const {
+  std::array<char, 4096> buffer{};
+  for (std::chrono::milliseconds waited{0}; waited < patience; ++waited) {
+    const auto size = ::read(end.get(), buffer.data(), buffer.size());
+    if (size > 0) return {buffer.data(), static_cast<std::size_t>(size)};
+    if (size == 0) return "closed";
+    if (errno != EAGAIN) return errno == ECONNRESET ? "reset" : "error";
+    idle(std::chrono::milliseconds{1});
+  }
+  return "";
 }
 
 std::string World::run(Side side, const std::string& command) const {

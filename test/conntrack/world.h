@@ -39,6 +39,12 @@ class UdpSocket {
   Fd fd_;
 };
 
+// Both ends of a TCP connection through the router; `seen`: the client as the server sees it.
+struct TcpPair {
+  Fd client, server;
+  Endpoint seen;
+};
+
 enum class Side { inside, router, outside };
 enum class Firewall {
   none,    // forwards everything, masquerades
@@ -58,6 +64,10 @@ class World {
   // "nothing".
   std::string tcp(Side listening, std::string_view listener, Side calling, std::string_view from,
                   std::string_view to) const;
+  std::optional<TcpPair> connect(Side listening, std::string_view listener, Side calling, std::string_view from,
+                                 std::string_view to) const;
+  // What the connection's end has received within `patience`: "" nothing, "closed", "reset", or the text.
+  std::string read(const Fd& end, std::chrono::milliseconds patience = std::chrono::milliseconds{300}) const;
   // Output of a shell command in a namespace.
   std::string run(Side side, const std::string& command) const;
   // Called while waiting for packets: the queue's reader, the keeper's events.

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The second table: resized TCP connections.
+#include "conntrack/stream_guard.h"
+
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+
+#include "conntrack/ruleset.h"
+
+namespace sipalg {
+namespace {
+
+constexpr int guard_priority = ruleset::hook_priority - 1, lost_priority = -1;
+
+std::string held_set(Family family) { return "held" + ruleset::digit(family); }
+Family family_of(const Tuple& tuple) { return tuple.destination.address.family(); }
+
+nft::Rule of_family(const std::string& table, const std::string& chain, Family family) {
+  nft::Rule rule(table, chain);
+  rule.meta(NFT_META_NFPROTO, 0)
+      .equals_byte(0, family == Family::v6 ? NFPROTO_IPV6 : NFPROTO_IPV4)
+      .meta(NFT_META_L4PROTO, 0)
+      .equals_byte(0, static_cast<uint8_t>(Protocol::tcp));
+  return rule;
+}
+
+} // namespace
+
+StreamGuard::StreamGuard(Steering& steering) : steering_(steering), table_(steering.options().table + "_streams") {}
+
+// May be there already, from a daemon that died: rules are written anew, sets stay.
+void StreamGuard::put_table(NetlinkBatch& batch, bool native_queue) const {
+  nft::put_lasting_table(batch, table_);
+  const nft::Hook guard{NF_INET_POST_ROUTING, guard_priority, "filter"}, lost{NF_INET_FORWARD, lost_priority, "filter"};
+  nft::put_chain(batch, table_, "guard", &guard);
+  nft::put_chain(batch, table_, "lost", &lost);
+  for (const char* chain : {"guard", "lost"}) nft::put_rules_delete(batch, table_, chain);
+  uint32_t id = 1;
+  const uint16_t queue = ruleset::queue_of(steering_.options(), Protocol::tcp);
+  for (const Family family : ruleset::families) {
+    const std::string held = held_set(family), resized = ruleset::resized_set(family);
+    for (const std::string& set : {held, resized})
+      nft::put_set(batch, table_, {set, id++, NFT_SET_TIMEOUT, ruleset::connection_type(family), ruleset::connection_length(family)});
+    nft::Rule queued = of_family(table_, "guard", family), living = of_family(table_, "lost", family),
+              reset = of_family(table_, "lost", family);
+    ruleset::load_connection(queued, family).in_set(0, held).queue(queue, native_queue, nft::Rule::Unread::is_dropped).put(batch);
+    ruleset::load_connection(living, family).in_set(0, held).verdict(static_cast<uint32_t>(NFT_RETURN)).put(batch);
+    ruleset::load_connection(reset, family).in_set(0, resized).reset().put(batch);
+  }
+}
+
+Steering::Result StreamGuard::make_table() {
+  Steering::Result result;
+  for (const bool native : {true, false}) {
+    NetlinkBatch batch;
+    nft::begin_batch(batch);
+    put_table(batch, native);
+    result = steering_.commit(batch);
+    has_table_ = result.has_value();
+    if (has_table_) break;
+  }
+  return result;
+}
+
+void StreamGuard::put(NetlinkBatch& batch, const Tuple& original, bool is_new) const {
+  const Family family = family_of(original);
+  nft::Element element{ruleset::connection_key(original), {}, false, lease};
+  if (!is_new) nft::put_elements_delete(batch, table_, held_set(family), {&element, 1});
+  nft::put_elements(batch, table_, held_set(family), {&element, 1});
+  element.timeout = remembered;
+  if (!is_new) nft::put_elements_delete(batch, table_, ruleset::resized_set(family), {&element, 1});
+  nft::put_elements(batch, table_, ruleset::resized_set(family), {&element, 1});
+  if (!is_new) return;
+  element.timeout = {};
+  nft::put_elements(batch, steering_.options().table, ruleset::resized_set(family), {&element, 1});
+}
+
+void StreamGuard::put_removal(NetlinkBatch& batch, const Tuple& original) const {
+  const Family family = family_of(original);
+  const nft::Element element{ruleset::connection_key(original), {}, false};
+  nft::put_elements_delete(batch, table_, held_set(family), {&element, 1});
+  nft::put_elements_delete(batch, table_, ruleset::resized_set(family), {&element, 1});
+  nft::put_elements_delete(batch, steering_.options().table, ruleset::resized_set(family), {&element, 1});
+}
+
+Steering::Result StreamGuard::add(const Tuple& original) {
+  if (steering_.way() == Steering::Way::manual || guarded_.contains(original)) return {};
+  if (!has_table_)
+    if (const auto made = make_table(); !made) return made;
+  NetlinkBatch batch;
+  nft::begin_batch(batch);
+  put(batch, original, true);
+  const auto result = steering_.commit(batch);
+  if (result) guarded_.insert(original);
+  return result;
+}
+
+Steering::Result StreamGuard::remove(const Tuple& original) {
+  if (guarded_.erase(original) == 0) return {};
+  NetlinkBatch batch;
+  nft::begin_batch(batch);
+  put_removal(batch, original);
+  return steering_.commit(batch);
+}
+
+// An earlier daemon's leases of ours are renewed, those of connections nobody has a map for end now.
+Steering::Result StreamGuard::adopt(const std::vector<Tuple>& originals) {
+  if (steering_.way() == Steering::Way::manual) return {};
+  NetlinkBatch probe;
+  nft::put_table_get(probe, table_);
+  if (originals.empty() && first_error(steering_.socket_.exchange(probe))) return {}; // nothing was left
+  if (const auto made = make_table(); !made) return made;
+  NetlinkBatch batch;
+  nft::begin_batch(batch);
+  for (const Family family : ruleset::families) nft::put_flush(batch, table_, held_set(family));
+  for (const Tuple& original : originals) put(batch, original, true);
+  const auto result = steering_.commit(batch);
+  if (result) guarded_ = {originals.begin(), originals.end()};
+  return result;
+}
+
+// An element's time can not be set anew (before 6.12): delete and add, in one transaction.
+Steering::Result StreamGuard::renew(Instant now) {
+  if (guarded_.empty() || now < renewed_ + renewal) return {};
+  renewed_ = now;
+  NetlinkBatch batch;
+  nft::begin_batch(batch);
+  for (const Tuple& original : guarded_) put(batch, original, false);
+  return steering_.commit(batch);
+}
+
+void StreamGuard::close() {
+  if (!has_table_ || !guarded_.empty()) return;
+  NetlinkBatch batch;
+  nft::begin_batch(batch);
+  nft::put_table_delete(batch, table_);
+  static_cast<void>(steering_.commit(batch));
+}
+
+} // namespace sipalg

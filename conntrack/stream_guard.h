@@ -1,0 +1,62 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Keeps the segments of resized TCP connections from passing the daemon by, also when there is none.
+//
+// How it works. A connection whose lengths the daemon changed only works through its sequence map: one segment that goes by
+// unmapped is wrong data at the receiver. The daemon's own table dies with it, so these connections stand in a second
+// table that does not:
+//
+//     table inet NAME_streams                       outlives the daemon
+//       chain guard   postrouting 149   @held -> queue, no bypass: nobody reads it, the kernel drops; TCP sends it again
+//       chain lost    forward -1        @resized but not @held -> TCP reset: the ends connect anew
+//
+//     @held has a lease that the daemon renews: a daemon that comes back in time, with the map from its saved state, goes
+//     on; when none comes, the next segment of either end is answered by a reset, not by silence or wrong bytes.
+//     The daemon's table has the same connections in @resized4/6, where its own queue rule leaves them out.
+// Both tables change in one transaction. The second one is made with the first connection and stays until close(): when
+// a base chain goes, the kernel drops what is queued. With steering "manual" there is no guard: the administrator's
+// queue rules can not leave the guarded connections out.
+// Proved by test/conntrack (guard) and test/net (streams).
+#pragma once
+#include <chrono>
+#include <set>
+#include <utility>
+
+#include "alg/base/instant.h"
+#include "conntrack/steering.h"
+
+namespace sipalg {
+
+class StreamGuard {
+ public:
+  static constexpr std::chrono::seconds lease{60};
+  static constexpr std::chrono::seconds renewal{20};
+  static constexpr std::chrono::hours remembered{1}; // for @resized: how long after the daemon's end a reset is sent
+
+  // Borrows the steering, whose socket and table it uses. What an earlier daemon left stays until adopt().
+  explicit StreamGuard(Steering& steering);
+
+  // By the connection's original tuple. Adding what is there and removing what is not is no error.
+  Steering::Result add(const Tuple& original);
+  Steering::Result remove(const Tuple& original);
+  // At start: these connections go on with us; others that an earlier daemon left are reset.
+  Steering::Result adopt(const std::vector<Tuple>& originals);
+  Steering::Result renew(Instant now); // cheap before its time
+  // At the daemon's end, behind Queue::drain(): takes the table away unless it still guards.
+  void close();
+  std::size_t size() const { return guarded_.size(); }
+  const std::string& table() const { return table_; }
+
+ private:
+  Steering::Result make_table();
+  void put_table(NetlinkBatch& batch, bool native_queue) const;
+  void put(NetlinkBatch& batch, const Tuple& original, bool is_new) const;
+  void put_removal(NetlinkBatch& batch, const Tuple& original) const;
+
+  Steering& steering_;
+  std::string table_;
+  std::set<Tuple> guarded_;
+  Instant renewed_{};
+  bool has_table_ = false;
+};
+
+} // namespace sipalg

@@ -1,0 +1,126 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Resized TCP connections: no segment passes the daemon by.
+#include <catch2/catch.hpp>
+#include <cstring>
+#include <sys/socket.h>
+
+#include "conntrack/queue.h"
+#include "conntrack/stream_guard.h"
+#include "test/conntrack/world.h"
+
+using namespace sipalg;
+using namespace sipalg::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+// A daemon that accepts every packet and counts those that carry data.
+struct Daemon {
+  static constexpr std::size_t headers = 20 + 20 + 12;  // IPv4, TCP, timestamps
+  Queue queue{QueueOptions{.tcp = true}};
+  Steering steering;
+  StreamGuard guard{steering};
+  int segments = 0;
+
+  Daemon() : steering(options(queue)) {}
+  static SteeringOptions options(const Queue& queue) {
+    SteeringOptions options;
+    options.tcp_ports = {5060};
+    options.births = !queue.has_conntrack();
+    return options;
+  }
+  void take() {
+    queue.receive([this](const QueuedPacket& packet, PendingVerdict) { segments += packet.bytes.size() > headers; });
+  }
+};
+
+// A connection from the phone to the provider; who answers the queue changes.
+struct Router {
+  World world{Firewall::none};
+  std::optional<Daemon> daemon{std::in_place};
+  TcpPair pair;
+  Tuple original{Protocol::tcp, ep("10.0.0.2:40000"), ep("203.0.113.2:5060")};
+
+  Router() {
+    world.pump = [this] {
+      if (daemon) daemon->take();
+    };
+    auto made = world.connect(Side::outside, "203.0.113.2:5060", Side::inside, "10.0.0.2:40000", "203.0.113.2:5060");
+    REQUIRE(made);
+    pair = std::move(*made);
+    daemon->segments = 0;  // SYN carries more options
+  }
+  std::string sent(const Fd& from, const Fd& to, const char* text, std::chrono::milliseconds patience = 300ms) {
+    ::send(from.get(), text, std::strlen(text), MSG_NOSIGNAL);
+    return world.read(to, patience);
+  }
+  int seconds_left() const {  // of the lease
+    const std::string text = nft();
+    const auto at = text.find("timeout 1m expires ");
+    REQUIRE(at != std::string::npos);
+    return std::atoi(text.c_str() + at + std::strlen("timeout 1m expires "));
+  }
+  std::string nft() const { return world.run(Side::router, "nft list table inet sipalg_streams 2>&1"); }
+};
+
+} // namespace
+
+TEST_CASE("guard: a connection's segments come to the queue once, guarded or not, in both directions") {
+  Router r;
+  CHECK(r.sent(r.pair.client, r.pair.server, "before the guard") == "before the guard");
+  CHECK(r.daemon->segments == 1);
+  REQUIRE(r.daemon->guard.add(r.original));
+  REQUIRE(r.daemon->guard.add(r.original));
+  CHECK(r.daemon->guard.size() == 1);
+  CHECK(r.sent(r.pair.client, r.pair.server, "along the guard") == "along the guard");
+  CHECK(r.sent(r.pair.server, r.pair.client, "and its way back") == "and its way back");
+  CHECK(r.daemon->segments == 3);
+  REQUIRE(r.daemon->guard.remove(r.original));
+  CHECK(r.sent(r.pair.client, r.pair.server, "without it again") == "without it again");
+  CHECK(r.daemon->segments == 4);
+  r.daemon->guard.close();
+  CHECK(r.nft().find("No such file") != std::string::npos);
+}
+
+TEST_CASE("guard: without a daemon nothing of the connection passes; the next daemon goes on with it") {
+  Router r;
+  REQUIRE(r.daemon->guard.add(r.original));
+  r.daemon->guard.close();  // still guards: stays
+  r.daemon.reset();
+  CHECK(r.sent(r.pair.client, r.pair.server, "to be sent again by TCP") == "");
+  r.daemon.emplace();
+  REQUIRE(r.daemon->guard.adopt({r.original}));
+  CHECK(r.world.read(r.pair.server, 3s) == "to be sent again by TCP");
+  CHECK(r.daemon->segments >= 1);
+}
+
+TEST_CASE("guard: a connection whose map nobody has is reset, another goes on") {
+  Router r;
+  auto other = r.world.connect(Side::outside, "203.0.113.2:5061", Side::inside, "10.0.0.2:40001", "203.0.113.2:5061");
+  REQUIRE(other);
+  REQUIRE(r.daemon->guard.add(r.original));
+  r.daemon.reset();
+  r.daemon.emplace();
+  REQUIRE(r.daemon->guard.adopt({}));
+  CHECK(r.sent(other->client, other->server, "unguarded") == "unguarded");
+  CHECK(r.sent(r.pair.client, r.pair.server, "lost") == "");
+  CHECK(r.world.read(r.pair.client) == "reset");
+}
+
+TEST_CASE("guard: leases are renewed in time") {
+  Router r;
+  REQUIRE(r.daemon->guard.add(r.original));
+  r.world.idle(1500ms);
+  const int before = r.seconds_left();
+  CHECK(before < 59);
+  REQUIRE(r.daemon->guard.renew(Instant{1h}));
+  CHECK(r.seconds_left() > before);
+}
+
+TEST_CASE("conntrack stops judging a connection on request") {
+  Router r;
+  Ctnetlink conntrack;
+  CHECK(conntrack.set_liberal(r.original, 0));
+  CHECK_FALSE(conntrack.set_liberal(r.original.inverse(), 7));
+  CHECK(r.sent(r.pair.client, r.pair.server, "as before") == "as before");
+}
