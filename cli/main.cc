@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "alg/control/service_argument.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/show.h"
@@ -31,17 +32,34 @@ constexpr Question questions[] = {
     {"clear", "call", Command::clear_call, show_cleared, "End one call here: its doors close at once"},
     {"clear", "calls", Command::clear_calls, show_cleared, "End all calls here: their doors close at once"},
     {"clear", "registrations", Command::clear_registrations, show_cleared, "Forget all registrations and close their doors"},
+    {"service", "list", Command::service_list, show_service, "Which ports SIP is taken from, and what differs from the file"},
+    {"service", "add", Command::service_add, show_service, "Take SIP from a port too, at once"},
+    {"service", "remove", Command::service_remove, show_service, "Take no new calls from a port; those that are up go on"},
+    {"service", "on", Command::service_on, show_service, "Take SIP again"},
+    {"service", "off", Command::service_off, show_service, "Take no new calls from any port; those that are up go on"},
     {nullptr, "ruleset", Command::ruleset, show_ruleset, "The nftables rules, as text for nft -f"},
 };
 
 struct Common {
   std::string socket{control::default_socket};
-  std::string argument;
+  std::string argument;  // the Call-ID, or PROTOCOL
+  std::string port;
   bool json = false;
 };
 
+bool is_service(const Question& question) { return question.show == show_service; }
+
+// Wrong words are told before the daemon is asked.
+std::string argument_of(const Question& question, const Common& common) {
+  const std::string argument = common.port.empty() ? common.argument : common.argument + " " + common.port;
+  if (!is_service(question)) return argument;
+  if (const auto parsed = control::parse_service_argument(question.command, argument); !parsed)
+    throw CommandError(parsed.error().text + "; " + parsed.error().cure, exit_usage);
+  return argument;
+}
+
 int ask(const Question& question, const Common& common) {
-  const Json answer = fetch(common.socket, {question.command, common.argument});
+  const Json answer = fetch(common.socket, {question.command, argument_of(question, common)});
   if (common.json) {
     std::cout << to_text(answer, 2) << "\n";
   } else {
@@ -53,6 +71,27 @@ int ask(const Question& question, const Common& common) {
 void add_groups(CLI::App& app) {
   app.add_subcommand("show", "Ask the daemon")->require_subcommand(1);
   app.add_subcommand("clear", "Reset something of the daemon")->require_subcommand(1);
+  app.add_subcommand("service", "Switch the daemon's service until the next start")->require_subcommand(1);
+}
+
+void add_arguments(CLI::App& command, const Question& question, Common& common) {
+  switch (question.command) {
+    case Command::call:
+    case Command::clear_call:
+      command.add_option("CALL-ID", common.argument, "as `show calls` prints it")->required();
+      break;
+    case Command::service_add:
+    case Command::service_remove:
+      command.add_option("PROTOCOL", common.argument, "udp or tcp")->required();
+      command.add_option("PORT", common.port, "1 to 65535")->required();
+      break;
+    case Command::service_on:
+    case Command::service_off:
+      command.add_option("PROTOCOL", common.argument, "udp or tcp; left out: all that are spoken");
+      break;
+    default:
+      break;
+  }
 }
 
 void add_question(CLI::App& app, const Question& question, Common& common, Run& run) {
@@ -60,8 +99,7 @@ void add_question(CLI::App& app, const Question& question, Common& common, Run& 
   auto* command = parent.add_subcommand(question.name, question.description);
   command->add_flag("--json", common.json, "JSON instead of text");
   command->add_option("--socket", common.socket, "control socket of the daemon")->capture_default_str();
-  if (question.command == Command::call || question.command == Command::clear_call)
-    command->add_option("CALL-ID", common.argument, "as `show calls` prints it")->required();
+  add_arguments(*command, question, common);
   command->callback([&question, &common, &run] { run = [&question, &common] { return ask(question, common); }; });
 }
 

@@ -15,6 +15,7 @@ void show_registrations(const Json& answer, std::ostream& out);
 void show_config(const Json& answer, std::ostream& out);
 void show_ruleset(const Json& answer, std::ostream& out);
 void show_cleared(const Json& answer, std::ostream& out);  // how many
+void show_service(const Json& answer, std::ostream& out);
 
 // --- pieces they share ---
 std::string text_of(const Json& row, const char* key);      // strings as they are, null as "-", numbers as digits

@@ -31,7 +31,7 @@ class Builder {
   void build();
 
  private:
-  bool steers(Slot slot) const { return slot.protocol == Protocol::udp || !options_.tcp_ports.empty(); }
+  bool steers(Slot slot) const { return slot.protocol == Protocol::udp || options_.tcp; }
   nft::Rule rule(const std::string& chain) const { return {options_.table, chain}; }
   void set(const std::string& set_name, uint32_t flags, uint32_t type, uint32_t length);
   void map(const std::string& map_name, uint32_t flags, uint32_t key_type, uint32_t key_length, uint32_t data_type,

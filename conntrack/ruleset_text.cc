@@ -41,7 +41,12 @@ class Writer {
   const std::vector<uint16_t>& ports(Slot slot) const {
     return slot.protocol == Protocol::udp ? options_.udp_ports : options_.tcp_ports;
   }
-  bool steers(Slot slot) const { return !ports(slot).empty(); }
+  // Where a port may stand; nowhere without ports (`service off`): nft takes no empty braces.
+  std::vector<const char*> port_sides(Slot slot) const {
+    if (ports(slot).empty()) return {};
+    return {"original proto-dst", "original proto-src", "reply proto-src"};
+  }
+  bool steers(Slot slot) const { return slot.protocol == Protocol::udp || options_.tcp; }
 
   void sets();
   void timeouts();
@@ -113,7 +118,7 @@ void Writer::dispatch(const std::string& stem, bool steered_only) {
 
 void Writer::match(Slot slot) {
   open("chain " + ruleset::name("match", slot));
-  for (const char* side : {"original proto-dst", "original proto-src", "reply proto-src"})
+  for (const char* side : port_sides(slot))
     line("meta l4proto " + protocol_of(slot) + " ct " + side + " " + list(ports(slot)) + " goto " +
          ruleset::name("take", slot));
   const std::string ip = words_of(slot.family).ip;
@@ -212,7 +217,7 @@ std::string Writer::manual_rules() {
   for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
     const Slot slot{protocol, Family::v4};
     if (!steers(slot)) continue;
-    for (const char* side : {"original proto-dst", "original proto-src", "reply proto-src"})
+    for (const char* side : port_sides(slot))
       queue(protocol, "meta l4proto " + protocol_of(slot) + " ct " + side + " " + list(ports(slot)) + " ");
   }
   close();

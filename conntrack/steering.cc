@@ -104,7 +104,7 @@ Steering::Result Steering::commit(NetlinkBatch& batch) {
 }
 
 Steering::Result Steering::set_ports(std::vector<uint16_t> udp, std::vector<uint16_t> tcp) {
-  if (options_.tcp_ports.empty() != tcp.empty()) return std::unexpected(errno_code(EINVAL));
+  if (!options_.tcp && !tcp.empty()) return std::unexpected(errno_code(EINVAL));
   NetlinkBatch batch;
   nft::begin_batch(batch);
   for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
@@ -226,6 +226,11 @@ Steering::Result Steering::stop() {
   nft::begin_batch(batch);
   nft::put_rules_delete(batch, options_.table, "sipalg");
   return commit(batch);
+}
+
+std::size_t Steering::endpoint_count(Protocol protocol) const {
+  return static_cast<std::size_t>(
+      std::count_if(endpoints_.begin(), endpoints_.end(), [=](const auto& e) { return e.first.protocol == protocol; }));
 }
 
 std::expected<Birth, std::error_code> Steering::find_birth(const Tuple& header) {

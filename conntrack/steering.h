@@ -32,7 +32,8 @@ struct SteeringOptions {
   std::string table = "sipalg"; // table inet NAME
   uint16_t queue = 5060;        // UDP: queue, unconfirmed without NFQA_CT queue + 1. TCP: queue + 2, queue + 3
   std::vector<uint16_t> udp_ports{5060};
-  std::vector<uint16_t> tcp_ports;                 // empty: TCP is not steered at all, endpoints of TCP doors neither
+  bool tcp = false;                                // false: TCP is not steered at all, endpoints of TCP doors neither
+  std::vector<uint16_t> tcp_ports;
   bool manual = false;                             // the administrator writes the queue rules
   bool births = false;                             // what Queue::has_conntrack() denies
   std::chrono::seconds udp_timeout{3720};          // of signalling flows; from inside also while unanswered
@@ -79,6 +80,7 @@ class Steering {
   const SteeringOptions& options() const { return options_; }
 
   using Result = std::expected<void, std::error_code>;
+  // Any number of them, none too. EINVAL: TCP ports where TCP is not steered.
   Result set_ports(std::vector<uint16_t> udp, std::vector<uint16_t> tcp);
   Result set_inside(std::vector<Network> networks);
   Result set_peers(std::vector<Network> networks);
@@ -87,6 +89,8 @@ class Steering {
   // Sends nothing to the queue any more. The hook stays: the kernel drops every queued packet of the namespace when a
   // hook goes, so end with stop(), Queue::drain(), and only then the destructor.
   Result stop();
+  // Endpoints beside the ports that signalling doors have brought here.
+  std::size_t endpoint_count(Protocol protocol) const;
   // ENOENT: nothing recorded for that header.
   std::expected<Birth, std::error_code> find_birth(const Tuple& header);
   // Flowtables carry packets past us: true when somebody's ruleset has one.

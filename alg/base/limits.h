@@ -36,6 +36,7 @@ inline constexpr std::size_t registrations = 65'536;
 inline constexpr std::size_t doors = 524'288;
 inline constexpr std::size_t doors_per_dialog = 128;
 inline constexpr std::size_t doors_per_inside_host = 16'384;
+inline constexpr std::size_t service_ports = 16;  // of one protocol
 inline constexpr std::size_t shown_uri_bytes = 256;  // of From and To, kept for `show calls`
 
 // --- times (RFC 3261 table 4: T1 = 500 ms) ---

@@ -46,6 +46,11 @@ template <typename T> class Slab {
     for (uint32_t i = 0; i < places_.size(); ++i)
       if (places_[i].value) f(id_of(places_[i], i), *places_[i].value);
   }
+  template <typename F> bool any_of(F&& f) const {
+    for (const Place& place : places_)
+      if (place.value && f(*place.value)) return true;
+    return false;
+  }
   std::vector<Id> ids() const {
     std::vector<Id> out;
     for_each([&](Id id, const T&) { out.push_back(id); });

@@ -22,6 +22,21 @@ std::string registration_key(std::string_view aor, std::string_view user, const 
   return std::string(aor) + '\n' + std::string(user) + '\n' + to_string(inside) + '\n' + to_string(registrar);
 }
 
+// Takes one entry out of an index.
+template <typename Index, typename Key, typename Id> void erase_one(Index& index, const Key& key, Id id) {
+  const auto [first, last] = index.equal_range(key);
+  for (auto it = first; it != last; ++it) {
+    if (it->second != id) continue;
+    index.erase(it);
+    return;
+  }
+}
+
+template <typename Record> bool has_port(const Record& record, Protocol protocol, uint16_t port) {
+  return record.protocol == protocol &&
+         (record.source.inside.port == port || record.source.outside.port == port || record.remote.port == port);
+}
+
 }  // namespace
 
 // --- ownership ---
@@ -92,12 +107,7 @@ void CallDatabase::erase_transaction(TransactionId id, Instant now) {
   Transaction* t = transactions_.find(id);
   release_all(t->doors, now);
   for (RegistrationWish& wish : t->wishes) release_all(wish.doors, now);
-  const auto [first, last] = by_transaction_.equal_range(hash_of(t->key));
-  for (auto it = first; it != last; ++it) {
-    if (it->second != id) continue;
-    by_transaction_.erase(it);
-    break;
-  }
+  erase_one(by_transaction_, hash_of(t->key), id);
   transactions_.erase(id);
 }
 
@@ -179,12 +189,7 @@ void CallDatabase::erase_leg(LegId id, Instant now) {
   Leg* leg = legs_.find(id);
   for (MediaUse& use : leg->media) doors_.release(use.door, now);
   release_all(leg->doors, now);
-  const auto [first, last] = by_call_id_.equal_range(hash_of_call(leg->call_id, leg->inside_host));
-  for (auto it = first; it != last; ++it) {
-    if (it->second != id) continue;
-    by_call_id_.erase(it);
-    break;
-  }
+  erase_one(by_call_id_, hash_of_call(leg->call_id, leg->inside_host), id);
   legs_.erase(id);
 }
 
@@ -213,10 +218,12 @@ void CallDatabase::register_contact(Registration registration, Instant now) {
     return;
   }
   const Endpoint inside = registration.inside;
+  const std::string aor = registration.aor;
   const Instant ends = registration.scheduled = registration.ends;
   const RegistrationId id = registrations_.insert(std::move(registration));
   by_registration_[key] = id;
   by_contact_.emplace(inside, id);
+  by_aor_.emplace(aor, id);
   schedule(ends, Kind::registration, id);
   stats_.count(Event::registrations_begun);
 }
@@ -226,12 +233,8 @@ void CallDatabase::end_registration(RegistrationId id, Instant now, bool by_mess
   if (!r) return;
   release_all(r->doors, now);
   by_registration_.erase(registration_key(r->aor, r->user, r->inside, r->registrar));
-  const auto [first, last] = by_contact_.equal_range(r->inside);
-  for (auto it = first; it != last; ++it) {
-    if (it->second != id) continue;
-    by_contact_.erase(it);
-    break;
-  }
+  erase_one(by_contact_, r->inside, id);
+  erase_one(by_aor_, r->aor, id);
   registrations_.erase(id);
   stats_.count(by_message ? Event::registrations_ended_by_message : Event::registrations_ended_by_time);
 }
@@ -244,11 +247,25 @@ void CallDatabase::end_registrations_of(std::string_view aor, const Address& ins
   }
 }
 
+bool CallDatabase::has_registration(std::string_view aor, const Address& registrar,
+                                    std::span<const Address> inside_hosts) const {
+  const auto [first, last] = by_aor_.equal_range(std::string(aor));
+  return std::any_of(first, last, [&](const auto& entry) {
+    const Registration& r = *registrations_.find(entry.second);
+    return r.registrar == registrar && std::ranges::find(inside_hosts, r.inside.address) != inside_hosts.end();
+  });
+}
+
 std::vector<const Registration*> CallDatabase::registrations_at(const Endpoint& inside) const {
   std::vector<const Registration*> out;
   const auto [first, last] = by_contact_.equal_range(inside);
   for (auto it = first; it != last; ++it) out.push_back(registrations_.find(it->second));
   return out;
+}
+
+bool CallDatabase::uses_port(Protocol protocol, uint16_t port) const {
+  const auto is_one = [=](const auto& record) { return has_port(record, protocol, port); };
+  return legs_.any_of(is_one) || registrations_.any_of(is_one) || transactions_.any_of(is_one);
 }
 
 }  // namespace sipalg

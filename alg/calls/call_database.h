@@ -13,6 +13,7 @@
 //   Proved by test/engine.
 #pragma once
 #include <queue>
+#include <span>
 #include <unordered_map>
 
 #include "alg/calls/records.h"
@@ -54,6 +55,8 @@ class CallDatabase {
   void register_contact(Registration registration, Instant now);
   void end_registration(RegistrationId id, Instant now, bool by_message);
   void end_registrations_of(std::string_view aor, const Address& inside_host, const Address& registrar, Instant now);
+  // One of this AOR at this registrar, for one of these inside hosts.
+  bool has_registration(std::string_view aor, const Address& registrar, std::span<const Address> inside_hosts) const;
   // Those of this inside endpoint.
   std::vector<const Registration*> registrations_at(const Endpoint& inside) const;
 
@@ -69,6 +72,8 @@ class CallDatabase {
   std::size_t clear_registrations(Instant now);
   void close_all(Instant now);
 
+  // Does a record live whose flow has this port at one of its ends?
+  bool uses_port(Protocol protocol, uint16_t port) const;
   template <typename F> void for_each_transaction(F&& f) const { transactions_.for_each(f); }
   template <typename F> void for_each_leg(F&& f) const { legs_.for_each(f); }
   template <typename F> void for_each_registration(F&& f) const { registrations_.for_each(f); }
@@ -107,6 +112,7 @@ class CallDatabase {
   std::unordered_multimap<std::size_t, LegId> by_call_id_;
   std::unordered_map<std::string, RegistrationId> by_registration_;
   std::unordered_multimap<Endpoint, RegistrationId> by_contact_;
+  std::unordered_multimap<std::string, RegistrationId> by_aor_;
   std::priority_queue<Entry, std::vector<Entry>, std::greater<>> timers_;
 };
 

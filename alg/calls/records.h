@@ -57,6 +57,7 @@ struct RegistrationWish {
 struct Transaction {
   TransactionKey key;
   sip::Method method = sip::Method::other;
+  Protocol protocol = Protocol::udp;
   FlowEnd source;      // the inside end of the flow the request took
   Endpoint remote;     // the other end
   LegId leg = 0;
@@ -154,6 +155,9 @@ struct Registration {
   std::string aor, user;  // user part of the Contact
   Endpoint inside, outside;
   Address registrar;
+  Protocol protocol = Protocol::udp;
+  FlowEnd source;   // of the flow its REGISTER took
+  Endpoint remote;
   std::string contact_text;
   std::vector<Given> givens;  // Contact, Path, Service-Route
   std::vector<DoorId> doors;

@@ -52,6 +52,15 @@ struct Registration {
   bool confirmed = false;
 };
 
+struct ServiceLine {  // one protocol: what holds now, and what the configuration file says
+  Protocol protocol = Protocol::udp;
+  bool on = true;
+  std::vector<uint16_t> ports, draining;  // draining: not in service any more, but calls or registrations go on there
+  std::size_t endpoints = 0;              // steered beside the ports, because doors brought them
+  bool file_on = true;
+  std::vector<uint16_t> file_ports;
+};
+
 struct Totals {
   uint64_t transactions = 0, calls = 0, dialogs = 0, registrations = 0, doors = 0, kernel_doors = 0;
 };

@@ -60,6 +60,16 @@ Json to_json(const Registration& registration) {
           {"confirmed", registration.confirmed}};
 }
 
+Json to_json(const ServiceLine& line) {
+  return {{"protocol", name_of(line.protocol)},
+          {"on", line.on},
+          {"ports", line.ports},
+          {"draining", line.draining},
+          {"endpoints", line.endpoints},
+          {"file", {{"on", line.file_on}, {"ports", line.file_ports}}},
+          {"differs", line.on != line.file_on || line.ports != line.file_ports}};
+}
+
 Json to_json(const Totals& totals) {
   return {{"transactions", totals.transactions}, {"calls", totals.calls},
           {"dialogs", totals.dialogs},           {"registrations", totals.registrations},

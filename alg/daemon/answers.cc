@@ -68,6 +68,7 @@ Json Daemon::answer_config() const {
            {{"inside", texts(inside())},
             {"router", texts(links_.own_addresses())},
             {"steering", name_of(steering_.way())},
+            {"service", answer_service()["service"]},
             {"conntrack_tuples", steering_.births() ? "births" : "with-packet"},
             {"expect_max", kernel_setting("net/netfilter/nf_conntrack_expect_max")}}}};
 }
@@ -103,6 +104,11 @@ std::expected<Json, control::Error> Daemon::answer(const control::Request& reque
     case Command::clear_call: return clear_call(request.argument);
     case Command::clear_calls: return Json{{"cleared", engine_.clear_calls(now)}};
     case Command::clear_registrations: return Json{{"cleared", engine_.clear_registrations(now)}};
+    case Command::service_list: return answer_service();
+    case Command::service_add:
+    case Command::service_remove:
+    case Command::service_on:
+    case Command::service_off: return change_service(request);
     case Command::ruleset: return Json{{"ruleset", ruleset_text(steering_.options())}};
     case Command::count_: break;
   }

@@ -13,7 +13,6 @@ namespace sipalg {
 namespace {
 
 constexpr std::size_t most_items = 256;
-constexpr std::size_t most_ports = 16;
 constexpr std::size_t longest_table_name = 31;
 constexpr std::size_t longest_socket_path = 107;  // sun_path without its NUL
 constexpr auto shortest_idle = std::chrono::seconds(60);
@@ -79,7 +78,7 @@ template <typename T> bool read_list(const toml::node& node, std::vector<T>& out
 }
 
 bool read_ports(const toml::node& node, std::vector<uint16_t>& out) {
-  if (!read_list(node, out, most_ports) || out.empty()) return false;
+  if (!read_list(node, out, limits::service_ports) || out.empty()) return false;
   std::ranges::sort(out);
   const auto repeated = std::ranges::unique(out);
   out.erase(repeated.begin(), repeated.end());

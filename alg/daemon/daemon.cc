@@ -22,11 +22,14 @@ QueueOptions queue_options(const Config& config) {
   return options;
 }
 
-SteeringOptions steering_options(const Config& config, const std::vector<Network>& inside, bool births) {
+SteeringOptions steering_options(const Config& config, const ServiceSwitch& service, const std::vector<Network>& inside,
+                                 bool births) {
   SteeringOptions options;
   options.table = config.table;
   options.queue = config.queue;
-  options.udp_ports = config.service.udp ? config.service.ports : std::vector<uint16_t>{};
+  options.udp_ports = service.steered(Protocol::udp);
+  options.tcp = is_spoken(Protocol::tcp);
+  options.tcp_ports = service.steered(Protocol::tcp);
   options.manual = config.steering == Config::Steering::manual;
   options.births = births;
   options.inside = inside;
@@ -63,12 +66,13 @@ NfDoorKeeper make_keeper(Steering& steering) {
 }  // namespace
 
 Daemon::Daemon(Config config, LoadConfig load, Log& log)
-    : log_(log), load_(std::move(load)), config_(std::move(config)), links_(make_links()), queue_(make_queue(config_)),
-      steering_(make_steering(steering_options(config_, inside(), !queue_.has_conntrack()))),
+    : log_(log), load_(std::move(load)), config_(std::move(config)), switch_(config_.service), links_(make_links()), queue_(make_queue(config_)),
+      steering_(make_steering(steering_options(config_, switch_, inside(), !queue_.has_conntrack()))),
       conntrack_(make_conntrack()), flows_(conntrack_, &steering_), keeper_(make_keeper(steering_)),
       engine_(policy(), keeper_, stats_), path_(engine_, stats_, flows_, links_, log_),
       control_(loop_, config_.control_socket, [this](const control::Request& request) { return answer(request); }),
       kernel_counts_cleared_(kernel_counts().size()) {
+  engine_.set_service(switch_.service());
   static constexpr std::array signals{SIGTERM, SIGINT, SIGHUP};
   loop_.watch_signals(signals, [this](int signal) { on_signal(signal); });
   loop_.watch(queue_.fd(), EPOLLIN, [this] { take_packets(); });
@@ -115,6 +119,7 @@ void Daemon::on_timer() {
   if (now < housekeeping_ + housekeeping_period) return;
   housekeeping_ = now;
   keeper_.tick(now);
+  drain_ports();
   control_.tick(now);
   service_.alive(now);
   const report::Totals totals = engine_.totals();
@@ -153,10 +158,12 @@ void Daemon::apply(Config next) {
   next.control_socket = config_.control_socket;
   config_ = std::move(next);
   log_.set_level(config_.log_level);
-  const SteeringOptions wanted = steering_options(config_, inside(), steering_.births());
-  tell_refusal("ports", steering_.set_ports(wanted.udp_ports, wanted.tcp_ports));
-  tell_refusal("inside networks", steering_.set_inside(wanted.inside));
-  tell_refusal("signalling-peers", steering_.set_peers(wanted.peers));
+  ServiceSwitch next_service = switch_;
+  next_service.reload(config_.service);
+  tell_refusal("ports", put_service(std::move(next_service)));
+  if (switch_.differs_from_file()) log_.info("the service stays as `sipalgctl service` switched it");
+  tell_refusal("inside networks", steering_.set_inside(inside()));
+  tell_refusal("signalling-peers", steering_.set_peers(config_.signalling_peers));
   engine_.set_policy(policy());
   tell_advice();
 }

@@ -18,6 +18,7 @@
 #include "alg/daemon/loop.h"
 #include "alg/daemon/packet_path.h"
 #include "alg/daemon/service.h"
+#include "alg/daemon/service_switch.h"
 #include "alg/engine/engine.h"
 #include "conntrack/ctnetlink.h"
 #include "conntrack/flow_lookup.h"
@@ -67,9 +68,17 @@ class Daemon {
   std::expected<Json, control::Error> clear_call(const std::string& call_id);
   std::vector<uint64_t> kernel_counts() const;
 
+  // --- the service (answers_service.cc) ---
+  Json answer_service() const;
+  std::expected<Json, control::Error> change_service(const control::Request& request);
+  Steering::Result put_service(ServiceSwitch next);
+  void drain_ports();
+  void tell_service() const;
+
   Log& log_;
   LoadConfig load_;
   Config config_;
+  ServiceSwitch switch_;
   Service service_;
   Loop loop_;
   Links links_;

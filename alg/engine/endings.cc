@@ -113,6 +113,9 @@ void Exchange::register_wish(RegistrationWish& wish, uint32_t granted) {
   registration.inside = wish.inside;
   registration.outside = wish.given;
   registration.registrar = transaction_->remote.address;
+  registration.protocol = transaction_->protocol;
+  registration.source = transaction_->source;
+  registration.remote = transaction_->remote;
   registration.contact_text = wish.before;
   for (const Given& given : transaction_->givens)
     if (given.field == Field::path || (given.field == Field::contact && !wish.is_path && given.user == wish.user))

@@ -66,19 +66,25 @@ void Engine::set_policy(Policy policy) {
   rooms_->policy = std::move(policy);
 }
 
+void Engine::set_service(SipService service) { rooms_->service = std::move(service); }
+
+bool Engine::uses_port(Protocol protocol, uint16_t port) const { return rooms_->calls.uses_port(protocol, port); }
+
 Reason Engine::pass(std::string_view bytes, const Flow& flow, bool out, std::size_t most_bytes, Instant now,
                     std::string& output, Trace* trace) {
   EngineRooms& rooms = *rooms_;
   const FlowEnd& me = out ? flow.sender : flow.receiver;
   const FlowEnd& peer = out ? flow.receiver : flow.sender;
   const Passage passage{bytes, rooms.message, me, peer.outside, flow.protocol, flow.zone, out, out == flow.begun_by_sender, now};
+  rooms.edits.clear();
+  Exchange exchange(rooms, passage, trace);
+  if (!rooms.service.takes(flow) && !exchange.belongs_to_record()) return Reason::service_off;
   if (!out && flow.is_new && flow.begun_by_sender && me.is_translated() && !rooms.doors.was_signalling_endpoint(flow.protocol, me.outside) &&
       rooms.learned.pbx.size() < limits::registrations) {
     rooms.learned.pbx.insert(me.inside.address);
     rooms.doors.learn_forwarded(flow.protocol, me.outside, me.inside);
   }
-  rooms.edits.clear();
-  const Reason reason = Exchange(rooms, passage, trace).run(most_bytes);
+  const Reason reason = exchange.run(most_bytes);
   rooms.doors.flush();
   if (rooms.edits.empty()) return reason == Reason::edited ? Reason::nothing_to_edit : reason;
   apply(bytes, rooms.edits, output);

@@ -8,6 +8,7 @@
 
 #include "alg/base/instant.h"
 #include "alg/control/report.h"
+#include "alg/engine/sip_service.h"
 #include "alg/rewrite/policy.h"
 #include "alg/edit/edit_list.h"
 #include "alg/stats/stats.h"
@@ -71,6 +72,10 @@ class Engine {
 
   // Takes effect with the next message; what lives is kept.
   void set_policy(Policy policy);
+  // The same; what is not in service any more passes untouched (sip_service.h).
+  void set_service(SipService service);
+  // Does a record live whose flow has this port at one of its ends? It wants its packets to go on coming here.
+  bool uses_port(Protocol protocol, uint16_t port) const;
 
   // Outside addresses that the router lost (the provider gave it another one): every door on them is closed.
   void outside_address_lost(const Address& address, Instant now);

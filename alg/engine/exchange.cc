@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "alg/rewrite/host_port.h"
+
 namespace sipalg {
 namespace {
 
@@ -75,6 +77,18 @@ TransactionKey Exchange::key(bool outgoing) const {
   return key;
 }
 
+bool Exchange::belongs_to_record() const {
+  const CallDatabase& calls = rooms_.calls;
+  if (calls.find_transaction_id(key(message_.is_request == passage_.out)) != 0) return true;
+  if (!message_.is_request) return false;
+  if (message_.method != Method::registration)
+    return calls.find_leg(passage_.text(message_.call_id), passage_.me.inside.address, inside_tag(), outside_tag()) != 0;
+  std::vector<Address> hosts{passage_.me.inside.address};
+  for (const sip::NameAddr& contact : message_.contacts)
+    if (const auto endpoint = endpoint_of(contact.uri)) hosts.push_back(endpoint->address);
+  return calls.has_registration(passage_.text(message_.to.uri.whole), passage_.peer.address, hosts);
+}
+
 bool Exchange::find_or_begin(bool outgoing) {
   TransactionKey wanted = key(outgoing);
   transaction_id_ = rooms_.calls.find_transaction_id(wanted);
@@ -85,6 +99,7 @@ bool Exchange::find_or_begin(bool outgoing) {
   Transaction fresh;
   fresh.key = std::move(wanted);
   fresh.method = message_.method;
+  fresh.protocol = passage_.protocol;
   fresh.source = passage_.me;
   fresh.remote = passage_.peer;
   fresh.expires_header = message_.expires;

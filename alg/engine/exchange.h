@@ -21,6 +21,8 @@ class Exchange {
   // Edits are in the rooms' edit list afterwards. Not Reason::edited: why nothing was to be done.
   // `most_bytes`: the message may not become longer than this.
   Reason run(std::size_t most_bytes);
+  // A message of a transaction, leg or registration that is known. Asked where the flow is not in service.
+  bool belongs_to_record() const;
 
  private:
   Reason request_out();

@@ -71,6 +71,9 @@ void Exchange::keep_service_route(const HeaderMap& map) {
   registration.inside = passage_.me.inside;
   registration.outside = passage_.me.outside;
   registration.registrar = passage_.peer.address;
+  registration.protocol = passage_.protocol;
+  registration.source = passage_.me;
+  registration.remote = passage_.peer;
   registration.contact_text = map.givens.front().before;
   registration.givens = map.givens;
   registration.doors = std::exchange(transaction_->doors, {});

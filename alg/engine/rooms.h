@@ -17,6 +17,7 @@ struct EngineRooms {
   DoorTable doors;
   CallDatabase calls;
   Learned learned;
+  SipService service;
   sip::SecondOpinion opinion;
   sip::Message message;
   sdp::Session session;

@@ -25,6 +25,7 @@ struct Daemon {
   Daemon() : steering(options(queue)) {}
   static SteeringOptions options(const Queue& queue) {
     SteeringOptions options;
+    options.tcp = true;
     options.tcp_ports = {5060};
     options.births = !queue.has_conntrack();
     return options;

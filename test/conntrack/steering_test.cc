@@ -18,6 +18,7 @@ namespace {
 SteeringOptions full_options() {
   SteeringOptions options;
   options.births = true;
+  options.tcp = true;
   options.tcp_ports = {5060};
   options.inside = {*parse_network("10.0.0.0/24"), *parse_network("10.0.1.0/24"), *parse_network("10.0.0.0/16"),
                     *parse_network("255.255.255.0/24"), *parse_network("fd00::/64")};
