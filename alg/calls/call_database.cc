@@ -32,9 +32,12 @@ template <typename Index, typename Key, typename Id> void erase_one(Index& index
   }
 }
 
-template <typename Record> bool has_port(const Record& record, Protocol protocol, uint16_t port) {
-  return record.protocol == protocol &&
-         (record.source.inside.port == port || record.source.outside.port == port || record.remote.port == port);
+// Steering asks for the inside's and the remote's port, and for the outside one where the remote began the flow, which
+// records do not know.
+template <typename Record> bool flow_needs(const Record& record, uint16_t port, std::span<const uint16_t> in_service) {
+  const uint16_t inside = record.source.inside.port, remote = record.remote.port;
+  if (inside != port && remote != port && record.source.outside.port != port) return false;
+  return !std::ranges::binary_search(in_service, inside) && !std::ranges::binary_search(in_service, remote);
 }
 
 }  // namespace
@@ -263,8 +266,8 @@ std::vector<const Registration*> CallDatabase::registrations_at(const Endpoint& 
   return out;
 }
 
-bool CallDatabase::uses_port(Protocol protocol, uint16_t port) const {
-  const auto is_one = [=](const auto& record) { return has_port(record, protocol, port); };
+bool CallDatabase::needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const {
+  const auto is_one = [=](const auto& record) { return record.protocol == protocol && flow_needs(record, port, in_service); };
   return legs_.any_of(is_one) || registrations_.any_of(is_one) || transactions_.any_of(is_one);
 }
 

@@ -72,8 +72,9 @@ class CallDatabase {
   std::size_t clear_registrations(Instant now);
   void close_all(Instant now);
 
-  // Does a record live whose flow has this port at one of its ends?
-  bool uses_port(Protocol protocol, uint16_t port) const;
+  // Does a record live whose flow has this port at one of its ends, and none of `in_service` (sorted), which would bring
+  // its packets anyway?
+  bool needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const;
   template <typename F> void for_each_transaction(F&& f) const { transactions_.for_each(f); }
   template <typename F> void for_each_leg(F&& f) const { legs_.for_each(f); }
   template <typename F> void for_each_registration(F&& f) const { registrations_.for_each(f); }

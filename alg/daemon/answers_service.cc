@@ -38,8 +38,14 @@ std::expected<Json, control::Error> Daemon::change_service(const control::Reques
   return answer_service();
 }
 
+bool Daemon::drain(ServiceSwitch& service) const {
+  return service.drain([this](Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) {
+    return engine_.needs_port(protocol, port, in_service);
+  });
+}
+
 Steering::Result Daemon::put_service(ServiceSwitch next) {
-  next.drain([this](Protocol protocol, uint16_t port) { return engine_.uses_port(protocol, port); });
+  drain(next);
   const auto result = steering_.set_ports(next.steered(Protocol::udp), next.steered(Protocol::tcp));
   if (!result) return result;
   switch_ = std::move(next);
@@ -50,7 +56,7 @@ Steering::Result Daemon::put_service(ServiceSwitch next) {
 // Ports whose last record is gone. Refused: asked for again a second later.
 void Daemon::drain_ports() {
   ServiceSwitch next = switch_;
-  if (!next.drain([this](Protocol protocol, uint16_t port) { return engine_.uses_port(protocol, port); })) return;
+  if (!drain(next)) return;
   if (put_service(std::move(next))) tell_service();
 }
 

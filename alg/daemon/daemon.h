@@ -72,6 +72,7 @@ class Daemon {
   Json answer_service() const;
   std::expected<Json, control::Error> change_service(const control::Request& request);
   Steering::Result put_service(ServiceSwitch next);
+  bool drain(ServiceSwitch& service) const;
   void drain_ports();
   void tell_service() const;
 

@@ -117,10 +117,13 @@ bool ServiceSwitch::differs_from_file() const {
   });
 }
 
-bool ServiceSwitch::drain(const UsesPort& uses_port) {
+bool ServiceSwitch::drain(const NeedsPort& needs_port) {
   std::size_t gone = 0;
-  for (const Protocol protocol : spoken)
-    gone += std::erase_if(draining(protocol), [&](uint16_t port) { return !uses_port(protocol, port); });
+  for (const Protocol protocol : spoken) {
+    const SipService::Line& line = service_.of(protocol);
+    const std::span<const uint16_t> in_service = line.on ? std::span(line.ports) : std::span<const uint16_t>();
+    gone += std::erase_if(draining(protocol), [&](uint16_t port) { return !needs_port(protocol, port, in_service); });
+  }
   return gone != 0;
 }
 

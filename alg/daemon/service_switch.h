@@ -6,7 +6,7 @@
 //   them. A reload puts in force what the file says differently from the last time it was read, key by key; a key that
 //   says the same leaves what was switched by hand.
 //   A port that leaves service *drains*: its packets go on coming to the queue while a record lives that needs them
-//   (Engine::uses_port), because the endpoints of living doors do not cover every flow of a call. Asked once a second;
+//   (Engine::needs_port), because the endpoints of living doors do not cover every flow of a call. Asked once a second;
 //   the last record gone, the port leaves the kernel's set, and its packets are not seen any more.
 //   The object is a value: change a copy, tell the kernel, keep the copy when it agreed.
 //   Proved by test/unit (service_switch.cc) and the network tests service_*.
@@ -36,8 +36,8 @@ class ServiceSwitch {
   void reload(const Config::Service& file);
   bool differs_from_file() const;
 
-  using UsesPort = std::function<bool(Protocol, uint16_t)>;
-  bool drain(const UsesPort& uses_port);  // true: steered() has become less
+  using NeedsPort = std::function<bool(Protocol, uint16_t port, std::span<const uint16_t> in_service)>;
+  bool drain(const NeedsPort& needs_port);  // true: steered() has become less
 
   const SipService& service() const { return service_; }
   std::vector<uint16_t> steered(Protocol protocol) const;  // the ports whose packets the kernel brings

@@ -68,7 +68,9 @@ void Engine::set_policy(Policy policy) {
 
 void Engine::set_service(SipService service) { rooms_->service = std::move(service); }
 
-bool Engine::uses_port(Protocol protocol, uint16_t port) const { return rooms_->calls.uses_port(protocol, port); }
+bool Engine::needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const {
+  return rooms_->calls.needs_port(protocol, port, in_service);
+}
 
 Reason Engine::pass(std::string_view bytes, const Flow& flow, bool out, std::size_t most_bytes, Instant now,
                     std::string& output, Trace* trace) {

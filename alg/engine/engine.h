@@ -2,6 +2,7 @@
 // One SIP datagram in, one verdict out. Knows no socket and no clock: time and kernel are handed in.
 #pragma once
 #include <memory>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -74,8 +75,8 @@ class Engine {
   void set_policy(Policy policy);
   // The same; what is not in service any more passes untouched (sip_service.h).
   void set_service(SipService service);
-  // Does a record live whose flow has this port at one of its ends? It wants its packets to go on coming here.
-  bool uses_port(Protocol protocol, uint16_t port) const;
+  // Does a record live that only this port brings its packets here for, when `in_service` (sorted) do besides?
+  bool needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const;
 
   // Outside addresses that the router lost (the provider gave it another one): every door on them is closed.
   void outside_address_lost(const Address& address, Instant now);

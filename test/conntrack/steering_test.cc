@@ -115,13 +115,48 @@ TEST_CASE("networks and ports change at once") {
   CHECK_FALSE(steering.has_flowtables());
 }
 
+TEST_CASE("ports come and go one by one, down to none, and TCP's later than the table") {
+  World world(Firewall::none);
+  SteeringOptions options = full_options();
+  options.tcp_ports.clear();
+  Steering steering(options);
+  CHECK_FALSE(lists(world, "set inet sipalg ports_tcp", "elements"));
+  CHECK(lists(world, "chain inet sipalg match_tcp4", "take_tcp4"));
+  REQUIRE(steering.set_ports({}, {5062}));
+  CHECK_FALSE(lists(world, "set inet sipalg ports_udp", "elements"));
+  CHECK(lists(world, "set inet sipalg ports_tcp", "5062"));
+  REQUIRE(steering.set_ports({5060, 65535}, {}));
+  CHECK(lists(world, "set inet sipalg ports_udp", "65535"));
+  SteeringChange change;
+  change.add_endpoints = {{Protocol::udp, ep("203.0.113.1:5080")}, {Protocol::tcp, ep("203.0.113.1:5080")},
+                          {Protocol::udp, ep("[2001:db8::1]:5080")}};
+  REQUIRE(steering.apply(change));
+  REQUIRE(steering.apply(change)); // one more owner, no more endpoints
+  CHECK(steering.endpoint_count(Protocol::udp) == 2);
+  CHECK(steering.endpoint_count(Protocol::tcp) == 1);
+  REQUIRE(steering.set_ports({5070}, {}));
+  CHECK(lists(world, "set inet sipalg endpoints_udp4", "203.0.113.1 . 5080"));
+}
+
+TEST_CASE("without TCP its packets are not looked at, and its ports are refused") {
+  World world(Firewall::none);
+  SteeringOptions options = full_options();
+  options.tcp = false;
+  options.tcp_ports.clear();
+  Steering steering(options);
+  CHECK_FALSE(lists(world, "chain inet sipalg match_tcp4", "take_tcp4"));
+  CHECK_FALSE(steering.set_ports({5060}, {5060}));
+  CHECK(steering.options().tcp_ports.empty());
+}
+
 // Kernels without nft's queue statement can load only the rest: there the queue rules become counters.
 TEST_CASE("the printed ruleset loads with nft") {
-  const bool manual = GENERATE(false, true), births = GENERATE(false, true);
+  const bool manual = GENERATE(false, true), births = GENERATE(false, true), ports = GENERATE(true, false);
   World world(Firewall::none);
   SteeringOptions options = full_options();
   options.manual = manual;
   options.births = births;
+  if (!ports) options.udp_ports.clear(), options.tcp_ports.clear(); // service off
   std::string text = ruleset_text(options);
   const bool has_queue = world
                              .run(Side::router, "nft \"add table inet q; add chain inet q c; "

@@ -3,7 +3,7 @@
 import importlib
 
 TOPICS = ("harness_itself", "outgoing", "registration", "several_phones", "media", "lifetime", "pbx", "hairpin", "firewall_only",
-          "security", "operations", "real_phone")
+          "security", "operations", "service", "real_phone")
 
 
 def load():
