@@ -66,7 +66,8 @@ NfDoorKeeper make_keeper(Steering& steering) {
 }  // namespace
 
 Daemon::Daemon(Config config, LoadConfig load, Log& log)
-    : log_(log), load_(std::move(load)), config_(std::move(config)), switch_(config_.service), links_(make_links()), queue_(make_queue(config_)),
+    : log_(log), load_(std::move(load)), config_(std::move(config)), switch_(config_.service), links_(make_links()),
+      queue_(make_queue(config_)),
       steering_(make_steering(steering_options(config_, switch_, inside(), !queue_.has_conntrack()))),
       conntrack_(make_conntrack()), flows_(conntrack_, &steering_), keeper_(make_keeper(steering_)),
       engine_(policy(), keeper_, stats_), path_(engine_, stats_, flows_, links_, log_),
