@@ -30,7 +30,7 @@ std::string sip_text(std::string_view text) {
 Policy World::policy_of(const Setup& setup) {
   Policy policy;
   policy.inside = {*parse_network("10.0.0.0/24"), *parse_network("fd00::/64")};
-  policy.router = {*parse_address("10.0.0.1"), *parse_address("203.0.113.1")};
+  policy.router = {*parse_address("10.0.0.1"), *parse_address("203.0.113.1"), *parse_address("2001:db8::1")};
   policy.second_opinion = setup.second_opinion;
   policy.signalling_from_any = setup.any_source;
   for (const auto& text : setup.pbx) policy.pbx.push_back(*parse_network(text));
@@ -39,6 +39,10 @@ Policy World::policy_of(const Setup& setup) {
 }
 
 World::World(const Setup& setup) : engine(policy_of(setup), kernel, stats), nat_(setup.nat) {}
+
+Address World::outside_address(const Endpoint& inside) const {
+  return *parse_address(inside.address.family() == Family::v6 ? "2001:db8::1" : "203.0.113.1");
+}
 
 std::optional<Endpoint> World::mapped_by_door(const Endpoint& inside, const Endpoint& remote) const {
   for (const auto& [handle, door] : kernel.living) {
@@ -49,11 +53,11 @@ std::optional<Endpoint> World::mapped_by_door(const Endpoint& inside, const Endp
 }
 
 World::NatFlow& World::flow_out(const Endpoint& inside, const Endpoint& remote) {
-  for (NatFlow& flow : flows)
-    if (flow.inside == inside && flow.remote == remote) return flow;
+  for (NatFlow& known : flows)
+    if (known.inside == inside && known.remote == remote) return known;
   Endpoint outside = inside;
   if (nat_) {
-    outside.address = *parse_address("203.0.113.1");
+    outside.address = outside_address(inside);
     if (const auto door = mapped_by_door(inside, remote)) outside = *door;
     const auto taken = [&] {
       return std::ranges::any_of(flows, [&](const NatFlow& f) { return f.outside == outside && f.remote == remote; });
@@ -65,8 +69,8 @@ World::NatFlow& World::flow_out(const Endpoint& inside, const Endpoint& remote) 
 }
 
 World::NatFlow* World::flow_in(const Endpoint& remote, const Endpoint& outside) {
-  for (NatFlow& flow : flows)
-    if (flow.outside == outside && flow.remote == remote) return &flow;
+  for (NatFlow& known : flows)
+    if (known.outside == outside && known.remote == remote) return &known;
   std::optional<Endpoint> inside;
   if (const auto it = forwards.find(outside); it != forwards.end()) inside = it->second;
   for (const auto& [handle, door] : kernel.living) {
@@ -78,11 +82,12 @@ World::NatFlow* World::flow_in(const Endpoint& remote, const Endpoint& outside) 
   return &flows.back();
 }
 
-std::string World::run(std::string_view message, const Flow& flow) {
+std::string World::run(std::string_view message, const Flow& taken) {
   // an exactly-sized copy: reading one byte too far is seen by the sanitizer
   const std::vector<char> exact(message.begin(), message.end());
   trace = {};
-  verdict = engine.handle({{exact.data(), exact.size()}, flow, 65'507}, now, &trace);
+  flow = taken;
+  verdict = engine.handle({{exact.data(), exact.size()}, flow, most_bytes}, now, &trace);
   return verdict.edited() ? std::string(verdict.bytes) : std::string(message);
 }
 

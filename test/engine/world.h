@@ -51,6 +51,8 @@ class World {
   Protocol protocol = Protocol::udp;  // what the messages come by: a TCP test has no UDP flow
   Trace trace;       // of the last message
   Verdict verdict;   // its bytes are gone
+  Flow flow;
+  std::size_t most_bytes = 65'507;  // what the way out carries
 
  private:
   struct NatFlow {
@@ -58,10 +60,11 @@ class World {
     bool from_inside;
     bool is_new = true;
   };
+  Address outside_address(const Endpoint& inside) const;
   static Policy policy_of(const Setup& setup);
   NatFlow& flow_out(const Endpoint& inside, const Endpoint& remote);
   NatFlow* flow_in(const Endpoint& remote, const Endpoint& outside);
-  std::string run(std::string_view message, const Flow& flow);
+  std::string run(std::string_view message, const Flow& taken);
   std::optional<Endpoint> mapped_by_door(const Endpoint& inside, const Endpoint& remote) const;
 
   bool nat_;

@@ -14,10 +14,10 @@ class FakeDoorKeeper : public DoorKeeper {
   std::expected<void, std::error_code> open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles) override {
     std::vector<DoorHandle> made;
     for (std::size_t i = 0; i < doors.size(); ++i) {
-      const auto refused = refusal(doors[i]);
-      if (refused) {
+      const auto error = refusal(doors[i]);
+      if (error) {
         for (DoorHandle h : made) living.erase(h);
-        return std::unexpected(std::make_error_code(*refused));
+        return std::unexpected(std::make_error_code(*error));
       }
       living[++last_] = doors[i];
       made.push_back(last_);
@@ -39,16 +39,25 @@ class FakeDoorKeeper : public DoorKeeper {
   }
 
   // The N-th operation from now on (1 = the next door) fails; 0: none does.
-  void fail_at(std::size_t n) { fail_at_ = n == 0 ? 0 : operations + n; }
+  void fail_at(std::size_t n) { fail_at_ = fail_until_ = n == 0 ? 0 : operations + n; }
+  // That one and every later one.
+  void fail_from(std::size_t n) {
+    fail_at(n);
+    fail_until_ = SIZE_MAX;
+  }
 
   std::map<DoorHandle, KernelDoor> living;
   std::set<Endpoint> taken;      // outside endpoints somebody else uses
   std::set<Endpoint> with_flow;  // outside endpoints with a conntrack through them
-  std::size_t operations = 0, opened = 0, closed_twice = 0;
+  std::size_t operations = 0, opened = 0, refused = 0, closed_twice = 0;
 
  private:
   std::optional<std::errc> refusal(const KernelDoor& door) {
-    if (++operations == fail_at_) return std::errc::not_enough_memory;
+    ++operations;
+    if (fail_at_ != 0 && operations >= fail_at_ && operations <= fail_until_) {
+      ++refused;
+      return std::errc::not_enough_memory;
+    }
     for (const auto& [handle, other] : living) {
       if (other.kind != door.kind || other.protocol != door.protocol || other.outside != door.outside) continue;
       if (door.kind == KernelDoor::Kind::way_out) {
@@ -62,7 +71,7 @@ class FakeDoorKeeper : public DoorKeeper {
     return std::nullopt;
   }
   DoorHandle last_ = 0;
-  std::size_t fail_at_ = 0;
+  std::size_t fail_at_ = 0, fail_until_ = 0;
 };
 
 }  // namespace sipalg::test

@@ -1,0 +1,258 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Ordinary calls: both directions, both families, Via, many at once, the same Call-ID twice.
+#include <catch2/catch.hpp>
+
+#include "test/engine/message_text.h"
+#include "test/engine/party.h"
+
+using namespace sipalg;
+using namespace sipalg::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+const Party alice{.user = "alice", .agent = "10.0.0.2:5060"};
+const Party carol{.user = "carol", .agent = "10.0.0.3:5060"};
+const Party bob{.user = "bob", .agent = "203.0.113.2:5060"};
+const Party alice6{.user = "alice", .agent = "[fd00::2]:5060"};
+const Party bob6{.user = "bob", .agent = "[2001:db8::2]:5060"};
+
+const std::string offer = audio("10.0.0.2", 4000), answer = audio("203.0.113.3", 30000);
+
+void call_out_twice(Stage& stage, const Party& caller, const Party& callee, const std::string& sdp, const std::string& other_sdp) {
+  for (const bool by_caller : {true, false}) {
+    Call call(stage, caller, callee, by_caller ? "out-1" : "out-2");
+    call.establish(sdp, other_sdp);
+    call.hang_up(by_caller);
+    if (stage.works()) CHECK(stage.world.engine.totals().calls == 0);
+  }
+}
+
+void call_in_twice(Stage& stage, const Party& callee, const Party& caller, const std::string& sdp, const std::string& other_sdp) {
+  const Enrolled enrolled = enroll(stage, callee, caller, 600);
+  stage.lasts = true;
+  for (const bool by_caller : {true, false}) {
+    Call call(stage, caller, callee, by_caller ? "in-1" : "in-2");
+    call.to(enrolled.contact).establish(other_sdp, sdp);
+    if (stage.works()) CHECK(stage.world.engine.totals().calls == 1);
+    call.hang_up(by_caller);
+    if (stage.works()) CHECK(stage.world.engine.totals().calls == 0);
+  }
+}
+
+const World::Setup without_nat{.nat = false};
+
+}  // namespace
+
+TEST_CASE("scenario: a call out, hung up by either side") {
+  play([](Stage& stage) {
+    Call call(stage, alice, bob, "out");
+    call.establish(offer, answer);
+    if (stage.works()) {
+      CHECK(stage.world.door_of("10.0.0.2:4000") == ep("203.0.113.1:4000"));
+      CHECK(stage.world.door_of("10.0.0.2:4001") == ep("203.0.113.1:4001"));
+      CHECK(stage.world.has_way_out("10.0.0.2", "203.0.113.3:30000"));
+      CHECK(stage.world.has_way_out("10.0.0.2", "203.0.113.3:30001"));
+    }
+    call.hang_up(false);
+    CHECK_FALSE((stage.works() && stage.world.door_of("10.0.0.2:4000")));
+    call_out_twice(stage, alice, bob, offer, answer);
+  });
+}
+
+TEST_CASE("scenario: a call in to a registered phone, hung up by either side") {
+  play([](Stage& stage) { call_in_twice(stage, alice, bob, offer, answer); });
+}
+
+TEST_CASE("scenario: without NAT, both directions") {
+  play(without_nat, [](Stage& stage) {
+    call_out_twice(stage, alice, bob, offer, answer);
+    call_in_twice(stage, alice, bob, offer, answer);
+  });
+}
+
+TEST_CASE("scenario: IPv6 without NAT, both directions") {
+  play(without_nat, [](Stage& stage) {
+    call_out_twice(stage, alice6, bob6, audio("fd00::2", 4000), audio("2001:db8::3", 30000));
+    call_in_twice(stage, alice6, bob6, audio("fd00::2", 4000), audio("2001:db8::3", 30000));
+  });
+}
+
+TEST_CASE("scenario: IPv6 behind masquerade, both directions") {
+  play([](Stage& stage) {
+    call_out_twice(stage, alice6, bob6, audio("fd00::2", 4000), audio("2001:db8::3", 30000));
+    call_in_twice(stage, alice6, bob6, audio("fd00::2", 4000), audio("2001:db8::3", 30000));
+  });
+}
+
+TEST_CASE("scenario: two phones with the same ports, each has its own doors and its own text back") {
+  play([](Stage& stage) {
+    Call first(stage, alice, bob, "first"), second(stage, carol, bob, "second");
+    first.establish(offer, answer);
+    second.establish(audio("10.0.0.3", 4000), audio("203.0.113.3", 30010));
+    if (stage.works()) CHECK(stage.world.door_of("10.0.0.3:4000") != ep("203.0.113.1:4000"));
+    first.hang_up(true);
+    CHECK_FALSE((stage.works() && !stage.world.door_of("10.0.0.3:4000")));
+    second.hang_up(false);
+  });
+}
+
+TEST_CASE("scenario: a phone sends from 49152 and listens on 5060, with and without rport, answered from another port too") {
+  play([](Stage& stage) {
+    Party phone = alice, server = bob;
+    phone.source = "10.0.0.2:49152";
+    for (const bool rport : {true, false}) {
+      phone.rport = rport;
+      for (const char* from : {"", "203.0.113.2:5070"}) {
+        server.answers_from = from;
+        const std::string id = std::string(rport ? "rport" : "plain") + from;
+        Call call(stage, phone, server, id);
+        call.transact(true, "OPTIONS");
+        Call(stage, phone, server, id + "x").establish(offer, answer);
+      }
+    }
+    stage.world.engine.clear_calls(stage.world.now);
+  });
+}
+
+TEST_CASE("scenario: a host name in Via, and a port of its own") {
+  play([](Stage& stage) {
+    Party phone = alice;
+    phone.via_host = "phone.lan";
+    for (const bool rport : {true, false}) {
+      phone.rport = rport;
+      Call call(stage, phone, bob, rport ? "named" : "named-plain");
+      call.establish(offer, answer);
+      call.hang_up(true);
+    }
+  });
+}
+
+TEST_CASE("scenario: CANCEL, 487 and its ACK; afterwards the same phone calls again") {
+  play([](Stage& stage) {
+    for (const char* id : {"first", "again"}) {
+      Call call(stage, alice, bob, id);
+      const Request invite = call.send(true, "INVITE", {offer});
+      call.respond(invite, "100 Trying");
+      call.respond(invite, "180 Ringing");
+      call.respond(call.cancel(invite), "200 OK");
+      call.ack_failure(invite, call.respond(invite, "487 Request Terminated"));
+      CHECK_FALSE((stage.works() && stage.world.door_of("10.0.0.2:4000")));
+    }
+  });
+}
+
+TEST_CASE("scenario: a call in that is cancelled, and one that is refused") {
+  play([](Stage& stage) {
+    const Enrolled enrolled = enroll(stage, alice, bob, 600);
+    stage.lasts = true;
+    Call cancelled(stage, bob, alice, "cancelled"), refused(stage, bob, alice, "refused");
+    const Request invite = cancelled.to(enrolled.contact).send(true, "INVITE", {answer});
+    cancelled.respond(invite, "183 Session Progress", {offer});
+    cancelled.respond(cancelled.cancel(invite), "200 OK");
+    cancelled.ack_failure(invite, cancelled.respond(invite, "487 Request Terminated"));
+    CHECK_FALSE((stage.works() && stage.world.door_of("10.0.0.2:4000")));
+    const Request second = refused.to(enrolled.contact).send(true, "INVITE", {answer});
+    refused.ack_failure(second, refused.respond(second, "486 Busy Here"));
+    if (stage.works()) CHECK(stage.world.engine.totals().calls == 0);
+  });
+}
+
+TEST_CASE("scenario: a trunk of many calls on one 5-tuple, with BYE, CANCEL, 487 and 486 between them") {
+  play_sampled({}, [](Stage& stage) {
+    stage.sends_again = false;
+    const Party pbx{.user = "pbx", .agent = "10.0.0.2:5060"};
+    std::vector<Call> calls;
+    for (int n = 0; n < 24; ++n) calls.emplace_back(stage, pbx, bob, "trunk-" + std::to_string(n));
+    for (int n = 0; n < 24; ++n) {
+      Call& call = calls[static_cast<std::size_t>(n)];
+      const Request invite = call.send(true, "INVITE", {audio("10.0.0.2", 4000 + 2 * n)});
+      if (n % 4 == 1) call.ack_failure(invite, call.respond(invite, "486 Busy Here"));
+      if (n % 4 == 2) call.respond(call.cancel(invite), "200 OK"), call.ack_failure(invite, call.respond(invite, "487 Request Terminated"));
+      if (n % 4 == 0 || n % 4 == 3) call.respond(invite, "200 OK", {audio("203.0.113.3", 30000 + 2 * n)}), call.ack();
+      if (n % 8 == 7) calls[static_cast<std::size_t>(n - 4)].hang_up(n % 16 == 7);
+    }
+    for (int n = 0; n < 24; ++n) {
+      const bool is_up = n % 4 == 0 || (n % 4 == 3 && n % 8 != 3);
+      INFO("call " << n);
+      if (stage.works()) CHECK(stage.world.door_of("10.0.0.2:" + std::to_string(4000 + 2 * n)).has_value() == is_up);
+      if (is_up) calls[static_cast<std::size_t>(n)].hang_up(n % 2 == 0);
+    }
+  }, 60);
+}
+
+TEST_CASE("scenario: one Call-ID from two clients, and one From tag as well: both work and end apart") {
+  play([](Stage& stage) {
+    for (const bool same_tag : {false, true}) {
+      const std::string id = same_tag ? "same-tag" : "same-id";
+      Call first(stage, alice, bob, id), second(stage, carol, bob, id);
+      if (!same_tag) second.caller_tag = "c";
+      first.establish(offer, answer);
+      second.establish(audio("10.0.0.3", 4000), audio("203.0.113.3", 30010));
+      first.hang_up(false);
+      if (stage.works()) {
+        CHECK_FALSE(stage.world.door_of("10.0.0.2:4000"));
+        CHECK(stage.world.door_of("10.0.0.3:4000"));
+      }
+      second.hang_up(true);
+    }
+  });
+}
+
+TEST_CASE("scenario: an INVITE forked to two phones behind us: the 487 of one leaves the other's call") {
+  play([](Stage& stage) {
+    stage.lasts = true;
+    const Enrolled at_alice = enroll(stage, alice, bob, 600, "reg-a"), at_carol = enroll(stage, carol, bob, 600, "reg-c");
+    Party branch = bob;
+    branch.user = "bob2";  // another branch
+    Call one(stage, bob, alice, "forked"), two(stage, branch, carol, "forked");
+    two.callee_tag = "c";
+    const Request first = one.to(at_alice.contact).send(true, "INVITE", {answer});
+    const Request second = two.to(at_carol.contact).send(true, "INVITE", {answer});
+    one.respond(first, "180 Ringing");
+    two.respond(second, "183 Session Progress", {audio("10.0.0.3", 4000)});
+    one.respond(first, "200 OK", {offer});
+    two.respond(two.cancel(second), "200 OK");
+    two.ack_failure(second, two.respond(second, "487 Request Terminated"));
+    one.ack();
+    if (stage.works()) {
+      CHECK(stage.world.door_of("10.0.0.2:4000"));
+      CHECK_FALSE(stage.world.door_of("10.0.0.3:4000"));
+    }
+    one.hang_up(false);
+  });
+}
+
+TEST_CASE("scenario: conntrack -F while 50 calls are up: every record is kept, BYE of either side finds its way") {
+  play_sampled({}, [](Stage& stage) {
+    stage.sends_again = false;
+    std::vector<Call> calls;
+    for (int n = 0; n < 50; ++n) {
+      calls.emplace_back(stage, n % 2 == 0 ? alice : carol, bob, "flushed-" + std::to_string(n));
+      calls.back().establish(audio(n % 2 == 0 ? "10.0.0.2" : "10.0.0.3", 4000 + 2 * n), audio("203.0.113.3", 30000 + 2 * n));
+    }
+    const std::size_t doors = stage.world.doors();
+    stage.world.forget_flows();
+    if (stage.works()) CHECK(stage.world.engine.totals().calls == 50);
+    for (std::size_t n = 0; n < 10; ++n) calls[n].reinvite(n % 2 == 0, n % 2 == 0 ? audio("10.0.0.2", 4000 + 2 * static_cast<int>(n)) : audio("203.0.113.3", 30000 + 2 * static_cast<int>(n)),
+                                                           n % 2 == 0 ? audio("203.0.113.3", 30000 + 2 * static_cast<int>(n)) : audio("10.0.0.3", 4000 + 2 * static_cast<int>(n)));
+    if (stage.works()) CHECK(stage.world.doors() == doors);
+    for (std::size_t n = 0; n < calls.size(); ++n) calls[n].hang_up(n % 3 == 0);
+  }, 20);
+}
+
+TEST_CASE("ten thousand calls one after another: the tables are back at the start") {
+  World::Setup setup;
+  setup.second_opinion = false;
+  Stage stage(setup, {});
+  stage.sends_again = false;
+  for (int n = 0; n < 10'000; ++n) {
+    Call call(stage, alice, bob, "n" + std::to_string(n));
+    call.establish(audio("10.0.0.2", 4000 + 2 * (n % 500)), answer);
+    call.hang_up(n % 2 == 0);
+    if (n % 100 == 99) stage.pass_time(10s);
+  }
+  CHECK(stage.world.stats[Event::calls_begun] == 10'000);
+  CHECK(stage.world.stats[Event::calls_ended_by_message] == 10'000);
+  stage.finish();
+}

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "test/engine/stage.h"
+
+#include <catch2/catch.hpp>
+#include <numeric>
+
+#include "test/engine/message_checks.h"
+
+namespace sipalg::test {
+namespace {
+
+using namespace std::chrono_literals;
+
+constexpr std::size_t repeated_later = 3;  // of the messages before
+constexpr std::chrono::milliseconds repeated_for = 4s;
+
+uint64_t verdicts(const Stats& stats) { return std::accumulate(stats.packets.begin(), stats.packets.end(), uint64_t{0}); }
+
+std::string first_line(const std::string& message) { return message.substr(0, message.find('\r')); }
+
+}  // namespace
+
+Stage::Stage(const World::Setup& setup, Fault fault) : world(setup), fault_(fault), nat_(setup.nat) {
+  fault.and_after ? world.kernel.fail_from(fault.at) : world.kernel.fail_at(fault.at);
+}
+
+std::string Stage::play(bool out, std::string_view sender, std::string_view receiver, const std::string& message, bool& arrives) {
+  const uint64_t before = verdicts(world.stats);
+  const auto arrived = out ? std::optional(world.out(sender, receiver, message)) : world.in(sender, receiver, message);
+  arrives = arrived.has_value();
+  CHECK(verdicts(world.stats) == before + (arrives ? 1 : 0));
+  return arrived.value_or("");
+}
+
+std::string Stage::out(std::string_view inside, std::string_view remote, const std::string& message) {
+  if (message.empty()) return {};
+  INFO("out: " << first_line(message));
+  const std::size_t refused = world.kernel.refused;
+  bool arrives = false;
+  const std::string arrived = play(true, inside, remote, message, arrives);
+  check_groups(world, message, arrived);
+  check_header_doors(world);
+  check_media_doors(world, message, arrived);
+  if (!nat_) CHECK(arrived == message);
+  remember({true, std::string(inside), std::string(remote), message, arrived, world.now, world.kernel.refused != refused});
+  return arrived;
+}
+
+std::string Stage::in(std::string_view remote, std::string_view outside, const std::string& message) {
+  if (message.empty()) return {};
+  INFO("in: " << first_line(message));
+  const std::size_t refused = world.kernel.refused;
+  bool arrives = false;
+  const std::string arrived = play(false, remote, outside, message, arrives);
+  if (!arrives) {
+    CHECK_FALSE(works());
+    return {};
+  }
+  if (!nat_) CHECK(arrived == message);
+  remember({false, std::string(remote), std::string(outside), message, arrived, world.now, world.kernel.refused != refused});
+  return arrived;
+}
+
+void Stage::repeat(const Past& past) {
+  INFO("again, " << (past.out ? "out: " : "in: ") << first_line(past.message));
+  const auto living = world.kernel.living;
+  const std::size_t opened = world.kernel.opened;
+  const report::Totals totals = world.engine.totals();
+  const Trace trace = world.trace;
+  const Flow flow = world.flow;
+  bool arrives = false;
+  const std::string arrived = play(past.out, past.sender, past.receiver, past.message, arrives);
+  CHECK(arrives);
+  CHECK(arrived == past.arrived);
+  if (!past.refused && works()) {
+    CHECK(world.kernel.opened == opened);
+    CHECK(world.kernel.living == living);
+  }
+  CHECK(world.engine.totals().transactions == totals.transactions);
+  CHECK(world.engine.totals().calls == totals.calls);
+  world.trace = trace;
+  world.flow = flow;
+}
+
+void Stage::remember(Past past) {
+  if (!sends_again) return;
+  repeat(past);
+  while (!past_.empty() && (past_.size() > repeated_later || past_.front().when + repeated_for < world.now)) past_.pop_front();
+  for (const Past& older : past_) repeat(older);
+  past_.push_back(std::move(past));
+}
+
+void Stage::pass_time(std::chrono::milliseconds time) { world.pass_time(time); }
+
+void Stage::finish() {
+  if (works() && !lasts) {
+    pass_time(38s);  // 64*T1 after a BYE that was answered some seconds ago
+    CHECK(world.doors() == 0);
+    CHECK(world.engine.totals().calls == 0);
+  }
+  world.kernel.with_flow.clear();
+  pass_time(50h);
+  CHECK(world.doors() == 0);
+  CHECK(world.kernel.closed_twice == 0);
+  CHECK(world.engine.next_timer() == Instant::max());
+  const report::Totals totals = world.engine.totals();
+  CHECK(totals.doors == 0);
+  CHECK(totals.kernel_doors == 0);
+  CHECK(totals.transactions == 0);
+  CHECK(totals.calls == 0);
+  CHECK(totals.dialogs == 0);
+  CHECK(totals.registrations == 0);
+}
+
+namespace {
+
+std::size_t run(const World::Setup& setup, Script script, Fault fault) {
+  INFO("the kernel refuses operation " << fault.at << (fault.and_after ? " and all after it" : "") << " (0: none)");
+  Stage stage(setup, fault);
+  script(stage);
+  stage.finish();
+  return stage.world.kernel.operations;
+}
+
+}  // namespace
+
+void play_sampled(const World::Setup& setup, Script script, std::size_t faults) {
+  const std::size_t operations = run(setup, script, {});
+  const std::size_t step = std::max<std::size_t>(operations / faults, 1);
+  for (std::size_t n = 1; n <= operations; n += step) {
+    run(setup, script, {n, false});
+    run(setup, script, {n, true});
+  }
+}
+
+void play(const World::Setup& setup, Script script) { play_sampled(setup, script, SIZE_MAX); }
+
+}  // namespace sipalg::test
