@@ -54,6 +54,24 @@ struct RegistrationWish {
   std::optional<uint32_t> asked;  // seconds
 };
 
+struct RemoteStream {
+  uint8_t line = 0;
+  Protocol protocol = Protocol::udp;
+  Endpoint rtp;   // not set: off, held by 0.0.0.0, a name
+  Endpoint rtcp;  // not set: none
+};
+
+struct StreamNote {  // for `show call`
+  std::string kind, direction;
+};
+
+// A session as the last answer left it.
+struct Settled {
+  std::vector<RemoteStream> remote;
+  std::vector<StreamNote> streams;
+  bool held = false;
+};
+
 struct Transaction {
   TransactionKey key;
   sip::Method method = sip::Method::other;
@@ -72,7 +90,10 @@ struct Transaction {
   bool response_body_failed = false;
   bool wrote_outside_itself = false;  // its Via held the outside address already
   bool request_had_sdp = false;
+  std::vector<std::size_t> bodies;    // that were handled: a copy of one changes nothing (Exchange::body_mark)
   uint32_t offer = 0;                 // Leg::sequence of the local offer the request carried; 0: none
+  uint32_t remote_offer = 0;          // and of the ways out for a remote one
+  std::optional<Settled> before_offer;  // what a refusal brings back
   uint16_t last_status = 0;
   std::optional<uint32_t> expires_header;  // INVITE: seconds
   Instant ends{};
@@ -91,13 +112,6 @@ struct MediaUse {
   std::optional<Instant> ends;  // replaced or refused: closes then
 };
 
-struct RemoteStream {
-  uint8_t line = 0;
-  Protocol protocol = Protocol::udp;
-  Endpoint rtp;   // not set: off, held by 0.0.0.0, a name
-  Endpoint rtcp;  // not set: none
-};
-
 struct Dialog {
   enum class State : uint8_t { early, confirmed, ended };
   std::string tag;  // of the party that did not begin the leg
@@ -107,10 +121,6 @@ struct Dialog {
   std::optional<Instant> subscribed_until;
   uint32_t remote_sequence = 0;
   std::vector<RemoteStream> remote;
-};
-
-struct StreamNote {  // for `show call`
-  std::string kind, direction;
 };
 
 // What one inside host has of a call: Call-ID, inside host, the beginner's tag, who began.
@@ -136,6 +146,8 @@ struct Leg {
   uint32_t sequence = 0;      // counts SDPs of the inside
   uint32_t open_offer = 0;    // of these, the last offer that waits for its answer; 0: none
   bool held = false;          // last SDP was a hold
+  std::size_t ack_body = 0;   // the last SDP an ACK carried, as Transaction::bodies
+  bool ack_body_failed = false;
 
   std::vector<TransactionId> invites;  // attempts without a final response
   Instant begun{}, last_message{};

@@ -5,6 +5,7 @@
 //   Each SDP of the inside gets the next number of its leg (Leg::sequence) and marks every door it needs with it. When an
 //   answer settles an exchange, doors whose mark is older are closed 64*T1 later; when an offer is refused, the doors that
 //   only it asked for are. Doors of a line that goes on keep their mark moving, so they and their ports stay.
+//   A copy of an SDP (a retransmission, however late) is mapped to the same bytes and opens, owns and marks nothing.
 #include <algorithm>
 #include <utility>
 
@@ -40,25 +41,54 @@ void Exchange::handle_bodies() {
   if (parts.malformed) return fail_group(true, Reason::body_malformed);
   if (parts.sdp.empty()) return;
   if (!may_carry_sdp() || !leg_) return rooms_.stats.count_group(Reason::body_not_for_doors);
-  const bool failed_before = message_.is_request ? transaction_ && transaction_->body_failed
-                                                 : transaction_ && transaction_->response_body_failed;
-  if (failed_before) {
+  if (is_body_failed()) {
     failure_ = Reason::transaction_untouched;
     return;
   }
-  for (const sdp::Part& part : parts.sdp) {
-    if (!sdp::scan(passage_.bytes, part.body, rooms_.session)) {
-      fail_group(true, Reason::body_malformed);
-      continue;
-    }
-    if (!passage_.out) {
-      read_remote_body(part);
-      continue;
-    }
-    Group group(rules_, passage_.now);
-    map_body(part, group);
-  }
+  begin_body();
+  for (const sdp::Part& part : parts.sdp) handle_body(part);
   if (transaction_ && message_.is_request) transaction_->request_had_sdp = true;
+}
+
+void Exchange::handle_body(const sdp::Part& part) {
+  if (!sdp::scan(passage_.bytes, part.body, rooms_.session)) return fail_group(true, Reason::body_malformed);
+  if (!passage_.out) return read_remote_body(part);
+  Group group(rules_, passage_.now);
+  map_body(part, group);
+}
+
+// The same SDP of the same party in the same place; a 2xx is no copy of a 1xx.
+std::size_t Exchange::body_mark() const {
+  const std::hash<std::string_view> hash;
+  const std::size_t place = message_.is_request ? message_.cseq : message_.status < 200 ? 1 : 2;
+  return hash(passage_.text(message_.body)) ^ hash(passage_.text(message_.to.tag)) * 31 ^ place * 131;
+}
+
+// The ACK to a 2xx has no transaction: the leg remembers its last one.
+bool Exchange::is_body_failed() const {
+  if (transaction_) return message_.is_request ? transaction_->body_failed : transaction_->response_body_failed;
+  return leg_->ack_body_failed && leg_->ack_body == body_mark();
+}
+
+void Exchange::mark_body_failed() {
+  if (transaction_) {
+    (message_.is_request ? transaction_->body_failed : transaction_->response_body_failed) = true;
+  } else {
+    leg_->ack_body_failed = true;
+  }
+}
+
+void Exchange::begin_body() {
+  const std::size_t mark = body_mark();
+  if (!transaction_) {
+    body_is_copy_ = leg_->ack_body == mark;
+    leg_->ack_body = mark;
+    leg_->ack_body_failed = false;
+    return;
+  }
+  std::vector<std::size_t>& known = transaction_->bodies;
+  body_is_copy_ = std::ranges::find(known, mark) != known.end();
+  if (!body_is_copy_ && known.size() < limits::doors_per_dialog) known.push_back(mark);
 }
 
 void Exchange::map_body(const sdp::Part& part, Group& group) {
@@ -67,14 +97,19 @@ void Exchange::map_body(const sdp::Part& part, Group& group) {
   const long growth = rooms_.edits.growth(part.body.begin, part.body.end);
   if (part.content_length.is_set() && growth != 0)
     group.edit(part.content_length, Field::content_length, std::to_string(static_cast<long>(part.body.size()) + growth));
-  if (leg_->ends && !group.failed()) return group.release_doors();  // a late copy: the same bytes, but nothing comes back
+  if ((body_is_copy_ || leg_->ends) && !group.failed()) return group.release_doors();  // nothing comes back
   if (!group.commit()) {
     fail_group(true, group.reason());
-    if (transaction_) (message_.is_request ? transaction_->body_failed : transaction_->response_body_failed) = true;
-    return;
+    return mark_body_failed();
   }
+  if (!is_answer()) remember_before_offer(leg_->find_dialog(dialog_tag()));
   own_media(map);
   note_sdp();
+}
+
+void Exchange::remember_before_offer(const Dialog* dialog) {
+  if (!transaction_ || transaction_->before_offer) return;
+  transaction_->before_offer = Settled{dialog ? dialog->remote : std::vector<RemoteStream>{}, leg_->streams, leg_->held};
 }
 
 void Exchange::note_sdp() {
@@ -107,7 +142,7 @@ void Exchange::own_media(const SdpMap& map) {
     transaction_->offer = leg_->open_offer = sequence;
   }
   for (Dialog& other : leg_->dialogs)
-    if (other.state != Dialog::State::ended) open_ways_out(other);
+    if (other.state != Dialog::State::ended) open_ways_out(other, is_answer() && other.tag == dialog);
 }
 
 // An exchange is settled: what an older SDP of this dialog asked for and this one did not goes, 64*T1 from now. A line
@@ -140,11 +175,15 @@ void Exchange::accept_offer(bool remote_muxed) {
 
 // The old session stays as it was (RFC 3264 section 8): only what the refused offer brought goes.
 void Exchange::refuse_offer() {
-  if (!leg_ || !transaction_ || transaction_->offer == 0) return;
+  if (!leg_ || !transaction_ || !transaction_->before_offer) return;
   for (MediaUse& use : leg_->media)
-    if (!use.is_way_out && use.first == transaction_->offer)
+    if (use.first == (use.is_way_out ? transaction_->remote_offer : transaction_->offer))
       rooms_.calls.end_use(use, passage_.now + limits::transaction_end);
-  transaction_->offer = 0;
+  if (Dialog* dialog = leg_->find_dialog(transaction_->dialog)) dialog->remote = transaction_->before_offer->remote;
+  leg_->streams = transaction_->before_offer->streams;
+  leg_->held = transaction_->before_offer->held;
+  transaction_->before_offer.reset();
+  transaction_->offer = transaction_->remote_offer = 0;
   rooms_.calls.schedule_leg(leg_id_);
 }
 
@@ -157,21 +196,24 @@ void Exchange::read_remote_body(const sdp::Part& part) {
       group.edit(part.content_length, Field::content_length, std::to_string(static_cast<long>(part.body.size()) + growth));
     if (!group.commit()) fail_group(true, group.reason());
   }
-  if (leg_->ends) return;
-  note_sdp();
+  if (leg_->ends || body_is_copy_) return;
   Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
+  const bool answers = is_answer();
+  if (!answers) remember_before_offer(dialog);
+  note_sdp();
   if (!dialog || dialog->hung_up) return;
   if (!std::exchange(remote_was_read_, true)) dialog->remote.clear();
   const auto streams = remote_streams(rooms_.session);
   dialog->remote.insert(dialog->remote.end(), streams.begin(), streams.end());
   ++dialog->remote_sequence;
   const bool muxed = std::ranges::all_of(rooms_.session.media, [](const sdp::Media& m) { return m.port_number == 0 || m.rtcp_mux; });
-  if (is_answer()) accept_offer(muxed && !rooms_.session.media.empty());
-  open_ways_out(*dialog);
+  if (answers) accept_offer(muxed && !rooms_.session.media.empty());
+  const uint32_t sequence = open_ways_out(*dialog, answers);
+  if (!answers && transaction_) transaction_->remote_offer = sequence;
 }
 
-// From each inside host of a line to both remote endpoints of that line.
-void Exchange::open_ways_out(Dialog& dialog) {
+// From each inside host of a line to both remote endpoints of that line. `settled`: the ones of an older SDP go.
+uint32_t Exchange::open_ways_out(Dialog& dialog, bool settled) {
   const uint32_t sequence = ++leg_->sequence;
   std::vector<std::pair<DoorId, const RemoteStream*>> claimed;
   const auto claim = [&](const RemoteStream& stream, const Address& host, const Endpoint& remote) {
@@ -194,12 +236,13 @@ void Exchange::open_ways_out(Dialog& dialog) {
   }
   std::vector<DoorId> doors;
   for (const auto& [door, stream] : claimed) doors.push_back(door);
-  if (!open_or_release(rules_, doors, passage_.now)) return;
+  if (!open_or_release(rules_, doors, passage_.now)) return sequence;
   for (const auto& [door, stream] : claimed) {
     rooms_.stats.count(Event::ways_out_opened);
     use({door, stream->line, false, true, dialog.tag, sequence, sequence, std::nullopt});
   }
-  if (leg_->is_confirmed()) replace_older(sequence, true, dialog.tag);
+  if (settled && leg_->is_confirmed()) replace_older(sequence, true, dialog.tag);
+  return sequence;
 }
 
 }  // namespace sipalg

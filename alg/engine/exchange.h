@@ -7,8 +7,9 @@
 //     2. the header group: map (out) or restore (in); claim, second opinion, open, own, or undo;
 //     3. each SDP body: the same, for itself; then the leg's media and ways out follow the offer/answer;
 //     4. what the message ends.
-//   A retransmission walks the same way: its doors are there, its owners own them already, so it changes nothing and gets
-//   the same bytes. A group that failed with the first message of a transaction is not tried again in it.
+//   A retransmission walks the same way: its header doors are there and owned already, its SDP is known as a copy, so it
+//   changes nothing and gets the same bytes. A group that failed with the first message of a transaction is not tried
+//   again in it.
 //   Proved by test/engine, each scenario rerun with the N-th kernel operation failing.
 #pragma once
 #include "alg/engine/rooms.h"
@@ -65,6 +66,11 @@ class Exchange {
   bool may_carry_sdp() const;
   bool is_answer() const;
   void handle_bodies();
+  void handle_body(const sdp::Part& part);
+  std::size_t body_mark() const;
+  bool is_body_failed() const;
+  void mark_body_failed();
+  void begin_body();
   void map_body(const sdp::Part& part, Group& group);
   void read_remote_body(const sdp::Part& part);
   void own_media(const SdpMap& map);
@@ -72,7 +78,8 @@ class Exchange {
   void replace_older(uint32_t sequence, bool way_out, std::string_view dialog);
   void accept_offer(bool remote_muxed);
   void refuse_offer();
-  void open_ways_out(Dialog& dialog);
+  uint32_t open_ways_out(Dialog& dialog, bool settled);
+  void remember_before_offer(const Dialog* dialog);
   void use(MediaUse wanted);
 
   // --- peers (peers.cc) ---
@@ -106,6 +113,7 @@ class Exchange {
   LegId leg_id_ = 0;
   Leg* leg_ = nullptr;
   bool is_known_ = false;  // the transaction was there before this message
+  bool body_is_copy_ = false;          // its SDP was handled before
   bool remote_was_read_ = false;       // an SDP before in this message
   uint32_t sequence_ = 0;              // of the leg's SDP this message carries; its parts share it
   Reason failure_ = Reason::edited;
