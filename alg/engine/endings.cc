@@ -12,13 +12,14 @@ using sip::Method;
 
 void Exchange::heard_response() {
   if (!transaction_ || message_.method != transaction_->method) return;  // a 200 to CANCEL says nothing of the INVITE
+  const bool is_copy = transaction_->is_final();
   rooms_.calls.heard_response(transaction_id_, message_.status, passage_.now);
   const bool is_final = message_.status >= 200;
   switch (message_.method) {
     case Method::invite: return heard_invite_response();
     case Method::subscribe:
     case Method::refer: return is_final ? heard_subscription_response() : void();
-    case Method::registration: return is_final && !passage_.out ? heard_register_response() : void();
+    case Method::registration: return is_final && !is_copy && !passage_.out ? heard_register_response() : void();
     case Method::bye: return is_final ? heard_bye_response() : void();
     case Method::update:
     case Method::prack:

@@ -118,6 +118,10 @@ void Exchange::own_headers(HeaderMap& map) {
 
 void Exchange::own_wishes(std::vector<RegistrationWish>& wishes) {
   for (RegistrationWish& wish : wishes) {
+    if (transaction_->is_final()) {  // a late copy of the REGISTER asks for nothing
+      rooms_.calls.release_all(wish.doors, passage_.now);
+      continue;
+    }
     wish.aor = passage_.text(message_.to.uri.whole);
     const auto known = std::ranges::find_if(transaction_->wishes, [&](const RegistrationWish& other) {
       return other.inside == wish.inside && other.user == wish.user;
