@@ -130,6 +130,7 @@ struct Leg {
   std::string beginner_tag;
   bool outgoing = false;  // the inside host began it
   bool learnt = false;    // first seen in its middle: From and To stay as they are
+  bool routed = false;    // its inside host put itself into Record-Route: it may name whom it routes for
   bool untouched = false; // the header group of its first request failed; its ACK passes unchanged too
 
   std::string from, to;   // URIs, for people

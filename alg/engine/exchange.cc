@@ -116,9 +116,17 @@ void Exchange::find_leg() {
     leg_ = rooms_.calls.leg(leg_id_);
   }
   if (!leg_ && message_.is_request) begin_leg();
+  note_routing();
   if (!leg_ || !transaction_) return;
   transaction_->leg = leg_id_;
   if (message_.is_request && transaction_->dialog.empty()) transaction_->dialog = dialog_tag();
+}
+
+// A 2xx to UPDATE or PRACK has no Record-Route, but comes through the same proxy (RFC 3261 table 2).
+void Exchange::note_routing() {
+  if (!leg_) return;
+  if (passage_.out && is_record_routing(passage_)) leg_->routed = true;
+  rules_.sender_routes = leg_->routed;
 }
 
 // An in-dialog request of a dialog we do not know (started late) is learnt with both tags.

@@ -46,6 +46,7 @@ class Exchange {
   bool copies_invite() const;  // ACK and CANCEL make nothing of their own
   void find_leg();
   void begin_leg();
+  void note_routing();
   std::string_view dialog_tag() const;
   void note_leg_message();
 

@@ -15,12 +15,17 @@ Standing standing_of(const Rules& rules, const Passage& passage, const Address& 
 bool may_name(const Rules& rules, const Passage& passage, const Address& target) {
   if (rules.policy.is_router(target)) return false;
   const Address& sender = passage.me.inside.address;
-  if (rules.policy.is_pbx(sender) || rules.learned.pbx.contains(sender)) return true;
+  if (rules.policy.is_pbx(sender) || rules.learned.pbx.contains(sender) || rules.sender_routes) return true;
   const auto& message = passage.message;
   for (std::size_t i = 1; i < message.vias.size(); ++i)
     if (message.vias[i].sent_by.address == target) return true;
-  return std::ranges::any_of(message.record_routes,
-                             [&](const sip::NameAddr& value) { return value.uri.host.address == sender; });
+  return is_record_routing(passage);
+}
+
+bool is_record_routing(const Passage& passage) {
+  return std::ranges::any_of(passage.message.record_routes, [&](const sip::NameAddr& value) {
+    return value.uri.host.address == passage.me.inside.address;
+  });
 }
 
 void note_third_party(Rules& rules, const Passage& passage, const Address& target) {

@@ -49,6 +49,7 @@ struct Rules {
   Stats& stats;
   EditList& edits;
   std::vector<std::string>* notes;  // for people; nullptr: nobody asks
+  bool sender_routes = false;       // Leg::routed of the message's leg
 };
 
 // What a group of edits did before it was allowed to: undone as a whole when it fails.
