@@ -25,7 +25,7 @@ bool HeaderMap::is_allowed(const Endpoint& inside, Standing standing) {
 }
 
 std::optional<Endpoint> HeaderMap::map_living(Protocol protocol, const Endpoint& inside) {
-  const Door* door = rules_.doors.find_signalling(protocol, inside, passage_.me.outside.address, passage_.peer.address);
+  const Door* door = rules_.doors.find_signalling(protocol, inside, passage_.outside_of(inside.address), passage_.peer.address);
   if (door) return door->kernel.outside;
   if (inside == passage_.me.inside && protocol == passage_.protocol) return passage_.me.outside;
   return std::nullopt;
@@ -36,7 +36,7 @@ std::optional<Endpoint> HeaderMap::claim(Protocol protocol, const Endpoint& insi
   DoorTable::SignallingWish wish;
   wish.protocol = protocol;
   wish.inside = inside;
-  wish.outside_address = passage_.me.outside.address;
+  wish.outside_address = passage_.outside_of(inside.address);
   wish.own_mapping = inside == passage_.me.inside && protocol == passage_.protocol ? passage_.me.outside.port : uint16_t{0};
   wish.purpose = purpose;
   wish.zone = passage_.zone;
@@ -56,7 +56,7 @@ std::optional<Endpoint> HeaderMap::claim(Protocol protocol, const Endpoint& insi
     }
     if (!lasts(purpose)) break;
   }
-  return Endpoint{passage_.me.outside.address, wish.exactly};
+  return Endpoint{wish.outside_address, wish.exactly};
 }
 
 // Where this inside endpoint is known outside; nothing: the field stays as it is.
@@ -67,7 +67,7 @@ std::optional<Endpoint> HeaderMap::map(Protocol protocol, const Endpoint& inside
   if (standing != Standing::own && standing != Standing::other) return std::nullopt;
   if (!may_create_ || passage_.is_own_connection(protocol, inside)) return map_living(protocol, inside);
   const bool living =
-      rules_.doors.find_signalling(protocol, inside, passage_.me.outside.address, passage_.peer.address) != nullptr;
+      rules_.doors.find_signalling(protocol, inside, passage_.outside_of(inside.address), passage_.peer.address) != nullptr;
   if (!living && !is_allowed(inside, standing)) return std::nullopt;
   return claim(protocol, inside, purpose, owned);
 }
@@ -211,7 +211,7 @@ void HeaderMap::refer_to() {
   const auto inside = endpoint_of(uri);
   if (!inside) return;
   const Protocol protocol = protocol_of(uri, passage_.protocol);
-  const Door* door = rules_.doors.find_signalling(protocol, *inside, passage_.me.outside.address, passage_.peer.address);
+  const Door* door = rules_.doors.find_signalling(protocol, *inside, passage_.outside_of(inside->address), passage_.peer.address);
   if (door) write(uri, Field::refer_to, *inside, door->kernel.outside);
 }
 

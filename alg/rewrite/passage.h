@@ -32,6 +32,10 @@ struct Passage {
   bool is_own_connection(Protocol p, const Endpoint& inside) const {
     return p == Protocol::tcp && protocol == p && begun_by_me && inside == me.inside;
   }
+  // Where an inside host is seen: behind NAT with the flow's outside address, else with its own, whoever names it.
+  const Address& outside_of(const Address& inside) const {
+    return me.inside.address == me.outside.address ? inside : me.outside.address;
+  }
 };
 
 // What the daemon learnt from messages and flows; bounded, never needed for correctness.

@@ -69,7 +69,7 @@ void SdpMap::keep_held_port(uint8_t index, const sdp::Media& media) {
   DoorTable::MediaWish wish;
   wish.protocol = protocol_of(media.transport);
   wish.inside = {passage_.me.inside.address, static_cast<uint16_t>(media.port_number)};
-  wish.outside_address = passage_.me.outside.address;
+  wish.outside_address = passage_.outside_of(wish.inside.address);
   wish.with_rtcp = media.transport == sdp::MediaTransport::rtp && !media.rtcp.port.is_set() && wish.inside.port < 65535;
   wish.ports = wish.with_rtcp ? 2 : 1;
   wish.zone = passage_.zone;
@@ -94,7 +94,7 @@ void SdpMap::claim(uint8_t index, const sdp::Media& media) {
   DoorTable::MediaWish wish;
   wish.protocol = protocol_of(media.transport);
   wish.inside = line.rtp;
-  wish.outside_address = passage_.me.outside.address;
+  wish.outside_address = passage_.outside_of(wish.inside.address);
   wish.with_rtcp = is_rtp && !muxed && !media.rtcp.port.is_set() && !is_last;
   wish.ports = static_cast<uint16_t>(std::max(media.count, 1U) * (wish.with_rtcp ? 2U : 1U));
   wish.purpose = is_rtp ? Purpose::rtp : Purpose::media;
@@ -127,7 +127,7 @@ void SdpMap::claim_explicit_rtcp(uint8_t index, const sdp::Media& media) {
   }
   DoorTable::MediaWish wish;
   wish.inside = line.rtcp;
-  wish.outside_address = passage_.me.outside.address;
+  wish.outside_address = passage_.outside_of(wish.inside.address);
   wish.purpose = Purpose::rtcp;
   wish.zone = passage_.zone;
   const auto doors = rules_.doors.claim_media(wish, passage_.now);
@@ -161,7 +161,7 @@ void SdpMap::write_origin() {
   const sdp::Connection& origin = session_.origin;
   if (!origin.address || standing_of(rules_, passage_, *origin.address) == Standing::foreign) return;
   if (*origin.address == passage_.me.inside.address || is_ours(*origin.address))
-    write_address(origin.address_text, Field::sdp_origin, origin.address, passage_.me.outside.address);
+    write_address(origin.address_text, Field::sdp_origin, origin.address, passage_.outside_of(*origin.address));
 }
 
 // Follows when every active line that relies on it has its door; a line that is left vetoes nothing.
@@ -175,7 +175,7 @@ void SdpMap::write_session_connection() {
   }
   const bool idle = !any_active && *connection.address == passage_.me.inside.address;
   if (any_mapped || idle)
-    write_address(connection.address_text, Field::sdp_connection, connection.address, passage_.me.outside.address);
+    write_address(connection.address_text, Field::sdp_connection, connection.address, passage_.outside_of(*connection.address));
 }
 
 void SdpMap::write_candidates() {
