@@ -160,7 +160,8 @@ Request Call::send(bool by_caller, const std::string& method, const Content& con
 }
 
 std::string Call::carry_back(const Request& request, const std::string& response, const Half& from, const Half& to) {
-  const std::string at_edge = from.party.proxy.empty() ? response : without_first(response, "Via");
+  const bool through_own_proxy = values_of(response, "Via").size() > values_of(request.arrived, "Via").size();
+  const std::string at_edge = through_own_proxy ? without_first(response, "Via") : response;
   const Party& party = from.party;
   const std::string source = !party.answers_from.empty() ? party.answers_from : !party.proxy.empty() || party.source.empty() ? party.edge() : party.source;
   const std::string arrived = party.is_inside() ? stage_.out(source, request.reply_to, at_edge) : stage_.in(source, request.reply_to, at_edge);
