@@ -27,8 +27,7 @@ Json failures_to_json(const Trace& trace) {
   for (const auto& group : trace.failed_groups)
     out.push_back({{"group", group.is_body ? "body" : "header"},
                    {"reason", name_of(group.reason)},
-                   {"explanation", explanation_of(group.reason)},
-                   {"detail", group.detail}});
+                   {"explanation", explanation_of(group.reason)}});
   return out;
 }
 
@@ -59,7 +58,6 @@ void show_opened(const Json& doors, std::ostream& out) {
 void show_failure(const Json& group, std::ostream& out) {
   out << "   " << text_of(group, "group") << " left unchanged: " << text_of(group, "reason") << ", "
       << text_of(group, "explanation");
-  if (!group.value("detail", "").empty()) out << " (" << text_of(group, "detail") << ")";
   out << "\n";
 }
 

@@ -26,8 +26,7 @@ std::string doors_of(const Trace& trace) {
 std::string failures_of(const Trace& trace) {
   std::string out;
   for (const auto& group : trace.failed_groups)
-    out += (out.empty() ? "" : ", ") + std::string(group.is_body ? "body: " : "head: ") + std::string(name_of(group.reason)) +
-           (group.detail.empty() ? "" : " (" + group.detail + ")");
+    out += (out.empty() ? "" : ", ") + std::string(group.is_body ? "body: " : "head: ") + std::string(name_of(group.reason));
   return out;
 }
 

@@ -44,7 +44,6 @@ struct Trace {
   struct GroupNote {
     bool is_body;
     Reason reason;
-    std::string detail;  // e.g. the line of configuration that would allow it
   };
   std::string first_line, call_id, method;  // escaped
   std::string direction;                    // "out", "in", "hairpin", "none"
@@ -52,7 +51,7 @@ struct Trace {
   std::vector<GroupNote> failed_groups;
   std::vector<report::Door> doors;  // every door this message opened
   std::string scan_error;           // with its offset, when the scanner refused
-  std::vector<std::string> notes;
+  std::vector<std::string> notes;  // e.g. the line of configuration that would allow what was left
 };
 
 struct EngineRooms;  // what it owns (rooms.h)

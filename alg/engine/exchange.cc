@@ -248,11 +248,11 @@ Reason Exchange::response_out() {
   return failure_;
 }
 
-void Exchange::fail_group(bool is_body, Reason reason, std::string detail) {
+void Exchange::fail_group(bool is_body, Reason reason) {
   rooms_.stats.count(is_body ? Event::body_group_failed : Event::header_group_failed);
   rooms_.stats.count_group(reason);
   failure_ = reason;
-  if (trace_) trace_->failed_groups.push_back({is_body, reason, std::move(detail)});
+  if (trace_) trace_->failed_groups.push_back({is_body, reason});
 }
 
 bool open_or_release(Rules& rules, std::vector<DoorId>& doors, Instant now) {

@@ -60,7 +60,7 @@ class Exchange {
   void own_headers(HeaderMap& map);
   void own_wishes(std::vector<RegistrationWish>& wishes);
   void keep_service_route(const HeaderMap& map);
-  void fail_group(bool is_body, Reason reason, std::string detail = {});
+  void fail_group(bool is_body, Reason reason);
   bool may_map_from() const;
 
   // --- bodies (bodies.cc) ---
