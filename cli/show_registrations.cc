@@ -8,11 +8,10 @@
 namespace sipalg {
 
 void show_registrations(const Json& answer, std::ostream& out) {
-  TextTable table({"AOR", "CONTACT", "INSIDE", "OUTSIDE", "REGISTRAR", "STATE", "ENDS IN"});
+  TextTable table({"AOR", "CONTACT", "INSIDE", "OUTSIDE", "REGISTRAR", "ENDS IN"});
   for (const Json& row : answer.value("registrations", Json::array()))
     table.add({text_of(row, "aor"), text_of(row, "contact"), text_of(row, "inside"), text_of(row, "outside"),
-               text_of(row, "registrar"), row.value("confirmed", false) ? "registered" : "asked",
-               duration_of(row, "remaining_ms")});
+               text_of(row, "registrar"), duration_of(row, "remaining_ms")});
   if (table.empty()) {
     out << "no registrations\n";
   } else {

@@ -57,8 +57,7 @@ void show_opened(const Json& doors, std::ostream& out) {
 
 void show_failure(const Json& group, std::ostream& out) {
   out << "   " << text_of(group, "group") << " left unchanged: " << text_of(group, "reason") << ", "
-      << text_of(group, "explanation");
-  out << "\n";
+      << text_of(group, "explanation") << "\n";
 }
 
 }  // namespace

@@ -44,12 +44,11 @@ struct Call {
   std::vector<uint64_t> doors;
 };
 
-struct Registration {
+struct Registration {  // accepted by its registrar
   std::string aor, contact;  // escaped
   Endpoint inside, outside;
   Address registrar;
   int64_t remaining = 0;
-  bool confirmed = false;
 };
 
 struct ServiceLine {  // one protocol: what holds now, and what the configuration file says

@@ -56,8 +56,7 @@ Json to_json(const Registration& registration) {
           {"inside", to_string(registration.inside)},
           {"outside", to_string(registration.outside)},
           {"registrar", to_string(registration.registrar)},
-          {"remaining_ms", registration.remaining},
-          {"confirmed", registration.confirmed}};
+          {"remaining_ms", registration.remaining}};
 }
 
 Json to_json(const ServiceLine& line) {

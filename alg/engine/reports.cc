@@ -136,7 +136,6 @@ std::vector<report::Registration> report_registrations(const EngineRooms& rooms,
     view.outside = r.outside;
     view.registrar = r.registrar;
     view.remaining = (r.ends - now).count();
-    view.confirmed = true;
     out.push_back(std::move(view));
   });
   return out;

@@ -23,7 +23,7 @@ TEST_CASE("keys of the reports") {
   CHECK(keys_of(to_json(report::Stream{})) == "line kind inside outside remote direction");
   CHECK(keys_of(to_json(report::Call{})) ==
         "call_id inside_tag outside_tag inside_host direction state from to age_ms idle_ms remaining_ms held streams doors");
-  CHECK(keys_of(to_json(report::Registration{})) == "aor contact inside outside registrar remaining_ms confirmed");
+  CHECK(keys_of(to_json(report::Registration{})) == "aor contact inside outside registrar remaining_ms");
   CHECK(keys_of(to_json(report::ServiceLine{})) == "protocol on ports draining endpoints file differs");
   CHECK(keys_of(to_json(report::ServiceLine{})["file"]) == "on ports");
   CHECK(keys_of(to_json(report::Totals{})) == "transactions calls dialogs registrations doors kernel_doors");

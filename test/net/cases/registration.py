@@ -55,7 +55,7 @@ def incoming_call_after_the_flow_is_forgotten(bench):
     equal(contact, (WAN, 5060), "the Contact the registrar sees")
     ok = bench.capture.message("lan0", False, 200, "REGISTER")
     equal(ok.header("contact"), f"<sip:alice@{PHONE}:5060>;expires=3600", "the Contact that comes back")
-    equal([r["confirmed"] for r in bench.daemon.registrations()], [True], "registrations")
+    equal(len(bench.daemon.registrations()), 1, "registrations")
     bench.forget_flow("--orig-src", PHONE)
     invite = incoming_call(bench, contact)
     equal(invite.uri, f"sip:alice@{PHONE}:5060", "the Request-URI at the phone")
