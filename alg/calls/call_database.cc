@@ -57,6 +57,16 @@ void CallDatabase::release_all(std::vector<DoorId>& owned, Instant now) {
   owned.clear();
 }
 
+void CallDatabase::disown(DoorId door, Transaction* transaction, Leg* leg, Instant now) {
+  std::size_t held = 0;
+  if (transaction) held += std::erase(transaction->doors, door);
+  if (leg) {
+    held += std::erase(leg->doors, door);
+    held += std::erase_if(leg->media, [door](const MediaUse& use) { return use.door == door; });
+  }
+  for (; held > 0; --held) doors_.release(door, now);
+}
+
 // --- transactions ---
 
 TransactionId CallDatabase::find_transaction_id(const TransactionKey& key) const {

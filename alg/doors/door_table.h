@@ -80,7 +80,8 @@ class DoorTable {
   std::expected<DoorId, Reason> claim_way_out(Protocol protocol, const Address& inside_host, const Endpoint& remote,
                                               bool signalling, uint16_t zone);
 
-  // What open() made since the last call of this.
+  // What open() made since the last call of take_opened().
+  const std::vector<DoorId>& opened() const { return opened_; }
   std::vector<DoorId> take_opened() { return std::exchange(opened_, {}); }
 
   // All of them in the kernel, or none of those that were not there before.

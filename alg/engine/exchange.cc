@@ -22,7 +22,7 @@ constexpr std::string_view magic_cookie = "z9hG4bK";  // RFC 3261 section 8.1.1.
 Exchange::Exchange(EngineRooms& rooms, const Passage& passage, Trace* trace)
     : rooms_(rooms), passage_(passage), message_(passage.message),
       rules_{rooms.policy, rooms.doors, rooms.calls, rooms.learned, rooms.stats, rooms.edits, trace ? &trace->notes : nullptr},
-      trace_(trace) {}
+      trace_(trace), opened_before_(rooms.doors.opened().size()) {}
 
 Reason Exchange::run(std::size_t most_bytes) {
   const Reason reason = follow();
@@ -41,11 +41,20 @@ bool Exchange::fix_content_length() {
   return rooms_.edits.add(message_.content_length, Field::content_length, std::to_string(length));
 }
 
-// Both groups fall, and stay fallen for the transaction. Doors that were made end with their owners.
+// Both groups fall, and stay fallen for the transaction; the doors that only this message opened are closed again.
 void Exchange::undo_edits(Reason reason) {
   rooms_.edits.clear();
   fail_group(false, reason);
+  if (passage_.out) {
+    const auto& opened = rooms_.doors.opened();
+    const std::vector<DoorId> fresh(opened.begin() + static_cast<long>(opened_before_), opened.end());
+    for (DoorId door : fresh) rooms_.calls.disown(door, transaction_, leg_, passage_.now);
+  }
   if (!transaction_) return;
+  if (message_.is_request) {
+    for (RegistrationWish& wish : transaction_->wishes) rooms_.calls.release_all(wish.doors, passage_.now);
+    transaction_->wishes.clear();
+  }
   (message_.is_request ? transaction_->header_failed : transaction_->response_header_failed) = true;
   (message_.is_request ? transaction_->body_failed : transaction_->response_body_failed) = true;
 }

@@ -117,6 +117,7 @@ class Exchange {
   bool body_is_copy_ = false;          // its SDP was handled before
   bool remote_was_read_ = false;       // an SDP before in this message
   uint32_t sequence_ = 0;              // of the leg's SDP this message carries; its parts share it
+  std::size_t opened_before_;          // DoorTable::opened, when this message came
   Reason failure_ = Reason::edited;
 };
 

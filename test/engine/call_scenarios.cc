@@ -158,6 +158,36 @@ TEST_CASE("scenario: a call in that is cancelled, and one that is refused") {
   });
 }
 
+TEST_CASE("scenario: a message that would outgrow the way out passes unchanged, and the doors it opened are closed") {
+  play([](Stage& stage) {
+    Call call(stage, alice, bob, "too-big");
+    stage.world.most_bytes = 200;
+    const Request invite = call.send(true, "INVITE", {offer});
+    CHECK(invite.arrived == invite.sent);
+    CHECK(stage.world.doors() == 0);
+    CHECK(enroll(stage, alice, bob, 60).contact == "sip:alice@10.0.0.2:5060");
+    CHECK(stage.world.engine.totals().doors == 0);
+    stage.world.most_bytes = 65'507;
+    call.respond(invite, "180 Ringing");
+    call.ack_failure(invite, call.respond(invite, "486 Busy Here"));
+    // in a call that is up, its own doors stay
+    Call talking(stage, alice, bob, "talking");
+    talking.establish(offer, answer);
+    stage.pass_time(5s);  // nobody repeats the ACK any more
+    stage.world.most_bytes = 200;
+    const Request again = talking.send(true, "INVITE", {audio("10.0.0.2", 4100)});
+    CHECK(again.arrived == again.sent);
+    stage.world.most_bytes = 65'507;
+    talking.respond(again, "200 OK", {answer});
+    talking.ack();
+    if (stage.works()) {
+      CHECK(stage.world.door_of("10.0.0.2:4000"));
+      CHECK_FALSE(stage.world.door_of("10.0.0.2:4100"));
+    }
+    talking.hang_up(true);
+  });
+}
+
 TEST_CASE("scenario: a trunk of many calls on one 5-tuple, with BYE, CANCEL, 487 and 486 between them") {
   play_sampled({}, [](Stage& stage) {
     stage.sends_again = false;

@@ -108,7 +108,8 @@ void check_header_doors(const World& world) {
 
 void check_media_doors(const World& world, const std::string& sent, const std::string& arrived) {
   const bool mapped = has_edits(world.trace, true);
-  if (has_failed(world.trace, true) || world.verdict.reason == Reason::transaction_untouched) return;
+  const bool fell = world.verdict.reason == Reason::transaction_untouched || world.verdict.reason == Reason::too_big;
+  if (has_failed(world.trace, true) || fell) return;
   const Body before(sent), after(arrived);
   if (!after.has_sdp) return;
   for (std::size_t i = 0; i < after.session.media.size(); ++i) {

@@ -268,16 +268,6 @@ TEST_CASE("a body in a transaction that began untouched stays untouched; a refus
   CHECK(world.out(phone, provider, sip_text(invite)) == got);
 }
 
-TEST_CASE("a message that would grow past what the way out carries passes unchanged") {
-  World world;
-  const std::string sent = sip_text(invite);
-  const Flow flow{Protocol::udp, {ep(phone), ep(w)}, {ep(provider), ep(provider)}, 0, true};
-  const Verdict verdict = world.engine.handle({sent, flow, sent.size() + 3}, world.now);
-  CHECK(verdict.reason == Reason::too_big);
-  world.out(phone, provider, sent);
-  CHECK(world.verdict.reason != Reason::edited);
-}
-
 TEST_CASE("an in-dialog request of a call that began before us is followed from there") {
   World world;
   const std::string got = world.out(phone, "203.0.113.2:5080", sip_text(reinvite));
