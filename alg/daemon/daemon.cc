@@ -108,6 +108,8 @@ void Daemon::on_links() {
     log_.info("the router lost the address " + to_string(address) + "; its doors are closed");
     engine_.outside_address_lost(address, boot_time());
   }
+  for (const Address& address : links_.own_addresses())
+    if (!before.contains(address)) engine_.outside_address_returned(address);
   tell_refusal("inside networks", steering_.set_inside(inside()));
   engine_.set_policy(policy());
 }

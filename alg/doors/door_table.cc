@@ -50,10 +50,14 @@ DoorId DoorTable::insert(KernelDoor kernel, Purpose purpose) {
   door.owners = 1;
   door.purposes = static_cast<uint8_t>(purpose);
   const DoorId id = doors_.insert(std::move(door));
+  index(id, kernel);
+  return id;
+}
+
+void DoorTable::index(DoorId id, const KernelDoor& kernel) {
   by_inside_[{kernel.protocol, kernel.inside}].push_back(id);
   by_outside_[{kernel.protocol, kernel.outside}].push_back(id);
   ++per_host_[kernel.inside.address];
-  return id;
 }
 
 void DoorTable::hold(DoorId id, Purpose purpose) {
@@ -209,7 +213,8 @@ void DoorTable::address_lost(const Address& outside_address) {
   for (DoorId id : doors_.ids()) {
     Door* door = doors_.find(id);
     if (!is_inbound(*door) || door->dead || door->kernel.outside.address != outside_address) continue;
-    if (door->handle != 0) {
+    door->was_open = door->handle != 0;
+    if (door->was_open) {
       closing_.push_back(std::exchange(door->handle, 0));
       --in_kernel_;
       stats_.count(Event::doors_closed);
@@ -218,6 +223,24 @@ void DoorTable::address_lost(const Address& outside_address) {
     door->dead = true;
   }
   flush();
+}
+
+bool DoorTable::is_place_taken(const KernelDoor& kernel) const {
+  const auto it = by_outside_.find({kernel.protocol, kernel.outside});
+  return it != by_outside_.end() && std::ranges::any_of(it->second, [&](DoorId id) {
+    const Door* other = doors_.find(id);
+    return is_inbound(*other) && (covers(other->kernel.scope, kernel.scope) || covers(kernel.scope, other->kernel.scope));
+  });
+}
+
+void DoorTable::address_returned(const Address& outside_address) {
+  for (DoorId id : doors_.ids()) {
+    Door* door = doors_.find(id);
+    if (!door->dead || door->kernel.outside.address != outside_address || is_place_taken(door->kernel)) continue;
+    door->dead = false;
+    index(id, door->kernel);
+    if (door->was_open) (void)open({&id, 1});  // refused: as one that was never opened; the next message asks again
+  }
 }
 
 const Door* DoorTable::find_signalling(Protocol protocol, const Endpoint& inside, const Address& outside_address,

@@ -40,6 +40,7 @@ struct Door {
   uint32_t owners = 0;
   uint8_t purposes = 0;
   bool dead = false;  // its outside address is gone: owners still hold it, nobody finds it
+  bool was_open = false;  // when it died
   // Signalling: the last Contact that named it, as the inside wrote it: host[:port], and its user part.
   std::string contact_text, contact_user;
 };
@@ -91,6 +92,8 @@ class DoorTable {
   void flush();  // tells the kernel what was closed since
   void tick(Instant now) { rest_.tick(now); }
   void address_lost(const Address& outside_address);
+  // The same address again (a link that was down for a moment): doors whose place nobody took since live again.
+  void address_returned(const Address& outside_address);
 
   Door* find(DoorId id) { return doors_.find(id); }
   const Door* find(DoorId id) const { return doors_.find(id); }
@@ -129,7 +132,9 @@ class DoorTable {
   DoorId find_media(Protocol protocol, const Endpoint& inside, const Address& outside_address) const;
   DoorId insert(KernelDoor kernel, Purpose purpose);
   void hold(DoorId id, Purpose purpose);
+  void index(DoorId id, const KernelDoor& kernel);
   void unindex(DoorId id, const Door& door);
+  bool is_place_taken(const KernelDoor& kernel) const;
   void erase(DoorId id, Instant now);
 
   DoorKeeper& keeper_;

@@ -79,6 +79,8 @@ class Engine {
 
   // Outside addresses that the router lost (the provider gave it another one): every door on them is closed.
   void outside_address_lost(const Address& address, Instant now);
+  // The router has this address (again): what living calls and registrations have on it is opened again.
+  void outside_address_returned(const Address& address);
 
   // By an administrator's word: ends them and closes their doors at once. How many there were. `call_id` as it was
   // received, or escaped as in report::Call.

@@ -149,6 +149,33 @@ TEST_CASE("a subscription's doors close 64*T1 after it") {
   CHECK(world.doors() == 0);
 }
 
+TEST_CASE("an outside address that is lost and comes back: the doors of living calls are there again, unless taken") {
+  World world;
+  set_up_call(world);
+  const auto living = world.kernel.living;
+  world.engine.outside_address_lost(*parse_address("203.0.113.1"), world.now);
+  CHECK_FALSE(world.door_of("10.0.0.2:4000"));
+  CHECK_FALSE(world.door_of(phone));
+  world.engine.outside_address_returned(*parse_address("203.0.113.9"));
+  CHECK_FALSE(world.door_of(phone));
+  world.engine.outside_address_returned(*parse_address("203.0.113.1"));
+  CHECK(world.kernel.living.size() == living.size());
+  CHECK(world.door_of("10.0.0.2:4000") == ep("203.0.113.1:4000"));
+  CHECK(world.door_of(phone) == ep(w));
+  // lost again; another phone is faster
+  world.engine.outside_address_lost(*parse_address("203.0.113.1"), world.now);
+  world.forget_flows();
+  const std::string other = with(with(with(invite, "10.0.0.2", "10.0.0.3"), "z9hG4bK1", "z9hG4bKx"), "call-1", "call-2");
+  world.out("10.0.0.3:5060", provider, sip_text(other));
+  world.engine.outside_address_returned(*parse_address("203.0.113.1"));
+  CHECK(world.door_of("10.0.0.3:4000") == ep("203.0.113.1:4000"));
+  CHECK_FALSE(world.door_of("10.0.0.2:4000"));
+  world.pass_time(3h);
+  CHECK(world.doors() == 0);
+  CHECK(world.engine.totals().doors == 0);
+  CHECK(world.kernel.closed_twice == 0);
+}
+
 TEST_CASE("two texts of one endpoint, and two accounts on it, each get their own back") {
   World world;
   const std::string two = "Contact: <sip:a@10.0.0.2>;expires=600\nContact: <sip:b@10.0.0.2:5060>;expires=600\nContact: <sip:b@10.0.0.2>;expires=600\n";
