@@ -85,6 +85,26 @@ TEST_CASE("scenario: IPv6 behind masquerade, both directions") {
   });
 }
 
+TEST_CASE("scenario: doors for further signalling peers, and for everybody") {
+  play({.signalling_peers = {"198.51.100.0/24", "192.0.2.7"}}, [](Stage& stage) { call_in_twice(stage, alice, bob, offer, answer); });
+  play({.any_source = true}, [](Stage& stage) { call_in_twice(stage, alice, bob, offer, answer); });
+}
+
+TEST_CASE("scenario: a PBX behind a DNAT rule is called, and calls with the SDP of its phones") {
+  play([](Stage& stage) {
+    const Party pbx{.user = "pbx", .agent = "10.0.0.10:5060"};
+    stage.world.forward("203.0.113.1:5060", pbx.agent);
+    Call in(stage, bob, pbx, "to-pbx"), out(stage, pbx, bob, "from-pbx");
+    in.to("sip:pbx@203.0.113.1");
+    in.establish(answer, audio("10.0.0.3", 4000));
+    out.establish(audio("10.0.0.4", 4000), audio("203.0.113.3", 30010));
+    if (stage.works()) CHECK(stage.world.door_of("10.0.0.3:4000"));
+    if (stage.works()) CHECK(stage.world.door_of("10.0.0.4:4000"));
+    in.hang_up(true);
+    out.hang_up(false);
+  });
+}
+
 TEST_CASE("scenario: two phones with the same ports, each has its own doors and its own text back") {
   play([](Stage& stage) {
     Call first(stage, alice, bob, "first"), second(stage, carol, bob, "second");
@@ -119,11 +139,17 @@ TEST_CASE("scenario: a host name in Via, and a port of its own") {
   play([](Stage& stage) {
     Party phone = alice;
     phone.via_host = "phone.lan";
-    for (const bool rport : {true, false}) {
-      phone.rport = rport;
-      Call call(stage, phone, bob, rport ? "named" : "named-plain");
-      call.establish(offer, answer);
-      call.hang_up(true);
+    for (const char* source : {"", "10.0.0.2:49152"}) {
+      phone.source = source;
+      for (const bool rport : {true, false}) {
+        phone.rport = rport;
+        Call call(stage, phone, bob, (rport ? "named" : "named-plain") + phone.source);
+        call.establish(offer, answer);
+        call.hang_up(true);
+      }
+      stage.pass_time(1h);
+      stage.world.kernel.taken.insert(ep("203.0.113.1:5060"));  // from now on the name's port must follow its door
+      stage.world.forget_flows();
     }
   });
 }

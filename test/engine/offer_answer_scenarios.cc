@@ -238,6 +238,26 @@ TEST_CASE("scenario: a refused re-INVITE (491, 488) leaves the old session as it
   });
 }
 
+TEST_CASE("scenario: RTCP on a port of its own, muxed or refused to be; candidates follow; fax and BFCP come later") {
+  play([](Stage& stage) {
+    const std::string mux = "a=rtcp-mux\n", candidates = "a=candidate:1 1 UDP 1 10.0.0.2 4000 typ host\na=candidate:1 2 UDP 1 10.0.0.2 4001 typ host\n";
+    int n = 0;
+    for (const auto& [more, theirs] : {std::pair<std::string, std::string>{"a=rtcp:4101\n", "a=rtcp:31001\n"}, {mux, mux}, {mux, ""},
+                                       {"a=rtcp-mux-only\n" + mux, mux}, {candidates, ""}, {"a=rtcp:4101 IN IP4 10.0.0.2\n" + candidates, ""}}) {
+      Call call(stage, alice, bob, "media-" + std::to_string(++n));
+      call.establish(offer + more, answer + theirs);
+      CHECK(is_open(stage, "10.0.0.2:4000"));
+      call.reinvite(false, answer + theirs, offer + more);
+      call.reinvite(true, with(offer, "m=audio 4000", "m=audio 0") + "m=image 4100 udptl t38\nm=application 4200 TCP/BFCP *\na=setup:passive\n",
+                    with(answer, "m=audio 30000", "m=audio 0") + "m=image 30100 udptl t38\nm=application 30200 TCP/BFCP *\na=setup:active\n");
+      CHECK(is_open(stage, "10.0.0.2:4100"));
+      CHECK(is_open(stage, "10.0.0.2:4200"));
+      call.hang_up(n % 2 == 0);
+      CHECK(is_closed(stage, "10.0.0.2:4100"));
+    }
+  });
+}
+
 TEST_CASE("scenario: hold and resume by 0.0.0.0, sendonly, inactive and port 0 of one line: the same ports afterwards") {
   play([](Stage& stage) {
     const std::string two = audio_and_video("10.0.0.2", 4000, 4002), theirs = audio_and_video("203.0.113.3", 30000, 30002);
