@@ -88,6 +88,7 @@ struct Transaction {
   bool body_failed = false;
   bool response_header_failed = false;
   bool response_body_failed = false;
+  bool unrestored = false;            // a request in that was left as it came: so are its copies, CANCEL and ACK
   bool wrote_outside_itself = false;  // its Via held the outside address already
   bool request_had_sdp = false;
   std::vector<std::size_t> bodies;    // that were handled: a copy of one changes nothing (Exchange::body_mark)
