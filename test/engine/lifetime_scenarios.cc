@@ -216,3 +216,23 @@ TEST_CASE("scenario: SUBSCRIBE, NOTIFY before and after its 2xx, refreshed, term
     call.transact(false, "NOTIFY", {{}, "Event: presence\nSubscription-State: terminated\n"});
   });
 }
+
+TEST_CASE("scenario: every record is lost in the middle of a call: it is followed from its next request on") {
+  play([](Stage& stage) {
+    for (const bool by_reinvite : {true, false}) {
+      Call call(stage, alice, bob, by_reinvite ? "reinvited" : "updated");
+      call.establish(offer, answer);
+      stage.pass_time(5s);
+      stage.world.engine.close_all(stage.world.now);
+      CHECK(stage.world.doors() == 0);
+      if (by_reinvite) {
+        call.reinvite(true, offer, answer);
+      } else {
+        call.transact(true, "UPDATE", {offer}, {answer});
+      }
+      CHECK(is_up(stage));
+      call.hang_up(true);
+      CHECK(is_down(stage));
+    }
+  });
+}
