@@ -290,8 +290,10 @@ TEST_CASE("scenario: conntrack -F while 50 calls are up: every record is kept, B
     const std::size_t doors = stage.world.doors();
     stage.world.forget_flows();
     if (stage.works()) CHECK(stage.world.engine.totals().calls == 50);
-    for (std::size_t n = 0; n < 10; ++n) calls[n].reinvite(n % 2 == 0, n % 2 == 0 ? audio("10.0.0.2", 4000 + 2 * static_cast<int>(n)) : audio("203.0.113.3", 30000 + 2 * static_cast<int>(n)),
-                                                           n % 2 == 0 ? audio("203.0.113.3", 30000 + 2 * static_cast<int>(n)) : audio("10.0.0.3", 4000 + 2 * static_cast<int>(n)));
+    for (int n = 0; n < 10; ++n) {
+      const std::string ours = audio(n % 2 == 0 ? "10.0.0.2" : "10.0.0.3", 4000 + 2 * n), theirs = audio("203.0.113.3", 30000 + 2 * n);
+      calls[static_cast<std::size_t>(n)].reinvite(n % 2 == 0, n % 2 == 0 ? ours : theirs, n % 2 == 0 ? theirs : ours);
+    }
     if (stage.works()) CHECK(stage.world.doors() == doors);
     for (std::size_t n = 0; n < calls.size(); ++n) calls[n].hang_up(n % 3 == 0);
   }, 20);

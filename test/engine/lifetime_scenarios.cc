@@ -185,7 +185,8 @@ TEST_CASE("scenario: several addresses of record on one Contact share its door, 
     second.user = "sales";
     const auto enroll_as = [&stage](const Party& phone, int seconds, const std::string& id) {
       Call call(stage, phone, Party{.user = phone.user, .agent = bob.agent}, id);
-      const Request request = call.send(true, "REGISTER", {{}, "Contact: <sip:" + phone.user + "@" + phone.agent + ">;expires=" + std::to_string(seconds) + "\n"});
+      const std::string contact = "Contact: <sip:" + phone.user + "@" + phone.agent + ">;expires=" + std::to_string(seconds) + "\n";
+      const Request request = call.send(true, "REGISTER", {{}, contact});
       call.respond(request, "200 OK");
       return uri_in(value_of(request.got, "Contact"));
     };

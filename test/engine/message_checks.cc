@@ -13,7 +13,8 @@ namespace {
 
 bool is_body_field(Field field) { return field >= Field::sdp_origin && field != Field::content_length; }
 bool names_a_door(Field field) {
-  return field == Field::via || field == Field::contact || field == Field::record_route || field == Field::path || field == Field::service_route;
+  return field == Field::via || field == Field::contact || field == Field::record_route || field == Field::path ||
+         field == Field::service_route;
 }
 
 bool is_inside(const std::optional<Address>& address) {
@@ -37,7 +38,8 @@ bool names_inside(const sip::Message& message, const Address& sender) {
   const auto inside_uri = [](const sip::NameAddr& value) { return is_inside(value.uri.host.address); };
   if (message.is_request && is_inside(message.vias.front().sent_by.address)) return true;
   if (message.method == sip::Method::registration)
-    return message.is_request && (std::ranges::any_of(message.contacts, own_uri) || std::ranges::any_of(message.paths, own_uri));
+    return message.is_request &&
+           (std::ranges::any_of(message.contacts, own_uri) || std::ranges::any_of(message.paths, own_uri));
   return std::ranges::any_of(message.contacts, inside_uri) || std::ranges::any_of(message.record_routes, inside_uri);
 }
 
@@ -96,9 +98,8 @@ void check_groups(const World& world, const std::string& sent, const std::string
 void check_header_doors(const World& world) {
   for (const Trace::EditNote& edit : world.trace.edits) {
     if (!names_a_door(edit.field)) continue;
-    const std::string bracket_free = edit.after.find("]") + 1 == edit.after.size() || (edit.after.find(':') == std::string::npos)
-                                         ? edit.after + ":5060" : edit.after;
-    const auto endpoint = parse_endpoint(bracket_free);
+    const bool has_port = !edit.after.ends_with(']') && edit.after.find(':') != std::string::npos;
+    const auto endpoint = parse_endpoint(has_port ? edit.after : edit.after + ":5060");
     if (!endpoint) continue;  // a name whose port was edited
     INFO(edit.after << " in " << name_of(edit.field));
     if (*endpoint == world.flow.sender.outside || has_inbound_door(world, *endpoint, true)) continue;

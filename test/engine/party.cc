@@ -18,9 +18,10 @@ std::string second_interface(const std::string& proxy) { return host_of(proxy) +
 // A record-routing proxy on the way of a request: its Routes go, its Via and Record-Route come. `outward`: its side sends.
 std::string through_proxy(const Party& party, std::string request, bool outward, const std::string& branch) {
   if (party.proxy.empty() || request.empty()) return request;
-  for (std::string route = value_of(request, "Route"); !route.empty() && host_of(host_port_in(uri_in(route))) == host_of(party.proxy);
-       route = value_of(request, "Route"))
-    request = without_first(request, "Route");
+  const auto is_own = [&](const std::string& route) {
+    return !route.empty() && host_of(host_port_in(uri_in(route))) == host_of(party.proxy);
+  };
+  while (is_own(value_of(request, "Route"))) request = without_first(request, "Route");
   if (first_line_of(request).starts_with("INVITE")) {
     const std::string inner = "Record-Route: <sip:" + second_interface(party.proxy) + ";lr;r2=on>";
     const std::string outer = "Record-Route: <sip:" + party.proxy + ";lr" + (party.double_route ? ";r2=on>" : ">");
@@ -54,8 +55,7 @@ std::string port_in(const std::string& via) {
 std::string body_of(const Content& content) {
   const std::string type = content.sdp.empty() ? "" : "Content-Type: application/sdp\r\n";
   const std::string body = with(content.sdp, "\n", "\r\n");
-  return content.headers.empty() ? type + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body
-                                 : with(content.headers, "\n", "\r\n") + type + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+  return with(content.headers, "\n", "\r\n") + type + "Content-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
 }
 
 }  // namespace
@@ -90,7 +90,8 @@ std::string Call::text_of(const Half& from, const std::string& method, const Con
   const std::string port = party.agent.substr(party.agent.rfind(':'));
   const std::string via = party.via_host.empty() ? party.agent : party.via_host + port;
   std::string out = method + " " + from.target + " SIP/2.0\r\n";
-  out += "Via: SIP/2.0/UDP " + via + ";branch=z9hG4bK" + call_id + party.user + std::to_string(++branch_) + (party.rport ? ";rport" : "") + "\r\n";
+  const std::string branch = "z9hG4bK" + call_id + party.user + std::to_string(++branch_);
+  out += "Via: SIP/2.0/UDP " + via + ";branch=" + branch + (party.rport ? ";rport" : "") + "\r\n";
   out += lines_of("Route", from.routes) + "Max-Forwards: 70\r\n";
   out += "From: " + from.local + ";tag=" + tag_of(by_caller) + "\r\n";
   out += "To: " + from.remote + (has_dialog_ ? ";tag=" + tag_of(!by_caller) : "") + "\r\n";
@@ -115,7 +116,7 @@ void Call::carry(Request& request, const Half& from, const Half& to) {
   const std::string route = value_of(request.sent, "Route");
   const std::string named = host_port_in(route.empty() ? first_line_of(request.sent).substr(request.method.size() + 1) : uri_in(route));
   const std::string next = named.empty() ? receiver.edge() : named;
-  const std::string source = !sender.proxy.empty() || sender.source.empty() ? sender.edge() : sender.source;
+  const std::string source = sender.sends_from();
   if (sender.is_inside()) {
     request.arrived = stage_.out(source, next, request.sent);
     request.source = to_string(stage_.world.flow.sender.outside);
@@ -159,22 +160,30 @@ Request Call::send(bool by_caller, const std::string& method, const Content& con
   return request;
 }
 
+// The Via of an inside party: as it wrote it, received and rport its own; or nothing was mapped and nothing is restored.
+void Call::check_via(const Request& request, const std::string& response, const std::string& arrived, const Party& party) const {
+  const auto vias = values_of(arrived, "Via"), written = values_of(request.sent, "Via");
+  REQUIRE(vias.size() == written.size());
+  CHECK(std::equal(vias.begin() + 1, vias.end(), written.begin() + 1));
+  if (!party.is_inside()) return;
+  if (vias.front() == value_of(response, "Via")) {
+    CHECK(value_of(request.arrived, "Via") == written.front());
+  } else if (party.rport) {
+    CHECK(vias.front() == value_of(stamped(request.sent, party.sends_from()), "Via"));
+  } else {
+    CHECK(vias.front().starts_with(written.front()));
+  }
+}
+
 std::string Call::carry_back(const Request& request, const std::string& response, const Half& from, const Half& to) {
   const bool through_own_proxy = values_of(response, "Via").size() > values_of(request.arrived, "Via").size();
   const std::string at_edge = through_own_proxy ? without_first(response, "Via") : response;
   const Party& party = from.party;
-  const std::string source = !party.answers_from.empty() ? party.answers_from : !party.proxy.empty() || party.source.empty() ? party.edge() : party.source;
-  const std::string arrived = party.is_inside() ? stage_.out(source, request.reply_to, at_edge) : stage_.in(source, request.reply_to, at_edge);
+  const std::string source = party.answers_from.empty() ? party.sends_from() : party.answers_from;
+  const std::string arrived =
+      party.is_inside() ? stage_.out(source, request.reply_to, at_edge) : stage_.in(source, request.reply_to, at_edge);
   if (arrived.empty()) return {};
-  const std::string whence = !to.party.proxy.empty() || to.party.source.empty() ? to.party.edge() : to.party.source;
-  const std::string stamped_here = value_of(stamped(request.sent, whence), "Via"), stamped_there = value_of(request.arrived, "Via");
-  auto vias = values_of(arrived, "Via"), written = values_of(request.sent, "Via");
-  REQUIRE(vias.size() == written.size());
-  const bool untouched = vias.front() == value_of(at_edge, "Via");
-  const std::string sent_by = written.front().substr(0, written.front().find(";rport"));
-  if (to.party.is_inside()) CHECK((untouched ? value_of(request.arrived, "Via") == written.front() : vias.front().starts_with(sent_by)));
-  if (to.party.is_inside() && !untouched && to.party.rport) CHECK(vias.front() == stamped_here);
-  CHECK(std::equal(vias.begin() + 1, vias.end(), written.begin() + 1));
+  check_via(request, at_edge, arrived, to.party);
   CHECK(value_of(arrived, "From") == value_of(request.sent, "From"));
   CHECK(without_tag(value_of(arrived, "To")) == without_tag(value_of(request.sent, "To")));
   const auto routes = values_of(arrived, "Record-Route"), recorded = values_of(request.sent, "Record-Route");
@@ -182,11 +191,10 @@ std::string Call::carry_back(const Request& request, const std::string& response
   return to.party.proxy.empty() ? arrived : without_first(arrived, "Via");
 }
 
-std::string Call::respond(const Request& request, std::string_view status, const Content& content, std::string_view tag) {
-  if (request.got.empty()) return {};
-  Half &from = half(!request.by_caller), &to = half(request.by_caller);
-  const std::string own_tag = tag.empty() ? tag_of(!request.by_caller) : std::string(tag);
+std::string Call::response_text(const Request& request, std::string_view status, const Content& content, const std::string& own_tag) {
+  const Half& from = half(!request.by_caller);
   const bool makes_dialog = request.method == "INVITE" && status[0] <= '2' && !status.starts_with("100");
+  const bool names_contact = request.method == "UPDATE" || request.method == "SUBSCRIBE" || request.method == "REFER";
   const std::string to_field = value_of(request.got, "To");
   std::string text = "SIP/2.0 " + std::string(status) + "\r\n" + lines_of("Via", values_of(request.got, "Via"));
   if (makes_dialog) text += lines_of("Record-Route", values_of(request.got, "Record-Route"));
@@ -195,9 +203,16 @@ std::string Call::respond(const Request& request, std::string_view status, const
   text += "Call-ID: " + call_id + "\r\nCSeq: " + value_of(request.got, "CSeq") + "\r\n";
   if (status[0] == '2' && request.method == "REGISTER")
     text += lines_of("Contact", values_of(request.got, "Contact")) + lines_of("Path", values_of(request.got, "Path"));
-  if (makes_dialog || (status[0] == '2' && (request.method == "UPDATE" || request.method == "SUBSCRIBE" || request.method == "REFER")))
+  if (makes_dialog || (status[0] == '2' && names_contact))
     text += "Contact: <sip:" + from.party.user + "@" + from.party.agent + ">\r\n";
-  const std::string arrived = carry_back(request, text + body_of(content), from, to);
+  return text + body_of(content);
+}
+
+std::string Call::respond(const Request& request, std::string_view status, const Content& content, std::string_view tag) {
+  if (request.got.empty()) return {};
+  const std::string own_tag = tag.empty() ? tag_of(!request.by_caller) : std::string(tag);
+  const std::string text = response_text(request, status, content, own_tag);
+  const std::string arrived = carry_back(request, text, half(!request.by_caller), half(request.by_caller));
   if (arrived.empty() || has_dialog_ || !request.by_caller) return arrived;
   if (request.method == "REGISTER" || request.method == "OPTIONS" || status[0] > '2' || status.starts_with("100")) return arrived;
   if (!values_of(arrived, "Contact").empty()) learn_dialog(caller_, arrived, true);
@@ -206,19 +221,26 @@ std::string Call::respond(const Request& request, std::string_view status, const
   return arrived;
 }
 
+// CANCEL and the ACK to a non-2xx go hop by hop: who stands at the router sends them, with the INVITE's Via (RFC 3261
+// sections 9.1 and 17.1.1.3).
+void Call::carry_hop(Request& request, const Request& invite, const std::string& to_field) {
+  const auto line = [&](const char* name) { return std::string(name) + ": " + value_of(invite.sent, name) + "\r\n"; };
+  const std::string number = std::to_string(std::stoul(value_of(invite.sent, "CSeq")));
+  request.written = request.method + first_line_of(invite.sent).substr(invite.method.size()) + "\r\n" + line("Via") +
+                    lines_of("Route", values_of(invite.sent, "Route")) + line("From") + "To: " + to_field + "\r\n" + line("Call-ID") +
+                    "CSeq: " + number + " " + request.method + "\r\nContent-Length: 0\r\n\r\n";
+  Half from = half(invite.by_caller), to = half(!invite.by_caller);
+  from.party.agent = from.party.edge();
+  from.party.proxy = to.party.proxy = "";
+  carry(request, from, to);
+  if (!request.arrived.empty()) CHECK(value_of(request.arrived, "Via") == value_of(invite.arrived, "Via"));
+}
+
 Request Call::cancel(const Request& invite) {
   Request request = invite;
   if (invite.sent.empty()) return request;
   request.method = "CANCEL";
-  const auto line = [&](const char* name) { return std::string(name) + ": " + value_of(invite.sent, name) + "\r\n"; };
-  request.written = "CANCEL" + first_line_of(invite.sent).substr(6) + "\r\n" + line("Via") + lines_of("Route", values_of(invite.sent, "Route")) +
-                    line("From") + line("To") + line("Call-ID") + "CSeq: " + std::to_string(std::stoul(value_of(invite.sent, "CSeq"))) +
-                    " CANCEL\r\nContent-Length: 0\r\n\r\n";
-  Half from = half(invite.by_caller), to = half(!invite.by_caller);
-  from.party.agent = from.party.edge();  // hop by hop: the sender is who stands at the router
-  from.party.proxy = to.party.proxy = "";
-  carry(request, from, to);
-  if (!request.arrived.empty()) CHECK(value_of(request.arrived, "Via") == value_of(invite.arrived, "Via"));
+  carry_hop(request, invite, value_of(invite.sent, "To"));
   return request;
 }
 
@@ -226,15 +248,7 @@ void Call::ack_failure(const Request& invite, const std::string& response) {
   if (response.empty()) return;
   Request request = invite;
   request.method = "ACK";
-  const auto line = [&](const char* name) { return std::string(name) + ": " + value_of(invite.sent, name) + "\r\n"; };
-  request.written = "ACK" + first_line_of(invite.sent).substr(6) + "\r\n" + line("Via") + lines_of("Route", values_of(invite.sent, "Route")) +
-                    line("From") + "To: " + value_of(response, "To") + "\r\n" + line("Call-ID") + "CSeq: " +
-                    std::to_string(std::stoul(value_of(invite.sent, "CSeq"))) + " ACK\r\nContent-Length: 0\r\n\r\n";
-  Half from = half(invite.by_caller), to = half(!invite.by_caller);
-  from.party.agent = from.party.edge();
-  from.party.proxy = to.party.proxy = "";
-  carry(request, from, to);
-  if (!request.arrived.empty()) CHECK(value_of(request.arrived, "Via") == value_of(invite.arrived, "Via"));
+  carry_hop(request, invite, value_of(response, "To"));
 }
 
 Request Call::establish(const std::string& offer, const std::string& answer) {
@@ -263,7 +277,8 @@ void Call::refused_reinvite(bool by_caller, const std::string& offer, std::strin
 
 void Call::hang_up(bool by_caller) { transact(by_caller, "BYE"); }
 
-Enrolled enroll(Stage& stage, const Party& phone, const Party& registrar, int seconds, const std::string& call_id, const std::string& headers) {
+Enrolled enroll(Stage& stage, const Party& phone, const Party& registrar, int seconds, const std::string& call_id,
+                const std::string& headers) {
   Call call(stage, phone, registrar, call_id);
   const std::string contact = "Contact: <sip:" + phone.user + "@" + phone.agent + ">;expires=" + std::to_string(seconds) + "\n";
   const Request request = call.send(true, "REGISTER", {{}, contact + headers});

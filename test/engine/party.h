@@ -21,6 +21,7 @@ struct Party {
 
   bool is_inside() const { return agent.starts_with("10.0.0.") || agent.starts_with("[fd00:"); }
   const std::string& edge() const { return proxy.empty() ? agent : proxy; }  // who stands next to the router
+  const std::string& sends_from() const { return !proxy.empty() || source.empty() ? edge() : source; }
 };
 
 // "sendonly" and the like are put in by with().
@@ -79,10 +80,13 @@ class Call {
   Half& half(bool of_caller) { return of_caller ? caller_ : callee_; }
   std::string tag_of(bool of_caller) const { return of_caller ? caller_tag : callee_tag; }
   std::string text_of(const Half& from, const std::string& method, const Content& content, bool by_caller);
+  std::string response_text(const Request& request, std::string_view status, const Content& content, const std::string& own_tag);
   void carry(Request& request, const Half& from, const Half& to);
+  void carry_hop(Request& request, const Request& invite, const std::string& to_field);
   std::string carry_back(const Request& request, const std::string& response, const Half& from, const Half& to);
   void learn_dialog(Half& half, const std::string& message, bool reversed);
   void check_arrived(const Request& request, const Half& to) const;
+  void check_via(const Request& request, const std::string& response, const std::string& arrived, const Party& party) const;
 
   Stage& stage_;
   Half caller_, callee_;

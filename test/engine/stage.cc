@@ -11,7 +11,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
-constexpr std::size_t repeated_later = 10;  // of the messages before
+constexpr std::size_t repeated_later = 6;  // of the messages before
 constexpr std::chrono::milliseconds repeated_for = 4s;
 
 uint64_t verdicts(const Stats& stats) { return std::accumulate(stats.packets.begin(), stats.packets.end(), uint64_t{0}); }

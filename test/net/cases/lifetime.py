@@ -102,6 +102,22 @@ def audio_survives_a_conntrack_flush(bench):
     until(lambda: not bench.daemon.media_doors(), "media doors to close", 2)
 
 
+@case("design 4")
+def doors_come_back_with_the_address(bench):
+    """The router loses its outside address in the middle of a call and gets the same one again: the doors close, then are
+    there again, and audio goes on from the same ports."""
+    call = Call(bench)
+    router = bench.router.router
+    router.run(["ip", "addr", "del", WAN + "/24", "dev", "wan0"])
+    until(lambda: not any(d["in_kernel"] for d in bench.daemon.media_doors()), "media doors to close", 5)
+    router.run(["ip", "addr", "add", WAN + "/24", "dev", "wan0"])
+    router.run(["ip", "route", "replace", "default", "via", PROXY])
+    until(lambda: any(d["in_kernel"] for d in bench.daemon.media_doors()), "media doors to come back", 5)
+    call.still_talks()
+    call.hang_up()
+    until(lambda: not bench.daemon.media_doors(), "media doors to close", 2)
+
+
 @case("kernel-facts 3")
 def doors_come_back_after_a_flush(bench):
     """A registration's door is made again when somebody flushes conntrack: the phone stays reachable."""
