@@ -100,7 +100,9 @@ void SdpMap::claim(uint8_t index, const sdp::Media& media) {
   wish.purpose = is_rtp ? Purpose::rtp : Purpose::media;
   wish.zone = passage_.zone;
   auto doors = rules_.doors.claim_media(wish, passage_.now);
-  if (!doors && wish.with_rtcp && media.count <= 1) {  // muxed so far, and its neighbour port is another's by now
+  // Muxed so far, and its neighbour port is another's by now: a line keeps its port for the whole call (sip-rules section 8),
+  // so the pair does not move; audio goes on, RTCP stays without a door.
+  if (!doors && wish.with_rtcp && media.count <= 1) {
     wish.with_rtcp = false;
     wish.ports = 1;
     doors = rules_.doors.claim_media(wish, passage_.now);
