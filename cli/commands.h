@@ -13,6 +13,7 @@ using Run = std::function<int()>;
 
 // `run` is set when the command is chosen.
 void add_explain(CLI::App& app, Run& run);
+void add_firewall(CLI::App& app, Run& run);
 void add_replay(CLI::App& app, Run& run);
 
 }  // namespace sipalg

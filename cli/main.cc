@@ -5,6 +5,7 @@
 #include <iostream>
 
 #include "alg/control/service_argument.h"
+#include "alg/daemon/config.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/show.h"
@@ -115,6 +116,7 @@ int main(int argc, char** argv) {
   add_groups(app);
   for (const Question& question : questions) add_question(app, question, common, run);
   add_explain(app, run);
+  add_firewall(app, run);
   add_replay(app, run);
   try {
     app.parse(argc, argv);
@@ -124,6 +126,9 @@ int main(int argc, char** argv) {
   } catch (const CommandError& error) {
     std::cerr << "sipalgctl: " << error.what() << "\n";
     return error.code();
+  } catch (const BadConfig& bad) {
+    std::cerr << bad.what() << "\n";  // each line begins with the file
+    return exit_failure;
   } catch (const std::exception& error) {
     std::cerr << "sipalgctl: " << error.what() << "\n";
     return exit_failure;

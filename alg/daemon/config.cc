@@ -13,6 +13,8 @@
 
 #include "alg/base/text.h"
 #include "alg/daemon/config_keys.h"
+#include "alg/daemon/config_zones.h"
+#include "alg/daemon/values.h"
 
 namespace sipalg {
 namespace {
@@ -21,26 +23,6 @@ constexpr std::size_t most_bytes = 256UL * 1024;
 
 std::string full_name(const ConfigKey& key) {
   return key.section.empty() ? std::string(key.name) : std::string(key.section) + "." + std::string(key.name);
-}
-
-// How many one-letter changes lead from one name to the other.
-std::size_t distance(std::string_view a, std::string_view b) {
-  std::vector<std::size_t> row(b.size() + 1);
-  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
-  for (std::size_t i = 1; i <= a.size(); ++i) {
-    std::size_t diagonal = std::exchange(row[0], i);
-    for (std::size_t j = 1; j <= b.size(); ++j) {
-      const std::size_t above = row[j];
-      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U)});
-      diagonal = above;
-    }
-  }
-  return row[b.size()];
-}
-
-bool is_similar(std::string_view key, std::string_view name) {
-  const bool is_long_enough = name.size() > 2 && name.size() < 64;
-  return is_long_enough && distance(key, name) <= 2;
 }
 
 std::string cure_for_unknown(std::string_view section, std::string_view name) {
@@ -52,6 +34,7 @@ std::string cure_for_unknown(std::string_view section, std::string_view name) {
   for (const ConfigKey& key : config_keys())
     if (key.section == section && is_similar(key.name, name))
       return "did you mean `" + std::string(key.name) + "`?";
+  if (section.empty() && name.starts_with("zone")) return "write [zone.NAME] for a zone, [[zone-pair]] for a pair of them";
   return "sipalgd.toml(5) lists the keys";
 }
 
@@ -61,7 +44,9 @@ class Reader {
   explicit Reader(std::string_view file) : file_(file) {}
 
   void read(const toml::table& root) {
+    read_zones(root, config_.zones, [this](auto&&... error) { add(std::forward<decltype(error)>(error)...); });
     for (const auto& [name, node] : root) {
+      if (is_zone_section(name.str())) continue;
       const bool is_section = std::ranges::any_of(config_keys(), [&](const ConfigKey& k) { return k.section == name.str(); });
       if (!is_section) {
         read_key("", name, node);
@@ -144,8 +129,10 @@ Config parse_config(std::string_view text, std::string_view file) {
   try {
     reader.read(toml::parse(text, file));
   } catch (const toml::parse_error& error) {
+    const bool is_twice = error.description().find("redefine") != std::string_view::npos;
     reader.add(error.source(), "this is no TOML: " + std::string(error.description()), "",
-               "texts are written \"so\", lists [1, 2], comments after #");
+               is_twice ? "a section or key stands once: put what it holds together"
+                        : "texts are written \"so\", lists [1, 2], comments after #");
   }
   return reader.finish();
 }
@@ -162,23 +149,29 @@ Json to_json(const Config& config) {
     Json& section = key.section.empty() ? out : out[std::string(key.section)];
     section[std::string(key.name)] = key.show(config);
   }
+  show_zones(config.zones, out);
   return out;
 }
 
-std::string to_toml(const Config& config) {
-  std::string out;
-  std::string_view section;
-  for (const ConfigKey& key : config_keys()) {
-    if (key.section != section) out += "\n[" + std::string(section = key.section) + "]\n";
-    const Json value = key.show(config);
+std::string to_toml(const Json& config, const std::string& section) {
+  std::string out, below;
+  for (const auto& [key, value] : config.items()) {
+    const std::string name = section.empty() ? key : section + "." + key;
     if (value.is_null()) {
-      out += "# " + std::string(key.name) + " is not set\n";
+      out += "# " + key + " is not set\n";
+    } else if (value.is_object()) {
+      const bool has_values = std::ranges::any_of(value, [](const Json& item) { return !item.is_object(); });
+      below += (has_values ? "\n[" + name + "]\n" : "") + to_toml(value, name);
+    } else if (value.is_array() && !value.empty() && value.front().is_object()) {
+      for (const Json& item : value) below += "\n[[" + name + "]]\n" + to_toml(item, name);
     } else {
-      out += std::string(key.name) + " = " + to_text(value) + "\n";
+      out += key + " = " + to_text(value) + "\n";
     }
   }
-  return out;
+  return out + below;
 }
+
+std::string to_toml(const Config& config) { return to_toml(to_json(config), ""); }
 
 Policy make_policy(const Config& config, const std::vector<Network>& inside, const std::vector<Address>& router) {
   Policy policy;

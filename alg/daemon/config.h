@@ -10,6 +10,7 @@
 #include "alg/control/json.h"
 #include "alg/control/protocol.h"
 #include "alg/rewrite/policy.h"
+#include "alg/zones/zone_policy.h"
 
 namespace sipalg {
 
@@ -33,6 +34,7 @@ struct Config {
   std::chrono::milliseconds call_idle_held = limits::call_idle_held;
   LogLevel log_level = LogLevel::info;
   std::string control_socket{control::default_socket};
+  ZonePolicy zones;  // sipalgctl makes the firewall of it; the daemon only checks it
 };
 
 struct ConfigError {
@@ -60,6 +62,7 @@ Config load_config(const std::string& file, bool may_be_missing);
 // In the order and with the names of the file. As TOML, the text is a valid configuration file.
 Json to_json(const Config& config);
 std::string to_toml(const Config& config);
+std::string to_toml(const Json& config, const std::string& section);  // of what to_json made
 
 // What the rules need of it. `inside` is what holds when the configuration has none.
 Policy make_policy(const Config& config, const std::vector<Network>& inside, const std::vector<Address>& router);

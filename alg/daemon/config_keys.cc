@@ -117,7 +117,7 @@ constexpr std::array<Word<LogLevel>, 4> levels{{{"error", LogLevel::error},
 
 bool is_table_name(std::string_view text) {
   const auto allowed = [](char c) { return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'z') || c == '_'; };
-  return !text.empty() && text.size() <= longest_table_name && !is_digit(text.front()) && std::ranges::all_of(text, allowed);
+  return !text.empty() && text.size() <= longest_table_name && text != zones_table && !is_digit(text.front()) && std::ranges::all_of(text, allowed);
 }
 bool is_socket_path(std::string_view text) {
   return text.size() > 1 && text.size() <= longest_socket_path && text.front() == '/' &&
@@ -159,7 +159,7 @@ const std::array<ConfigKey, 16> keys{{
      [](const Config& c) { return show_word(c.steering, steerings); }},
     {"", "queue", "a queue number from 0 to 65535", "queue = 5060",
      [](const toml::node& n, Config& c) { return read_one(n, c.queue); }, [](const Config& c) { return Json(c.queue); }},
-    {"", "table", "a name of up to 31 letters, digits and underscores that begins with a letter", R"(table = "sipalg")",
+    {"", "table", "a name of up to 31 letters, digits and underscores that begins with a letter, not sipalg_zones", R"(table = "sipalg")",
      [](const toml::node& n, Config& c) { return read_one(n, c.table) && is_table_name(c.table); },
      [](const Config& c) { return Json(c.table); }},
     {"", "control-socket", "an absolute path of at most 107 bytes", R"(control-socket = "/run/sipalg/control.sock")",

@@ -4,6 +4,8 @@
 
 #include <algorithm>
 #include <array>
+#include <utility>
+#include <vector>
 
 #include "alg/base/text.h"
 
@@ -16,6 +18,21 @@ struct Unit {
 };
 constexpr std::array<Unit, 5> units{{{"d", 86'400'000}, {"h", 3'600'000}, {"min", 60'000}, {"s", 1000}, {"ms", 1}}};
 constexpr int64_t longest = 30 * units.front().milliseconds;
+
+// How many one-letter changes lead from one name to the other.
+std::size_t distance(std::string_view a, std::string_view b) {
+  std::vector<std::size_t> row(b.size() + 1);
+  for (std::size_t j = 0; j <= b.size(); ++j) row[j] = j;
+  for (std::size_t i = 1; i <= a.size(); ++i) {
+    std::size_t diagonal = std::exchange(row[0], i);
+    for (std::size_t j = 1; j <= b.size(); ++j) {
+      const std::size_t above = row[j];
+      row[j] = std::min({above + 1, row[j - 1] + 1, diagonal + (a[i - 1] == b[j - 1] ? 0U : 1U)});
+      diagonal = above;
+    }
+  }
+  return row[b.size()];
+}
 
 }  // namespace
 
@@ -49,6 +66,11 @@ std::optional<PortRange> parse_port_range(std::string_view text) {
 std::string to_string(const PortRange& range) {
   if (range.first == range.last) return std::to_string(range.first);
   return std::to_string(range.first) + "-" + std::to_string(range.last);
+}
+
+bool is_similar(std::string_view known, std::string_view name) {
+  const bool is_long_enough = name.size() > 2 && name.size() < 64;
+  return is_long_enough && distance(known, name) <= 2;
 }
 
 }  // namespace sipalg

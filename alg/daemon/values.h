@@ -18,4 +18,7 @@ std::string to_string(std::chrono::milliseconds duration);  // in the largest un
 std::optional<PortRange> parse_port_range(std::string_view text);
 std::string to_string(const PortRange& range);
 
+// Was `known` meant by `name`? At most two one-letter changes apart.
+bool is_similar(std::string_view known, std::string_view name);
+
 }  // namespace sipalg

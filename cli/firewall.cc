@@ -1,0 +1,67 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// sipalgctl firewall: the zone policy of the configuration file as nftables rules; needs no daemon, and root only to load.
+#include <CLI/CLI.hpp>
+
+#include <iostream>
+
+#include "alg/daemon/config.h"
+#include "alg/zones/firewall_text.h"
+#include "cli/client.h"
+#include "cli/commands.h"
+#include "cli/interface_check.h"
+#include "cli/nftables.h"
+
+namespace sipalg {
+namespace {
+
+struct Options {
+  std::string config = SIPALG_CONFIG_FILE;
+  bool apply = false, remove = false;
+};
+
+Config load(const std::string& file) {
+  Config config = load_config(file, false);
+  if (config.zones.zones.empty())
+    throw CommandError(file + " has no zones; write [zone.NAME] sections (sipalgd.toml(5)), or take a firewall that is "
+                              "loaded away by `sipalgctl firewall --remove`");
+  return config;
+}
+
+void tell(const Config& config, const std::string& file) {
+  for (const std::string& warning : interface_warnings(config.zones, file)) std::cerr << warning << "\n";
+  for (const std::string& notice : notices(config.zones)) std::cerr << file << ": note: " << notice << "\n";
+}
+
+int remove() {
+  load_rules(firewall_removal_text());
+  std::cout << "no zone firewall is in force now\n";
+  return exit_ok;
+}
+
+int firewall(const Options& options) {
+  if (options.remove) return remove();
+  const Config config = load(options.config);
+  const std::string text = firewall_text(config.zones, config.service.ports, options.config);
+  tell(config, options.config);
+  if (!options.apply) {
+    std::cout << text;
+    return exit_ok;
+  }
+  load_rules(text);
+  std::cout << "the zone firewall of " << options.config << " is in force: " << config.zones.zones.size() << " zones, "
+            << config.zones.pairs.size() << " pairs; `nft list table inet " << zones_table << "` shows it\n";
+  return exit_ok;
+}
+
+}  // namespace
+
+void add_firewall(CLI::App& app, Run& run) {
+  auto options = std::make_shared<Options>();
+  auto* command = app.add_subcommand("firewall", "Print the zone policy as nftables rules, or load them (offline)");
+  command->add_option("-c,--config", options->config, "configuration file")->capture_default_str();
+  auto* apply = command->add_flag("--apply", options->apply, "load them instead, in one transaction");
+  command->add_flag("--remove", options->remove, "take them away")->excludes(apply);
+  command->callback([options, &run] { run = [options] { return firewall(*options); }; });
+}
+
+}  // namespace sipalg
