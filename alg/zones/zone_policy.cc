@@ -97,7 +97,7 @@ std::vector<std::string> notices(const ZonePolicy& policy) {
       out.push_back("zone-pair " + pair.source + " -> self: from " + pair.source + " only " + allowed +
                     " reaches the router itself" + (has_ssh ? "" : "; new ssh connections are dropped"));
     } else if (pair.source == self_zone) {
-      out.push_back("zone-pair self -> " + pair.destination + ": the router itself begins only " + allowed + " towards " +
+      out.push_back("zone-pair self -> " + pair.destination + ": the router itself begins " + (pair.inspect.empty() ? "" : "only ") + allowed + " towards " +
                     pair.destination);
     }
   }
