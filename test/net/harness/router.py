@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The topology of every test:  inside (phones, PBX) -- lan0 router wan0 -- outside (provider, media server, strangers)
+# With `dmz` a third network:                                      dmz0 -- servers
 import itertools
 import os
 
@@ -9,6 +10,7 @@ from .netns import Namespace, batch
 PHONE, PHONE_2, PBX = "10.0.0.2", "10.0.0.3", "10.0.0.10"
 LAN, WAN = "10.0.0.1", "203.0.113.1"
 PROXY, MEDIA, STRANGER, WORKER, REGISTRAR_2 = ("203.0.113.%d" % n for n in (2, 3, 4, 50, 6))
+DMZ, SERVER = "192.0.2.1", "192.0.2.2"
 PHONE_V6, WAN_V6, PROXY_V6 = "fd00::2", "2001:db8:1::1", "2001:db8:1::2"
 
 MASQUERADE = """
@@ -35,14 +37,17 @@ _numbers = itertools.count()
 
 
 class Router:
-    """Three namespaces, gone with close(). `nat`: masquerade or a plain firewall; dnat, snat, accept: more admin rules."""
+    """Three namespaces, gone with close(). `nat`: masquerade or a plain firewall; dnat, snat, accept: more admin rules.
+    dmz: a fourth namespace on a third interface."""
 
-    def __init__(self, nat=True, ipv6=False, dnat="", snat="", accept="", ports="", open_firewall=False):
+    def __init__(self, nat=True, ipv6=False, dnat="", snat="", accept="", ports="", open_firewall=False, dmz=False):
         self.prefix = "sa%d-%d" % (os.getpid(), next(_numbers))
         self._names = [self.prefix + suffix for suffix in ("-in", "-rt", "-out")]
-        self.inside = self.router = self.outside = self.capture = None
+        self.inside = self.router = self.outside = self.dmz = self.capture = None
         try:
             self._make(nat, ipv6)
+            if dmz:
+                self._add_dmz(nat)
             rules = FIREWALL % {"more": "accept" if open_firewall else accept, "ports": ports}
             if nat:
                 rules += MASQUERADE % {"dnat": dnat, "snat": snat}
@@ -85,10 +90,21 @@ class Router:
         if ipv6:
             self.router.sysctl(ipv6__conf__all__forwarding=1)
 
+    def _add_dmz(self, nat):
+        name = self.prefix + "-dmz"
+        self._names.append(name)
+        batch(["netns add " + name, f"link add d0 netns {name} type veth peer name dmz0 netns {self.router.name}"])
+        self.dmz = Namespace(name)
+        commands = {self.dmz: [f"addr add {SERVER}/24 dev d0", "link set lo up", "link set d0 up", f"route add default via {DMZ}"],
+                    self.router: [f"addr add {DMZ}/24 dev dmz0", "link set dmz0 up"],
+                    self.outside: [] if nat else [f"route add 192.0.2.0/24 via {WAN}"]}
+        for namespace, lines in commands.items():
+            namespace.run(["ip", "-batch", "-"], feed="\n".join(lines) + "\n")
+
     def close(self):
         if self.capture:
             self.capture.close()
-        for namespace in (self.inside, self.router, self.outside):
+        for namespace in (self.inside, self.router, self.outside, self.dmz):
             if namespace:
                 namespace.close()
         for name in self._names:
