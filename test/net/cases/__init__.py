@@ -3,10 +3,7 @@
 import importlib
 
 TOPICS = ("harness_itself", "outgoing", "registration", "several_phones", "media", "lifetime", "pbx", "hairpin",
-          "firewall_only", "security", "operations", "service", "real_phone")
-=======
-          "zones", "security", "operations", "real_phone")
->>>>>>> 4dbc120 (test: zones with real traffic: calls in a pair, doors of another pair, self, applying during a call)
+          "firewall_only", "security", "operations", "service", "zones", "real_phone")
 
 
 def load():
