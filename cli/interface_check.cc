@@ -4,7 +4,6 @@
 #include <net/if.h>
 
 #include <algorithm>
-#include <filesystem>
 
 namespace sipalg {
 namespace {
@@ -19,14 +18,15 @@ std::vector<std::string> existing_interfaces() {
 }
 
 // The bridge, bond or VRF it belongs to; empty when none.
-std::string master_of(const std::string& interface) {
+std::string master_of(const std::string& interface, const std::filesystem::path& sysfs) {
   std::error_code error;
-  return std::filesystem::read_symlink("/sys/class/net/" + interface + "/master", error).filename();
+  return std::filesystem::read_symlink(sysfs / interface / "master", error).filename();
 }
 
 }  // namespace
 
-std::vector<std::string> interface_warnings(const ZonePolicy& policy, const std::string& file) {
+std::vector<std::string> interface_warnings(const ZonePolicy& policy, const std::string& file,
+                                            const std::filesystem::path& sysfs) {
   std::vector<std::string> out;
   const std::vector<std::string> existing = existing_interfaces();
   for (const Zone& zone : policy.zones)
@@ -36,7 +36,7 @@ std::vector<std::string> interface_warnings(const ZonePolicy& policy, const std:
       if (found == existing.end()) {
         out.push_back(place + "there is no interface " + interface + " now; should it never come, correct its name: `ip -brief "
                               "link` shows them");
-      } else if (const std::string master = master_of(*found); !master.empty()) {
+      } else if (const std::string master = master_of(*found, sysfs); !master.empty()) {
         out.push_back(place + "packets of " + *found + " come and go as those of " + master + ", which it belongs to; name " +
                       master + " instead");
       }

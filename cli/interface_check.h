@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The interfaces of a zone policy against those of this machine.
 #pragma once
+#include <filesystem>
 #include <string>
 #include <vector>
 
@@ -10,6 +11,7 @@ namespace sipalg {
 
 // What may be a mistake, one line each, beginning with `file` and its line: an interface that is not there (it may come
 // later), or whose packets come and go under another's name.
-std::vector<std::string> interface_warnings(const ZonePolicy& policy, const std::string& file);
+std::vector<std::string> interface_warnings(const ZonePolicy& policy, const std::string& file,
+                                            const std::filesystem::path& sysfs = "/sys/class/net");
 
 }  // namespace sipalg

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Endpoints, networks and files as they stand on the command line.
 #include <catch2/catch.hpp>
+#include <unistd.h>
 
 #include "cli/arguments.h"
 #include "cli/client.h"
+#include "cli/interface_check.h"
 #include "cli/text_table.h"
 
 using namespace sipalg;
@@ -66,6 +68,23 @@ TEST_CASE("nobody answers: exit code 3 and what to do") {
     CHECK(error.code() == exit_no_daemon);
     CHECK_THAT(error.what(), Catch::Contains("is sipalgd running?"));
   }
+}
+
+TEST_CASE("interfaces that are not there, or are ports of a bridge, are told with their line") {
+  const auto sysfs = std::filesystem::temp_directory_path() / ("sipalg-cli-" + std::to_string(getpid()));
+  const auto warnings = [&sysfs](const char* name) {
+    return interface_warnings({{{"lan", {{name, 7}}}}, {}}, "x.toml", sysfs);
+  };
+  CHECK(warnings("lo").empty());  // the one that every machine has
+  for (const char* missing : {"nowhere0", "nowhere*"}) {
+    REQUIRE(warnings(missing).size() == 1);
+    CHECK_THAT(warnings(missing)[0], Catch::StartsWith("x.toml:7: warning: there is no interface " + std::string(missing) + " now"));
+  }
+  std::filesystem::create_directories(sysfs / "lo");
+  std::filesystem::create_symlink("../br0", sysfs / "lo" / "master");
+  REQUIRE(warnings("l*").size() == 1);
+  CHECK_THAT(warnings("l*")[0], Catch::StartsWith("x.toml:7: warning: packets of lo come and go as those of br0"));
+  std::filesystem::remove_all(sysfs);
 }
 
 TEST_CASE("durations for people") {
