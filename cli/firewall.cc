@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// sipalgctl firewall: the zone policy of the configuration file as nftables rules; needs no daemon, and root only to load.
+// sipalgctl firewall: the zone policy of the configuration file as nftables rules; needs no daemon, and root only to
+// load.
 #include <CLI/CLI.hpp>
 
 #include <iostream>
@@ -53,7 +54,7 @@ int firewall(const Options& options) {
   return exit_ok;
 }
 
-}  // namespace
+} // namespace
 
 void add_firewall(CLI::App& app, Run& run) {
   auto options = std::make_shared<Options>();
@@ -64,4 +65,4 @@ void add_firewall(CLI::App& app, Run& run) {
   command->callback([options, &run] { run = [options] { return firewall(*options); }; });
 }
 
-}  // namespace sipalg
+} // namespace sipalg

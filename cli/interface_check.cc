@@ -23,7 +23,7 @@ std::string master_of(const std::string& interface, const std::filesystem::path&
   return std::filesystem::read_symlink(sysfs / interface / "master", error).filename();
 }
 
-}  // namespace
+} // namespace
 
 std::vector<std::string> interface_warnings(const ZonePolicy& policy, const std::string& file,
                                             const std::filesystem::path& sysfs) {
@@ -32,16 +32,18 @@ std::vector<std::string> interface_warnings(const ZonePolicy& policy, const std:
   for (const Zone& zone : policy.zones)
     for (const auto& [interface, line] : zone.interfaces) {
       const std::string place = file + ":" + std::to_string(line) + ": warning: ";
-      const auto found = std::ranges::find_if(existing, [&](const std::string& name) { return is_covered(name, interface); });
+      const auto found =
+          std::ranges::find_if(existing, [&](const std::string& name) { return is_covered(name, interface); });
       if (found == existing.end()) {
-        out.push_back(place + "there is no interface " + interface + " now; should it never come, correct its name: `ip -brief "
-                              "link` shows them");
+        out.push_back(place + "there is no interface " + interface +
+                      " now; should it never come, correct its name: `ip -brief "
+                      "link` shows them");
       } else if (const std::string master = master_of(*found, sysfs); !master.empty()) {
-        out.push_back(place + "packets of " + *found + " come and go as those of " + master + ", which it belongs to; name " +
-                      master + " instead");
+        out.push_back(place + "packets of " + *found + " come and go as those of " + master +
+                      ", which it belongs to; name " + master + " instead");
       }
     }
   return out;
 }
 
-}  // namespace sipalg
+} // namespace sipalg

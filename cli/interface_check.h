@@ -14,4 +14,4 @@ namespace sipalg {
 std::vector<std::string> interface_warnings(const ZonePolicy& policy, const std::string& file,
                                             const std::filesystem::path& sysfs = "/sys/class/net");
 
-}  // namespace sipalg
+} // namespace sipalg

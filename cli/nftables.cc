@@ -19,7 +19,7 @@ std::string cure_for(const std::string& error) {
   return "`sipalgctl firewall` prints what was to be loaded";
 }
 
-}  // namespace
+} // namespace
 
 void load_rules(const std::string& rules) {
   const std::unique_ptr<nft_ctx, Free> context(nft_ctx_new(NFT_CTX_DEFAULT));
@@ -31,4 +31,4 @@ void load_rules(const std::string& rules) {
   throw CommandError("the rules were not loaded, nothing has changed: " + error + "\n" + cure_for(error));
 }
 
-}  // namespace sipalg
+} // namespace sipalg

@@ -8,4 +8,4 @@ namespace sipalg {
 // One transaction. Throws CommandError with nft's own words, and what to do, when nothing was changed.
 void load_rules(const std::string& rules);
 
-}  // namespace sipalg
+} // namespace sipalg

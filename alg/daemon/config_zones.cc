@@ -19,6 +19,13 @@ constexpr std::string_view interfaces_example = R"(for example: interfaces = ["e
 std::string in_quotes(std::string_view text) { return "`" + escaped(text) + "`"; }
 std::string at_line(uint32_t line) { return " (line " + std::to_string(line) + ")"; }
 
+std::string cure_for_interface(const std::string& name) {
+  if (name == "lo") return "leave it out";
+  if (const std::size_t colon = name.find(':'); colon != 0 && colon != std::string::npos)
+    return "name " + escaped(name.substr(0, colon));
+  return "`ip -brief link` shows the names; ppp* stands for all that begin with ppp";
+}
+
 class Reader {
  public:
   Reader(ZonePolicy& policy, const OnConfigError& on_error) : policy_(policy), error_(on_error) {}
@@ -49,12 +56,13 @@ class Reader {
 
   ZonePolicy& policy_;
   const OnConfigError& error_;
-  std::map<std::string, uint32_t, std::less<>> zone_lines_;  // bad ones too: what names them is not wrong a second time
+  std::map<std::string, uint32_t, std::less<>> zone_lines_; // bad ones too: what names them is not wrong a second time
   std::map<std::string, Place, std::less<>> interfaces_;
   std::map<std::pair<std::string, std::string>, uint32_t> pair_lines_;
 };
 
-void Reader::check_keys(const toml::table& table, std::initializer_list<std::string_view> known, const std::string& section) {
+void Reader::check_keys(const toml::table& table, std::initializer_list<std::string_view> known,
+                        const std::string& section) {
   for (const auto& [key, node] : table) {
     if (std::ranges::find(known, key.str()) != known.end()) continue;
     std::string cure = section + " knows ";
@@ -80,11 +88,13 @@ void Reader::read_zones(const toml::node& node) {
 void Reader::read_zone(const toml::key& name, const toml::node& node) {
   const auto* table = node.as_table();
   if (table == nullptr)
-    return error_(name.source(), in_quotes(name.str()) + " is no zone", "a section", "write [zone.NAME], and in it its interfaces");
+    return error_(name.source(), in_quotes(name.str()) + " is no zone", "a section",
+                  "write [zone.NAME], and in it its interfaces");
   zone_lines_.emplace(name.str(), name.source().begin.line);
   const std::string section = "[zone." + escaped(name.str()) + "]";
   if (name.str() == self_zone)
-    return error_(name.source(), "the zone `self` is the router itself", "", "leave " + section + " out; pairs may name self");
+    return error_(name.source(), "the zone `self` is the router itself", "",
+                  "leave " + section + " out; pairs may name self");
   if (!is_zone_name(name.str()))
     error_(name.source(), "bad zone name " + in_quotes(name.str()),
            "a letter, then letters, digits, - and _, 32 at most", "for example: [zone.lan]");
@@ -93,7 +103,8 @@ void Reader::read_zone(const toml::key& name, const toml::node& node) {
   if (const toml::node* interfaces = table->get("interfaces")) {
     read_interfaces(zone, *interfaces);
   } else {
-    error_(name.source(), "the zone " + in_quotes(name.str()) + " has no interfaces", "", std::string(interfaces_example));
+    error_(name.source(), "the zone " + in_quotes(name.str()) + " has no interfaces", "",
+           std::string(interfaces_example));
   }
   policy_.zones.push_back(std::move(zone));
 }
@@ -101,7 +112,8 @@ void Reader::read_zone(const toml::key& name, const toml::node& node) {
 void Reader::read_interfaces(Zone& zone, const toml::node& node) {
   const auto* array = node.as_array();
   if (array == nullptr || array->empty() || array->size() > most_interfaces)
-    return error_(node.source(), "bad value for `interfaces`", "a list of 1 to 64 interface names", std::string(interfaces_example));
+    return error_(node.source(), "bad value for `interfaces`", "a list of 1 to 64 interface names",
+                  std::string(interfaces_example));
   for (const toml::node& item : *array) read_interface(zone, item);
 }
 
@@ -110,17 +122,14 @@ void Reader::read_interface(Zone& zone, const toml::node& node) {
   if (text == nullptr) return error_(node.source(), "bad interface name", "a text", std::string(interfaces_example));
   const std::string& name = text->get();
   if (const char* why = interface_name_error(name)) {
-    const std::size_t colon = name.find(':');
-    const std::string cure = name == "lo" || colon == 0 ? "leave it out"
-                             : colon != std::string::npos ? "name " + escaped(name.substr(0, colon))
-                             : "`ip -brief link` shows the names; ppp* stands for all that begin with ppp";
-    return error_(node.source(), "bad interface name " + in_quotes(name) + ": it " + why, "", cure);
+    return error_(node.source(), "bad interface name " + in_quotes(name) + ": it " + why, "", cure_for_interface(name));
   }
   const auto taken = std::ranges::find_if(interfaces_, [&](const auto& known) { return overlap(known.first, name); });
   if (taken != interfaces_.end()) {
     const auto& [other, place] = *taken;
-    return error_(node.source(), "the interface " + in_quotes(name) + " is in a zone already: " + in_quotes(other) +
-                                     " of zone " + in_quotes(place.zone) + at_line(place.line),
+    return error_(node.source(),
+                  "the interface " + in_quotes(name) + " is in a zone already: " + in_quotes(other) + " of zone " +
+                      in_quotes(place.zone) + at_line(place.line),
                   "", "an interface is in one zone, once: take one of them out");
   }
   interfaces_.emplace(name, Place{zone.name, node.source().begin.line});
@@ -132,7 +141,8 @@ void Reader::read_interface(Zone& zone, const toml::node& node) {
 void Reader::read_pairs(const toml::node& node) {
   const auto* pairs = node.as_array();
   if (pairs == nullptr || !std::ranges::all_of(*pairs, [](const toml::node& item) { return item.is_table(); }))
-    return error_(node.source(), "`zone-pair` is a list of sections", "", "write [[zone-pair]], with two brackets, for each pair");
+    return error_(node.source(), "`zone-pair` is a list of sections", "",
+                  "write [[zone-pair]], with two brackets, for each pair");
   for (const toml::node& pair : *pairs) read_pair(*pair.as_table());
 }
 
@@ -155,7 +165,8 @@ std::optional<std::string> Reader::read_end(const toml::table& table, std::strin
   }
   const auto* text = node->as_string();
   if (text == nullptr) {
-    error_(node->source(), "bad value for `" + name + "`", "the name of a zone, or \"self\"", "for example: " + name + " = \"lan\"");
+    error_(node->source(), "bad value for `" + name + "`", "the name of a zone, or \"self\"",
+           "for example: " + name + " = \"lan\"");
     return std::nullopt;
   }
   if (text->get() != self_zone && !zone_lines_.contains(text->get())) {
@@ -183,8 +194,10 @@ void Reader::check_ends(const ZonePair& pair, const toml::table& table) {
   const uint32_t line = table.source().begin.line;
   const auto [known, is_new] = pair_lines_.emplace(std::pair{pair.source, pair.destination}, line);
   if (!is_new)
-    error_(table.source(), "the pair " + in_quotes(pair.source) + " to " + in_quotes(pair.destination) + " stands twice" +
-                               at_line(known->second), "", "put what they inspect into one of them");
+    error_(table.source(),
+           "the pair " + in_quotes(pair.source) + " to " + in_quotes(pair.destination) + " stands twice" +
+               at_line(known->second),
+           "", "put what they inspect into one of them");
 }
 
 void Reader::read_inspect(ZonePair& pair, const toml::table& table) {
@@ -209,7 +222,7 @@ void Reader::read_application(ZonePair& pair, const toml::node& node) {
   pair.inspect.push_back(application);
 }
 
-}  // namespace
+} // namespace
 
 bool is_zone_section(std::string_view name) { return name == zone_section || name == pair_section; }
 
@@ -230,4 +243,4 @@ void show_zones(const ZonePolicy& policy, Json& config) {
   }
 }
 
-}  // namespace sipalg
+} // namespace sipalg

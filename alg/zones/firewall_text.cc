@@ -26,9 +26,10 @@ std::string inspected(const ZonePair& pair) {
 bool is_of_self(const ZonePair& pair) { return pair.source == self_zone || pair.destination == self_zone; }
 
 // Without these the router loses its neighbours, its address or the path MTU, however strict the policy for it is.
-constexpr std::string_view essentials = R"(  # What a router must hear and say itself, whatever is inspected (RFC 4890, section 4.4.1; pings are for `icmp` to allow).
+constexpr std::string_view essentials =
+    R"(  # What a router must hear and say itself, whatever is inspected (RFC 4890, 4.4.1; but pings are inspected).
   chain essentials {
-    # neighbours and IPv6 routers on the link; a hop limit of 255 says that no router passed it on (RFC 4861, section 11.2)
+    # IPv6 neighbours and routers on the link; with a hop limit of 255 no router has passed it on (RFC 4861, 11.2)
     icmpv6 type { nd-router-solicit, nd-router-advert, nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit 255 accept
     # who listens to which multicast group
     icmpv6 type { mld-listener-query, mld-listener-report, mld-listener-done, mld2-listener-report } accept
@@ -42,13 +43,16 @@ constexpr std::string_view asks_dhcp = R"(    # the router's own DHCP client
     udp sport 68 udp dport 67 accept
     ip6 saddr fe80::/10 udp sport 546 udp dport 547 accept
 )";
-constexpr std::string_view errors = R"(  # ICMP errors about a flow that was let through, path MTU among them (RFC 4890, section 4.3.1).
+constexpr std::string_view errors =
+    R"(  # ICMP errors about a flow that was let through, path MTU among them (RFC 4890, 4.3.1).
   chain errors {
     ct state related icmp type { destination-unreachable, time-exceeded, parameter-problem } accept
     ct state related icmpv6 type { destination-unreachable, packet-too-big, time-exceeded, parameter-problem } accept
   }
 )";
-constexpr std::string_view doors = R"(  # The doors of calls: media, and SIP beside its ports. sipalgd opens and closes them; they are expectations of helper "sip".
+constexpr std::string_view doors =
+    R"(  # The doors of calls: media, and SIP beside its ports. sipalgd opens and closes them, as expectations of
+  # helper "sip".
   chain doors {
     ct state related ct helper "sip" meta l4proto { tcp, udp } counter accept
   }
@@ -117,8 +121,10 @@ void Writer::head() {
   for (const ZonePair& pair : policy_.pairs)
     line(0, "# " + pair.source + " -> " + pair.destination + ": inspect " + inspected(pair));
   line(0, "#");
-  line(0, "# Within a zone everything passes; between zones what a pair inspects, the answers to it, the doors of its calls and");
-  line(0, "# ICMP errors about it. Between a zone and an interface in none: nothing. Other tables judge too: what they drop stays");
+  line(0, "# Within a zone everything passes; between zones what a pair inspects, the answers to it, the doors of its "
+          "calls and");
+  line(0, "# ICMP errors about it. Between a zone and an interface in none: nothing. Other tables judge too: what they "
+          "drop stays");
   line(0, "# dropped, and what is dropped here they can not let through.");
 }
 
@@ -220,7 +226,7 @@ void Writer::router(const std::string& hook, const std::string& preposition, End
   line(1, "}");
 }
 
-}  // namespace
+} // namespace
 
 std::string firewall_text(const ZonePolicy& policy, std::span<const uint16_t> sip_ports, std::string_view file) {
   return Writer(policy, sip_ports, file).text();
@@ -228,8 +234,8 @@ std::string firewall_text(const ZonePolicy& policy, std::span<const uint16_t> si
 
 std::string firewall_removal_text() {
   const std::string table = "table inet " + std::string(zones_table) + "\n";
-  return "# Makes the table where there is none, so that it can be deleted; the whole text is one transaction.\n" + table +
-         "delete " + table;
+  return "# Makes the table where there is none, so that it can be deleted; the whole text is one transaction.\n" +
+         table + "delete " + table;
 }
 
-}  // namespace sipalg
+} // namespace sipalg

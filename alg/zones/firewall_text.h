@@ -6,11 +6,11 @@
 //     forward   established -> same zone -> none in a zone -> pair.A.B, or back.A.B where only B -> A is a pair -> drop
 //     input     where a pair leads to self: established -> loopback -> essentials -> pair.A.self, which drops the rest
 //     output    the same for pairs that begin at self
-// The doors of calls are expectations under helper "sip" (conntrack/nf_door_keeper.h): their first packets are `related`,
-// and `ct helper "sip"`, until answered, and then `established`. They pass in pairs that inspect sip, in both directions,
-// and nowhere else: a `ct state related accept` for all would let a third zone through a wildcard door (test/net:
-// related_of_another_pair_is_dropped). Never to self: doors do not lead to the router (rules, section 7), and a pinhole
-// whose translation died with the daemon would.
+// The doors of calls are expectations under helper "sip" (conntrack/nf_door_keeper.h): their first packets are
+// `related`, and `ct helper "sip"`, until answered, and then `established`. They pass in pairs that inspect sip, in
+// both directions, and nowhere else: a `ct state related accept` for all would let a third zone through a wildcard door
+// (test/net: related_of_another_pair_is_dropped). Never to self: doors do not lead to the router (rules, section 7),
+// and a pinhole whose translation died with the daemon would.
 #pragma once
 #include <cstdint>
 #include <span>
@@ -25,4 +25,4 @@ std::string firewall_text(const ZonePolicy& policy, std::span<const uint16_t> si
 // Takes the table away; no error where there is none.
 std::string firewall_removal_text();
 
-}  // namespace sipalg
+} // namespace sipalg

@@ -31,7 +31,7 @@ std::string names_of(std::span<const Application* const> inspected) {
   return out.empty() ? "nothing" : out;
 }
 
-}  // namespace
+} // namespace
 
 std::span<const Application> applications() { return known; }
 
@@ -58,7 +58,8 @@ const ZonePair* ZonePolicy::find_pair(std::string_view source, std::string_view 
 
 bool is_zone_name(std::string_view name) {
   const auto allowed = [](char c) { return is_letter(c) || is_digit(c) || c == '-' || c == '_'; };
-  return !name.empty() && name.size() <= longest_zone_name && is_letter(name.front()) && std::ranges::all_of(name, allowed);
+  return !name.empty() && name.size() <= longest_zone_name && is_letter(name.front()) &&
+         std::ranges::all_of(name, allowed);
 }
 
 const char* interface_name_error(std::string_view name) {
@@ -97,11 +98,11 @@ std::vector<std::string> notices(const ZonePolicy& policy) {
       out.push_back("zone-pair " + pair.source + " -> self: from " + pair.source + " only " + allowed +
                     " reaches the router itself" + (has_ssh ? "" : "; new ssh connections are dropped"));
     } else if (pair.source == self_zone) {
-      out.push_back("zone-pair self -> " + pair.destination + ": the router itself begins " + (pair.inspect.empty() ? "" : "only ") + allowed + " towards " +
-                    pair.destination);
+      out.push_back("zone-pair self -> " + pair.destination + ": the router itself begins " +
+                    (pair.inspect.empty() ? "" : "only ") + allowed + " towards " + pair.destination);
     }
   }
   return out;
 }
 
-}  // namespace sipalg
+} // namespace sipalg

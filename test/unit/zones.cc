@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The zone policy: what the file may say, every error with its line and cure, and the ruleset that comes of it, letter by
-// letter. SIPALG_UPDATE_GOLDEN=1 writes the expected rulesets anew; read the difference before you believe it.
+// The zone policy: what the file may say, every error with its line and cure, and the ruleset that comes of it, letter
+// by letter. SIPALG_UPDATE_GOLDEN=1 writes the expected rulesets anew; read the difference before you believe it.
 #include <catch2/catch.hpp>
 
 #include <cstdlib>
@@ -20,7 +20,8 @@ std::string read(const std::string& file) {
   return (std::stringstream() << in.rdbuf()).str();
 }
 
-constexpr std::string_view two_zones = "[zone.lan]\ninterfaces = [\"lan0\"]\n[zone.wan]\ninterfaces = [\"wan0\"]\n";  // lines 1 to 4
+constexpr std::string_view two_zones =
+    "[zone.lan]\ninterfaces = [\"lan0\"]\n[zone.wan]\ninterfaces = [\"wan0\"]\n"; // lines 1 to 4
 
 std::string with_pair(std::string_view keys) { return std::string(two_zones) + "[[zone-pair]]\n" + std::string(keys); }
 
@@ -35,7 +36,7 @@ std::vector<ConfigError> errors_of(std::string_view text) {
 
 ZonePolicy policy_of(std::string_view text) { return parse_config(text, "x.toml").zones; }
 
-}  // namespace
+} // namespace
 
 TEST_CASE("the ruleset of a policy is known letter by letter") {
   for (const std::string name : {"sip_alone", "three_zones", "self"}) {
@@ -65,12 +66,14 @@ TEST_CASE("each error of a zone policy is told with its line and a cure") {
       {"[zone.lan]\ninterfaces = []", 2, "bad value for `interfaces`; expected a list of 1 to 64"},
       {"[zone.lan]\ninterfaces = \"lan0\"", 2, "bad value for `interfaces`"},
       {"[zone.lan]\ninterfaces = [7]", 2, "bad interface name; expected a text"},
-      {"[zone.lan]\ninterfaces = [\n\"lan0\",\n\"this-is-too-long\"]", 4, "`this-is-too-long`: it has more than 15 characters"},
+      {"[zone.lan]\ninterfaces = [\n\"lan0\",\n\"this-is-too-long\"]", 4,
+       "`this-is-too-long`: it has more than 15 characters"},
       {"[zone.lan]\ninterfaces = [\"\"]", 2, "it is empty"},
       {"[zone.lan]\ninterfaces = [\"a b\"]", 2, "`a b`: it has a character that no interface name has"},
       {"[zone.lan]\ninterfaces = [\"a/b\"]", 2, "`a/b`: it has a character that no interface name has"},
       {"[zone.lan]\ninterfaces = [\"a\\\"b\"]", 2, "it has a character that nft reads as its own"},
-      {"[zone.lan]\ninterfaces = [\"eth0:1\"]", 2, "it is an address alias, which the kernel does not know as an interface; name eth0"},
+      {"[zone.lan]\ninterfaces = [\"eth0:1\"]", 2,
+       "it is an address alias, which the kernel does not know as an interface; name eth0"},
       {"[zone.lan]\ninterfaces = [\"lo\"]", 2, "it is the router's own loopback, which always passes; leave it out"},
       {"[zone.lan]\ninterfaces = [\"..\"]", 2, "it is no interface"},
       {"[zone.lan]\ninterfaces = [\"*\"]", 2, "it means every interface"},
@@ -82,26 +85,36 @@ TEST_CASE("each error of a zone policy is told with its line and a cure") {
       {"[zone.a]\ninterfaces = [\"a\"]\n[zone.a]\ninterfaces = [\"b\"]", 3, "a section or key stands once"},
       {"[zone.lan]\ninterface = [\"lan0\"]\ninterfaces = [\"lan0\"]", 2,
        "unknown key `interface` in [zone.lan]; did you mean `interfaces`?"},
-      {"[zones.lan]\ninterfaces = [\"lan0\"]", 1, "unknown section `zones`; write [zone.NAME] for a zone, [[zone-pair]] for"},
+      {"[zones.lan]\ninterfaces = [\"lan0\"]", 1,
+       "unknown section `zones`; write [zone.NAME] for a zone, [[zone-pair]] for"},
       {"[zone-pair]\nsource = \"lan\"", 1, "`zone-pair` is a list of sections; write [[zone-pair]], with two brackets"},
       {"zone-pair = [1]", 1, "`zone-pair` is a list of sections"},
-      {with_pair("source = \"lan\"\ndestination = \"wna\"\ninspect = [\"sip\"]"), 7, "there is no zone `wna`; did you mean `wan`?"},
+      {with_pair("source = \"lan\"\ndestination = \"wna\"\ninspect = [\"sip\"]"), 7,
+       "there is no zone `wna`; did you mean `wan`?"},
       {with_pair("source = \"guests\"\ndestination = \"wan\"\ninspect = [\"sip\"]"), 6,
        "there is no zone `guests`; the zones are `lan`, `wan`, and `self`, the router; [zone.guests] makes another"},
-      {with_pair("source = 5\ndestination = \"wan\"\ninspect = [\"sip\"]"), 6, "bad value for `source`; expected the name of a zone"},
-      {with_pair("source = \"lan\"\ninspect = [\"sip\"]"), 5, "this zone-pair has no `destination`; for example: destination = \"lan\""},
-      {with_pair("source = \"lan\"\ndestination = \"lan\"\ninspect = [\"sip\"]"), 7, "source and destination are the same zone"},
-      {with_pair("source = \"self\"\ndestination = \"self\"\ninspect = [\"sip\"]"), 7, "source and destination are the same zone"},
-      {with_pair("source = \"lan\"\ndestination = \"wan\""), 5, "this zone-pair has no `inspect`; for example: inspect = [\"sip\"]"},
-      {with_pair("source = \"lan\"\ndestination = \"wan\"\ninspect = \"sip\""), 8, "bad value for `inspect`; expected a list"},
-      {with_pair("source = \"lan\"\ndestination = \"wan\"\ninspect = [5060]"), 8, "bad value in `inspect`; expected a text"},
+      {with_pair("source = 5\ndestination = \"wan\"\ninspect = [\"sip\"]"), 6,
+       "bad value for `source`; expected the name of a zone"},
+      {with_pair("source = \"lan\"\ninspect = [\"sip\"]"), 5,
+       "this zone-pair has no `destination`; for example: destination = \"lan\""},
+      {with_pair("source = \"lan\"\ndestination = \"lan\"\ninspect = [\"sip\"]"), 7,
+       "source and destination are the same zone"},
+      {with_pair("source = \"self\"\ndestination = \"self\"\ninspect = [\"sip\"]"), 7,
+       "source and destination are the same zone"},
+      {with_pair("source = \"lan\"\ndestination = \"wan\""), 5,
+       "this zone-pair has no `inspect`; for example: inspect = [\"sip\"]"},
+      {with_pair("source = \"lan\"\ndestination = \"wan\"\ninspect = \"sip\""), 8,
+       "bad value for `inspect`; expected a list"},
+      {with_pair("source = \"lan\"\ndestination = \"wan\"\ninspect = [5060]"), 8,
+       "bad value in `inspect`; expected a text"},
       {with_pair("source = \"lan\"\ndestination = \"wan\"\ninspect = [\"rtp\"]"), 8,
        "nothing is known of `rtp`; known are sip, icmp, tcp, udp"},
       {with_pair("source = \"lan\"\ndestination = \"wan\"\ninspect = [\"sip\", \"sip\"]"), 8, "`sip` stands twice"},
-      {with_pair("source = \"lan\"\ndestination = \"wan\"\ninspect = []\npass = [\"tcp\"]"), 9, "unknown key `pass` in [[zone-pair]]"},
+      {with_pair("source = \"lan\"\ndestination = \"wan\"\ninspect = []\npass = [\"tcp\"]"), 9,
+       "unknown key `pass` in [[zone-pair]]"},
       {with_pair("source = \"lan\"\ndestination = \"wan\"\ninspect = []\n"
-                 "[[zone-pair]]\nsource = \"lan\"\ndestination = \"wan\"\ninspect = []"), 9,
-       "the pair `lan` to `wan` stands twice (line 5)"},
+                 "[[zone-pair]]\nsource = \"lan\"\ndestination = \"wan\"\ninspect = []"),
+       9, "the pair `lan` to `wan` stands twice (line 5)"},
       {"table = \"sipalg_zones\"", 1, "not sipalg_zones"},
   };
   for (const Row& row : rows) {
@@ -177,7 +190,8 @@ TEST_CASE("what could lock the administrator out is told") {
                                       "[[zone-pair]]\nsource = \"lan\"\ndestination = \"wan\"\ninspect = [\"sip\"]\n"
                                       "[[zone-pair]]\nsource = \"self\"\ndestination = \"wan\"\ninspect = []\n"));
   REQUIRE(told.size() == 3);
-  CHECK(told[0] == "zone-pair wan -> self: from wan only sip reaches the router itself; new ssh connections are dropped");
+  CHECK(told[0] ==
+        "zone-pair wan -> self: from wan only sip reaches the router itself; new ssh connections are dropped");
   CHECK(told[1] == "zone-pair lan -> self: from lan only ssh reaches the router itself");
   CHECK(told[2] == "zone-pair self -> wan: the router itself begins nothing towards wan");
 }
