@@ -2,8 +2,9 @@
 # The network tests, one file per topic.
 import importlib
 
+<<<<<<< HEAD
 TOPICS = ("harness_itself", "outgoing", "registration", "several_phones", "media", "lifetime", "pbx", "hairpin",
-          "firewall_only", "security", "operations", "service", "zones", "real_phone")
+          "firewall_only", "security", "operations", "service", "zones", "placements", "real_phone")
 
 
 def load():

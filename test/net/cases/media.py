@@ -4,20 +4,10 @@ from harness.case import case
 from harness.media import converse
 from harness.router import MEDIA, PHONE, PROXY
 from harness.sipp import expect, expect_with_contact, go, send
-from harness.texts import Callee, Caller, request, response, sdp
+from harness.texts import REMEMBER, Callee, Caller, callee_asks, response, sdp
 from harness.wait import equal
 
 CALL_ID = "moves@" + PHONE
-REMEMBER = ('<ereg regexp=".*" search_in="hdr" header="From:" check_it="true" assign_to="caller"/>'
-            '<ereg regexp=".*" search_in="hdr" header="To:" check_it="true" assign_to="callee"/>')
-
-
-def reinvite(contact, body):
-    return request("INVITE", "[next_url]", PROXY + ":5060", "[$callee];tag=b1", "[$caller]", 7, ["[routes]", contact], body)
-
-
-def reack():
-    return request("ACK", "[next_url]", PROXY + ":5060", "[$callee];tag=b1", "[$caller]", 7, ["[routes]"])
 
 
 @case("6, 8")
@@ -27,7 +17,8 @@ def transfer_to_a_second_media_endpoint(bench):
     callee, caller = Callee(), Caller()
     new = sdp(MEDIA, 7000, "bob", version=2)
     provider = bench.provider([expect("INVITE", action=REMEMBER), callee.ok(), expect("ACK"), go(),
-                               send(reinvite(callee.contact, new)), expect(200), send(reack(), retrans=False),
+                               send(callee_asks("INVITE", 7, more=[callee.contact], body=new)), expect(200),
+                               send(callee_asks("ACK", 7), retrans=False),
                                *callee.hung_up()], call_id=CALL_ID)
     moved = [expect("INVITE"), send(response("200 OK", [caller.contact], caller.body, tag="")), expect("ACK")]
     phone = bench.phone(caller.call(between=moved), call_id=CALL_ID)

@@ -98,9 +98,9 @@ class Capture:
         """One message before and after the router; way: "out" or "in"."""
         first, second = ("lan0", "wan0") if way == "out" else ("wan0", "lan0")
         before = self.message(first, True, kind, cseq, number, **fields)
-        return before, until(lambda: self._twin(before, second), f"{before} to leave by {second}")
+        return before, until(lambda: self.twin(before, second), f"{before} to leave by {second}")
 
-    def _twin(self, before, side):
+    def twin(self, before, side):
         """The same message after the router: what no rule may touch identifies it."""
         for after in self.messages(side, False, before.kind, before.method):
             if after.identity == before.identity and after.packet.time >= before.packet.time:

@@ -55,7 +55,8 @@ class Sipp:
 
     _numbers = iter(range(1 << 30))
 
-    def __init__(self, folder, namespace, address, port, steps, remote=None, call_id=None, calls=1, rate=10, limit=40):
+    def __init__(self, folder, namespace, address, port, steps, remote=None, call_id=None, calls=1, rate=10, limit=40,
+                 transport="udp"):
         self.address, self.port, self.call_id, self._namespace = address, port, call_id, namespace
         number = next(self._numbers)
         self.base = os.path.join(folder, f"sipp-{number}-{address.replace(':', '_')}-{port}")
@@ -66,6 +67,8 @@ class Sipp:
         command = ["sipp", "-sf", self.base + ".xml", "-i", address, "-p", str(port), "-m", str(calls), "-r", str(rate),
                    *media, "-nostdin", "-timeout", str(int(limit * PATIENCE)), "-timeout_error", "-skip_rlimit", "-nd",
                    "-trace_err", "-error_file", self.base + ".err", "-trace_msg", "-message_file", self.base + ".msg"]
+        if transport == "tcp":  # no datagram reaches it: such a call has no go()
+            command += ["-t", "t1"]
         if call_id:
             command += ["-cid_str", call_id]
         if remote:

@@ -68,6 +68,16 @@ class Caller:
                 expect("BYE"), send(response("200 OK", tag=""), retrans=False)]
 
 
+# Of an INVITE, for requests of the one that is called
+REMEMBER = ('<ereg regexp=".*" search_in="hdr" header="From:" check_it="true" assign_to="caller"/>'
+            '<ereg regexp=".*" search_in="hdr" header="To:" check_it="true" assign_to="callee"/>')
+
+
+def callee_asks(method, cseq, via=PROXY + ":5060", more=(), body=""):
+    """A request of the one that was called, after REMEMBER."""
+    return request(method, "[next_url]", via, "[$callee];tag=b1", "[$caller]", cseq, ["[routes]", *more], body)
+
+
 class Callee:
     """A user agent that is called."""
 
