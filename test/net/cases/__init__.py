@@ -3,8 +3,9 @@
 import importlib
 
 <<<<<<< HEAD
+<<<<<<< HEAD
 TOPICS = ("harness_itself", "outgoing", "registration", "several_phones", "media", "lifetime", "pbx", "hairpin",
-          "firewall_only", "security", "operations", "service", "zones", "placements", "real_phone")
+          "firewall_only", "security", "operations", "service", "zones", "placements", "offer_answer", "real_phone")
 
 
 def load():

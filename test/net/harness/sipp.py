@@ -3,6 +3,7 @@
 #
 # How it works: a scenario is a list of steps. Between steps a call may wait for the test (`go`): SIPp then waits for a
 # request the harness sends it from its own namespace with the call's Call-ID; no such request ever reaches a wire.
+import itertools
 import os
 import re
 import signal
@@ -53,11 +54,12 @@ def scenario(*steps):
 class Sipp:
     """One SIPp process on address:port with one call."""
 
-    _numbers = iter(range(1 << 30))
+    _numbers = itertools.count()
 
     def __init__(self, folder, namespace, address, port, steps, remote=None, call_id=None, calls=1, rate=10, limit=40,
                  transport="udp"):
         self.address, self.port, self.call_id, self._namespace = address, port, call_id, namespace
+        self._steps = itertools.count(1)  # two go() that look alike are one and its repetition to SIPp
         number = next(self._numbers)
         self.base = os.path.join(folder, f"sipp-{number}-{address.replace(':', '_')}-{port}")
         with open(self.base + ".xml", "w", encoding="utf-8") as file:
@@ -93,7 +95,7 @@ class Sipp:
             lines = [line for line in like.lines if line.lower().startswith(COPIED)]
         else:
             lines = [f"Via: SIP/2.0/UDP {self.address}:9;branch=z9hG4bK-go", f"From: <sip:go@{self.address}>;tag=go",
-                     f"To: <sip:go@{self.address}>", f"Call-ID: {call_id or self.call_id}", f"CSeq: 1 {GO}"]
+                     f"To: <sip:go@{self.address}>", f"Call-ID: {call_id or self.call_id}", f"CSeq: {next(self._steps)} {GO}"]
         text = "\r\n".join([f"{GO} sip:go@{self.address} SIP/2.0", *lines, "Content-Length: 0", "", ""])
         family = socket.AF_INET6 if ":" in self.address else socket.AF_INET
         with self._namespace.inside(), socket.socket(family, socket.SOCK_DGRAM) as local:

@@ -68,14 +68,26 @@ class Caller:
                 expect("BYE"), send(response("200 OK", tag=""), retrans=False)]
 
 
-# Of an INVITE, for requests of the one that is called
-REMEMBER = ('<ereg regexp=".*" search_in="hdr" header="From:" check_it="true" assign_to="caller"/>'
-            '<ereg regexp=".*" search_in="hdr" header="To:" check_it="true" assign_to="callee"/>')
+def remember(names):
+    return "".join(f'<ereg regexp=".*" search_in="hdr" header="{header}:" check_it="true" assign_to="{name}"/>'
+                   for header, name in names.items())
 
 
-def callee_asks(method, cseq, via=PROXY + ":5060", more=(), body=""):
+# Of an INVITE, for requests of the one that is called, and for its answers when other messages came in between
+REMEMBER = remember({"From": "caller", "To": "callee"})
+REMEMBER_ALL = remember({"From": "caller", "To": "callee", "Via": "via", "CSeq": "cseq"})
+
+
+def callee_asks(method, cseq, via=PROXY + ":5060", more=(), body="", tag="b1"):
     """A request of the one that was called, after REMEMBER."""
-    return request(method, "[next_url]", via, "[$callee];tag=b1", "[$caller]", cseq, ["[routes]", *more], body)
+    return request(method, "[next_url]", via, f"[$callee];tag={tag}", "[$caller]", cseq, ["[routes]", *more], body)
+
+
+def to_invite(status, more=(), body="", tag="b1"):
+    """A response to the INVITE of REMEMBER_ALL."""
+    lines = [f"SIP/2.0 {status}", "Via:[$via]", "From:[$caller]", f"To:[$callee];tag={tag}", "Call-ID: [call_id]",
+             "CSeq:[$cseq]", *more, *(["Content-Type: application/sdp"] if body else []), "Content-Length: [len]", "", body]
+    return "\n".join(lines)
 
 
 class Callee:
