@@ -75,6 +75,7 @@ class DoorTable {
     bool with_rtcp = false;
     Purpose purpose = Purpose::rtp;
     uint16_t zone = 0;
+    bool is_late_copy = false;  // of a message of an ended call: the ports it had, who stands there now is no matter
   };
   std::expected<std::vector<DoorId>, Reason> claim_media(const MediaWish& wish, Instant now);
 

@@ -86,7 +86,7 @@ uint16_t DoorTable::choose_media_port(const MediaWish& wish, Instant now) {
     return run_is_free(wish, port, now) ? port : uint16_t{0};
   }
   if (const auto last = rest_.last_of(wish.protocol, wish.inside, wish.outside_address, now))
-    if (run_is_free(wish, *last, now)) return *last;
+    if (wish.is_late_copy || run_is_free(wish, *last, now)) return *last;
   if (run_is_free(wish, wish.inside.port, now)) return wish.inside.port;
   const uint32_t pairs = (static_cast<uint32_t>(pool_.last) - pool_.first + 1) / 2;
   const uint32_t parity = wish.inside.port % 2U;

@@ -92,7 +92,7 @@ void Exchange::begin_body() {
 }
 
 void Exchange::map_body(const sdp::Part& part, Group& group) {
-  SdpMap map(rules_, passage_, group, rooms_.session, is_answer());
+  SdpMap map(rules_, passage_, group, rooms_.session, is_answer(), leg_->ends.has_value());
   map.run();
   const long growth = rooms_.edits.growth(part.body.begin, part.body.end);
   if (part.content_length.is_set() && growth != 0)

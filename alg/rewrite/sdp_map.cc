@@ -64,15 +64,22 @@ void SdpMap::map_line(uint8_t index) {
   if (line.mapped) write_line(line, media);
 }
 
+DoorTable::MediaWish SdpMap::wish_for(const Endpoint& inside, Purpose purpose) const {
+  DoorTable::MediaWish wish;
+  wish.inside = inside;
+  wish.outside_address = passage_.outside_of(inside.address);
+  wish.purpose = purpose;
+  wish.zone = passage_.zone;
+  wish.is_late_copy = is_late_copy_;
+  return wish;
+}
+
 // Hold by 0.0.0.0: the line keeps the number of its door, so that resuming finds the same port.
 void SdpMap::keep_held_port(uint8_t index, const sdp::Media& media) {
-  DoorTable::MediaWish wish;
+  DoorTable::MediaWish wish = wish_for({passage_.me.inside.address, static_cast<uint16_t>(media.port_number)}, Purpose::rtp);
   wish.protocol = protocol_of(media.transport);
-  wish.inside = {passage_.me.inside.address, static_cast<uint16_t>(media.port_number)};
-  wish.outside_address = passage_.outside_of(wish.inside.address);
   wish.with_rtcp = media.transport == sdp::MediaTransport::rtp && !media.rtcp.port.is_set() && wish.inside.port < 65535;
   wish.ports = wish.with_rtcp ? 2 : 1;
-  wish.zone = passage_.zone;
   auto doors = rules_.doors.claim_media(wish, passage_.now);
   if (!doors) return;
   own(index, *doors, wish.with_rtcp);
@@ -91,14 +98,10 @@ void SdpMap::claim(uint8_t index, const sdp::Media& media) {
   const bool is_rtp = media.transport == sdp::MediaTransport::rtp;
   const bool muxed = media.rtcp_mux_only || (is_answer_ && media.rtcp_mux);
   const bool is_last = line.rtp.port == 65535;
-  DoorTable::MediaWish wish;
+  DoorTable::MediaWish wish = wish_for(line.rtp, is_rtp ? Purpose::rtp : Purpose::media);
   wish.protocol = protocol_of(media.transport);
-  wish.inside = line.rtp;
-  wish.outside_address = passage_.outside_of(wish.inside.address);
   wish.with_rtcp = is_rtp && !muxed && !media.rtcp.port.is_set() && !is_last;
   wish.ports = static_cast<uint16_t>(std::max(media.count, 1U) * (wish.with_rtcp ? 2U : 1U));
-  wish.purpose = is_rtp ? Purpose::rtp : Purpose::media;
-  wish.zone = passage_.zone;
   auto doors = rules_.doors.claim_media(wish, passage_.now);
   // Muxed so far, and its neighbour port is another's by now: a line keeps its port for the whole call (sip-rules section 8),
   // so the pair does not move; audio goes on, RTCP stays without a door.
@@ -127,12 +130,7 @@ void SdpMap::claim_explicit_rtcp(uint8_t index, const sdp::Media& media) {
     line.outside_rtcp = line.outside_rtp;
     return;
   }
-  DoorTable::MediaWish wish;
-  wish.inside = line.rtcp;
-  wish.outside_address = passage_.outside_of(wish.inside.address);
-  wish.purpose = Purpose::rtcp;
-  wish.zone = passage_.zone;
-  const auto doors = rules_.doors.claim_media(wish, passage_.now);
+  const auto doors = rules_.doors.claim_media(wish_for(line.rtcp, Purpose::rtcp), passage_.now);
   if (!doors) return group_.fail(doors.error());
   group_.claimed(doors->front());
   uses.push_back({doors->front(), index, true});

@@ -22,8 +22,8 @@ struct MappedUse {
 
 class SdpMap {
  public:
-  SdpMap(Rules& rules, const Passage& passage, Group& group, const sdp::Session& session, bool is_answer)
-      : rules_(rules), passage_(passage), group_(group), session_(session), is_answer_(is_answer) {}
+  SdpMap(Rules& rules, const Passage& passage, Group& group, const sdp::Session& session, bool is_answer, bool is_late_copy)
+      : rules_(rules), passage_(passage), group_(group), session_(session), is_answer_(is_answer), is_late_copy_(is_late_copy) {}
   void run();
   std::vector<MappedUse> uses;
 
@@ -33,6 +33,7 @@ class SdpMap {
     Endpoint rtp, rtcp;                  // inside; rtcp unset: none
     Endpoint outside_rtp, outside_rtcp;
   };
+  DoorTable::MediaWish wish_for(const Endpoint& inside, Purpose purpose) const;
   void map_line(uint8_t index);
   const sdp::Connection* connection_of(const sdp::Media& media) const;
   bool is_ours(const Address& address);
@@ -54,6 +55,7 @@ class SdpMap {
   Group& group_;
   const sdp::Session& session_;
   bool is_answer_;
+  bool is_late_copy_;  // nothing will be opened; only its bytes matter
   std::array<Line, limits::media_lines> lines_{};
 };
 

@@ -250,3 +250,17 @@ TEST_CASE("a candidate over TCP with the numbers of a UDP line is another endpoi
   CHECK(contains(got, "TCP 1518280447 10.0.0.2 4000 typ"));
   CHECK(contains(got, "UDP 2130706431 203.0.113.1 4000 typ"));
 }
+
+TEST_CASE("a late copy names the ports the call had, although stray RTP of the other side stands there by now") {
+  World world;
+  const std::string first = world.out(phone, provider, sip_text(invite));
+  world.delivered(provider, w, sip_text(ok_to_invite));
+  world.out(phone, "203.0.113.2:5080", sip_text(ack));
+  hang_up(world);
+  const std::size_t doors = world.doors();
+  for (const char* stray : {"203.0.113.1:4000", "203.0.113.1:4001"}) world.kernel.taken.insert(ep(stray));
+  CHECK(world.out(phone, provider, sip_text(invite)) == first);
+  CHECK(world.doors() == doors);
+  const std::string next = world.out(phone, provider, sip_text(with(with(invite, "call-1@", "call-2@"), "z9hG4bK1;", "z9hG4bK9;")));
+  CHECK_FALSE(contains(next, "m=audio 4000 "));  // a new call does need its port
+}
