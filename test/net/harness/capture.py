@@ -107,6 +107,20 @@ class Capture:
                 return after
         return None
 
+    @staticmethod
+    def repeat(namespace, link, packet):
+        """The same datagram once more on the wire to the router, from that side's link."""
+        frame = bytearray(packet.frame)
+        start = 14 + (frame[14] & 15) * 4
+        frame[start + 6:start + 8] = b"\0\0"  # what was captured of the UDP checksum is not finished; 0: none (RFC 768)
+        with namespace.inside(), socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as wire:
+            wire.bind((link, 0))
+            wire.send(frame)
+
+    def again(self, side, payload, known, what):
+        """Waits for one more datagram with these bytes than `known`."""
+        until(lambda: len(self.select(side, False, payload=payload)) > known, f"{what} to leave a second time with the same bytes")
+
     def write(self, path):
         """A pcap file; the times of one datagram's two halves show its stay in the router."""
         with open(path, "wb") as file:

@@ -101,6 +101,13 @@ class Sipp:
         with self._namespace.inside(), socket.socket(family, socket.SOCK_DGRAM) as local:
             local.sendto(text.encode(), (self.address, self.port))
 
+    def freeze(self):
+        """Hears nothing for a while: what comes waits in its socket."""
+        self.process.send_signal(signal.SIGSTOP)
+
+    def go_on(self):
+        self.process.send_signal(signal.SIGCONT)
+
     def done(self, seconds=15):
         """Waits for the successful end of all calls."""
         try:

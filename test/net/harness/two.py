@@ -15,14 +15,14 @@ RELIABLE = ("Require: 100rel", "RSeq: 1")  # RFC 3262 section 3
 class Two:
     """Texts, programs and audio of one call; `outgoing`: the phone calls."""
 
-    def __init__(self, bench, outgoing, caller_media=None, callee_media=None, sdp_more=()):
+    def __init__(self, bench, outgoing, number=0):
         self.bench, self.outgoing = bench, outgoing
-        self.call_id = f"{'out' if outgoing else 'in'}@example.com"
+        self.call_id = f"{'out' if outgoing else 'in'}-{number}@example.com"
         here, there = (PHONE, PROXY) if outgoing else (PROXY, PHONE)
-        own, other = (4000, 6000) if outgoing else (6100, 4100)
-        self.caller = Caller(here, media=caller_media or own, to=PROXY if outgoing else WAN, sdp_more=sdp_more)
-        self.callee = Callee(there, callee_media or other, sdp_more=sdp_more)
-        self.ports = own, other
+        own, other = (port + 200 * number for port in ((4000, 6000) if outgoing else (6100, 4100)))
+        self.caller = Caller(here, media=own, to=PROXY if outgoing else WAN)
+        self.callee = Callee(there, other)
+        self.ports, self.addresses = (own, other), (here, there)
         self._here, self._there = here, there
         self.caller_party, self.callee_party = self.party(own, True), self.party(other, False)
         self.caller_program = self.callee_program = None
@@ -47,7 +47,7 @@ class Two:
         return send(self.caller.in_dialog(method, cseq, body, more), retrans=method != "ACK")
 
     def caller_answers(self, status="200 OK", body=""):
-        return send(response(status, [self.caller.contact], body, tag=""), retrans=False)
+        return send(response(status, [self.caller.contact] if status < "3" else [], body, tag=""), retrans=False)
 
     # --- texts of the callee ---
     def invited(self):
@@ -58,11 +58,12 @@ class Two:
         return send(callee_asks(method, cseq, self._there + ":5060", more, body), retrans=method != "ACK")
 
     def callee_answers(self, status="200 OK", body=""):
-        return send(response(status, [self.callee.contact], body, tag=""), retrans=False)
+        return send(response(status, [self.callee.contact] if status < "3" else [], body, tag=""), retrans=False)
 
     def to_invite(self, status, body="", more=(), tag="b1"):
         """Not repeated by itself while it is provisional."""
-        return send(to_invite(status, [self.callee.contact, *more], body, tag), retrans=not status.startswith("1"))
+        contact = [self.callee.contact] if status < "3" else []
+        return send(to_invite(status, [*contact, *more], body, tag), retrans=not status.startswith("1"))
 
     # --- the end, for both sides ---
     def caller_hangs_up(self, cseq=90):
