@@ -3,22 +3,11 @@
 # A re-INVITE with the same endpoint, from both sides: the four placements. A new host of the provider:
 # `transfer_to_a_second_media_endpoint`.
 from harness.case import case
-from harness.router import PHONE_2, REGISTRAR_2
 from harness.sipp import expect, go, send
-from harness.texts import Callee, Caller, sdp
-from harness.two import PHONE_IS_CALLED, Two
+from harness.texts import VIDEO, sdp
+from harness.two import PHONE_IS_CALLED, Two, ports_are_taken
 from harness.wait import check, equal
 from harness.wire import check_wire
-
-VIDEO = "m=video {} RTP/AVP 31"
-
-
-def ports_are_taken(bench, *ports):
-    """Another phone has these outside ports: who has them inside gets other ones."""
-    bench.provider([expect("INVITE"), Callee(REGISTRAR_2).ringing(), expect("CANCEL")], REGISTRAR_2)
-    caller = Caller(PHONE_2, media=ports[0], to=REGISTRAR_2, sdp_more=[VIDEO.format(port) for port in ports[1:]])
-    bench.phone([send(caller.invite()), expect(180), expect(200)], PHONE_2, remote=(REGISTRAR_2, 5060), call_id="other@example.com")
-    bench.capture.message("wan0", False, "INVITE", destination=REGISTRAR_2)
 
 
 def answered(two):

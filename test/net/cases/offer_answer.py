@@ -5,7 +5,7 @@
 from harness.case import case
 from harness.router import WAN
 from harness.sipp import expect, go, send
-from harness.two import PHONE_IS_CALLED, RELIABLE, Two
+from harness.two import PHONE_IS_CALLED, RELIABLE, Two, ports_are_taken
 from harness.wait import equal
 from harness.wire import check_wire
 
@@ -13,7 +13,8 @@ RACK = ("RAck: 1 1 INVITE",)
 
 
 def both_ways(bench, scenario, at_least):
-    """A call out, a call in; then every message of them is looked at."""
+    """A call out, a call in, their ports no identity; then every message of them is looked at."""
+    ports_are_taken(bench, 4000, 4040, 4100, 4140)
     for outgoing in (True, False):
         scenario(Two(bench, outgoing))
     check_wire(bench, at_least)

@@ -4,6 +4,9 @@ from .router import PHONE, PROXY
 from .sipp import expect, expect_with_contact, go, send
 
 
+VIDEO = "m=video {} RTP/AVP 31"
+
+
 def sdp(address, port, owner="alice", version=1, more=(), session=1):
     family = "IP6" if ":" in address else "IP4"
     lines = ["v=0", f"o={owner} {session} {version} IN {family} {address}", "s=a call", f"c=IN {family} {address}", "t=0 0",

@@ -2,14 +2,22 @@
 # A call between the phone inside and the provider outside, whoever of them calls: SIPp on both sides, audio of both, and what
 # each side's messages look like at the other.
 from .media import converse
-from .router import PHONE, PROXY, WAN
+from .router import PHONE, PHONE_2, PROXY, REGISTRAR_2, WAN
 from .sipp import expect, go, send
-from .texts import REMEMBER_ALL, Callee, Caller, callee_asks, response, sdp, to_invite
+from .texts import REMEMBER_ALL, VIDEO, Callee, Caller, callee_asks, response, sdp, to_invite
 from .wait import equal
 
 # For calls in: SIP that comes to the router goes to the phone
 PHONE_IS_CALLED = {"dnat": f'iifname "wan0" udp dport 5060 dnat ip to {PHONE}:5060;', "accept": "ct status dnat accept"}
 RELIABLE = ("Require: 100rel", "RSeq: 1")  # RFC 3262 section 3
+
+
+def ports_are_taken(bench, *ports):
+    """Another phone has these outside ports: who has them inside gets other ones."""
+    bench.provider([expect("INVITE"), Callee(REGISTRAR_2).ringing(), expect("CANCEL")], REGISTRAR_2)
+    caller = Caller(PHONE_2, media=ports[0], to=REGISTRAR_2, sdp_more=[VIDEO.format(port) for port in ports[1:]])
+    bench.phone([send(caller.invite()), expect(180), expect(200)], PHONE_2, remote=(REGISTRAR_2, 5060), call_id="other@example.com")
+    bench.capture.message("wan0", False, "INVITE", destination=REGISTRAR_2)
 
 
 class Two:
