@@ -29,6 +29,13 @@ void remember(std::vector<Given>& list, const std::vector<Given>& message);
 const Given* find_given(const std::vector<Given>& list, Field field, const Endpoint& endpoint, std::string_view user = {},
                         std::size_t nth = 0);
 
+// A URI of a request that came in, and what became of it: its repetitions, CANCEL and the ACK of a refusal get the same,
+// whatever has been learnt since (RFC 3261 sections 9.1 and 17.1.1.3: their Request-URI and Route are the INVITE's).
+struct RestoredUri {
+  Field field;  // Request-URI or Route
+  std::string came, left;
+};
+
 using TransactionId = uint64_t;
 using LegId = uint64_t;
 using RegistrationId = uint64_t;
@@ -81,6 +88,7 @@ struct Transaction {
   LegId leg = 0;
   std::string dialog;  // tag of the party that did not begin the leg; empty outside a dialog
   std::vector<Given> givens;
+  std::vector<RestoredUri> restored;
   std::vector<DoorId> doors;
   std::vector<RegistrationWish> wishes;
   bool removes_all = false;         // REGISTER with Contact: *

@@ -152,8 +152,13 @@ void Exchange::restore_request_headers() {
   if (is_known_ && transaction_->unrestored) return;
   Group group(rules_, passage_.now);
   HeaderRestore restore(rules_, passage_, group);
-  if (!message_.is_unreadable(sip::Unreadable::request_uri)) restore.request_uri(leg_);
-  if (!message_.is_unreadable(sip::Unreadable::route)) restore.routes(leg_);
+  if (transaction_ && is_known_) {
+    restore.repeat(transaction_->restored);
+  } else {
+    if (!message_.is_unreadable(sip::Unreadable::request_uri)) restore.request_uri(leg_);
+    if (!message_.is_unreadable(sip::Unreadable::route)) restore.routes(leg_);
+    if (transaction_) transaction_->restored = restore.decisions();
+  }
   if (leg_ && leg_->outgoing && is_in_dialog() && !message_.is_unreadable(sip::Unreadable::to)) restore.to(*leg_);
   const bool committed = group.commit();
   if (!committed) fail_group(false, group.reason());

@@ -153,6 +153,34 @@ void HeaderRestore::routes(const Leg* leg) {
   }
 }
 
+std::vector<RestoredUri> HeaderRestore::decisions() const {
+  std::vector<RestoredUri> out;
+  const auto note = [&](Field field, Span whole) {
+    std::string left;
+    uint32_t at = whole.begin;
+    for (const Edit& edit : rules_.edits.edits()) {
+      if (edit.span.begin < whole.begin || edit.span.end > whole.end) continue;
+      left += passage_.text({at, edit.span.begin});
+      left += rules_.edits.text(edit);
+      at = edit.span.end;
+    }
+    left += passage_.text({at, whole.end});
+    out.push_back({field, std::string(passage_.text(whole)), std::move(left)});
+  };
+  if (!passage_.message.is_unreadable(sip::Unreadable::request_uri)) note(Field::request_uri, passage_.message.request_uri.whole);
+  for (const sip::NameAddr& route : passage_.message.routes) note(Field::route, route.uri.whole);
+  return out;
+}
+
+void HeaderRestore::repeat(const std::vector<RestoredUri>& decisions) {
+  const auto again = [&](Field field, Span whole) {
+    for (const RestoredUri& decision : decisions)
+      if (decision.field == field && decision.came == passage_.text(whole)) return put(whole, field, decision.left);
+  };
+  if (!passage_.message.is_unreadable(sip::Unreadable::request_uri)) again(Field::request_uri, passage_.message.request_uri.whole);
+  for (const sip::NameAddr& route : passage_.message.routes) again(Field::route, route.uri.whole);
+}
+
 void HeaderRestore::to(const Leg& leg) {
   const sip::HostPort& to = passage_.message.to.uri.host;
   if (!to.address || passage_.message.has_identity) return;

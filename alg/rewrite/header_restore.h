@@ -18,6 +18,9 @@ class HeaderRestore {
   void request_uri(const Leg* leg);
   void routes(const Leg* leg);
   void to(const Leg& leg);
+  // What request_uri() and routes() decided, and the same decisions once more for a message that repeats or follows it.
+  std::vector<RestoredUri> decisions() const;
+  void repeat(const std::vector<RestoredUri>& decisions);
 
  private:
   void put(Span span, Field field, std::string_view text);

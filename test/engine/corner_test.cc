@@ -264,3 +264,25 @@ TEST_CASE("a late copy names the ports the call had, although stray RTP of the o
   const std::string next = world.out(phone, provider, sip_text(with(with(invite, "call-1@", "call-2@"), "z9hG4bK1;", "z9hG4bK9;")));
   CHECK_FALSE(contains(next, "m=audio 4000 "));  // a new call does need its port
 }
+
+TEST_CASE("a call in: repeated INVITE, CANCEL and the ACK of a refusal get the INVITE's Request-URI, whatever was learnt since") {
+  World world;
+  world.forward(w, phone);
+  const std::string first = sip_text(invite_from_bob);
+  CHECK(world.delivered(provider, w, first) == first);
+  world.out(phone, provider, sip_text(R"(
+SIP/2.0 180 Ringing
+Via: SIP/2.0/UDP 203.0.113.2:5060;branch=z9hG4bKi1
+From: <sip:bob@example.net>;tag=b7
+To: <sip:alice@example.net>;tag=p1
+Call-ID: call-7
+CSeq: 1 INVITE
+Contact: <sip:alice@10.0.0.2:5060>
+Content-Length: {length}
+)"));
+  CHECK(world.delivered(provider, w, first) == first);
+  for (const char* method : {"CANCEL", "ACK"}) {
+    const std::string follows = sip_text(with(with(invite_from_bob, "INVITE", method), "To: <sip:alice@example.net>", "To: <sip:alice@example.net>;tag=p1"));
+    CHECK(contains(world.delivered(provider, w, follows), std::string(method) + " sip:alice@203.0.113.1 SIP/2.0\r\n"));
+  }
+}
