@@ -138,8 +138,8 @@ def hold_and_resume_keeps_the_ports(bench):
 @case("3, issue 3.4", **PHONE_IS_CALLED)
 def retransmissions_change_nothing(bench):
     """Every message of a call with a reliable 183, PRACK, re-INVITE and BYE arrives at the router a second time, byte for byte:
-    each leaves it a second time with the same bytes, no door comes or goes, audio goes on, and so in a call in."""
-    for outgoing in (True, False):
+    each leaves it a second time with the same bytes, no door comes or goes, audio goes on, in a call in and a call out."""
+    for outgoing in (False, True):  # the call in first: nothing is known of the phone yet
         two = Two(bench, outgoing)
         change = caller_changes(two, 3, two.caller_sdp(two.ports[0], 3), two.callee_sdp(two.ports[1], 3))
         two.start([two.invite(), expect(183), two.caller_asks("PRACK", 2, more=("RAck: 1 1 INVITE",)), expect(200), expect(200),

@@ -7,8 +7,8 @@ from harness.kamailio import kamailio
 from harness.media import converse
 from harness.router import PBX, PHONE, PHONE_2, PROXY, REGISTRAR_2, WAN, WORKER
 from harness.sipp import expect, expect_with_contact, go, send
-from harness.texts import REMEMBER, Callee, Caller, callee_asks, register, response
-from harness.wait import check, equal
+from harness.texts import REMEMBER, REMEMBER_ALL, Callee, Caller, callee_asks, register, request, response, to_invite
+from harness.wait import check, equal, until
 from harness.wire import check_wire
 
 INSIDE_PROXY = {"dnat": f'iifname "wan0" udp dport 5060 dnat ip to {PBX}:5060;', "accept": "ct status dnat accept"}
@@ -252,4 +252,38 @@ def service_route_on_register(bench):
     call = Call(bench, False, (WAN, 5060), caller_ends=True, route=given).run()
     sent, invite = bench.capture.both("INVITE", "in", call_id=call.call_id)
     equal((sent.header("route"), invite.header("route")), (given, route), "Route of the call, at the worker and at the registrar")
+    check_wire(bench, at_least=12)
+
+
+EACH_VIA = "".join(f'<ereg regexp=".*" search_in="hdr" header="Via:" occurrence="{n}" check_it="true" assign_to="via{n}"/>' for n in (1, 2, 3))
+
+
+@case("3, 6, issue 3.3", **INSIDE_PROXY)
+def cancel_between_two_proxies(bench):
+    """CANCEL and the 487's ACK are Kamailio's own, hop by hop, with the one Via of its INVITE: a ringing call out and a call in
+    with early media through two proxies end on both sides, the CANCEL has the INVITE's top Via, the media doors close."""
+    kamailio(bench, PBX, bench.router.inside, hops={"bob": (PROXY, 5060), "alice": (PHONE, 5060)})
+    kamailio(bench, PROXY, hops={"bob": (WORKER, 5060), "alice": (WAN, 5060)})
+    for outgoing in (True, False):
+        here, there, begin, wait, hop, to = (PHONE, WORKER, bench.phone, bench.provider, PBX, PROXY) if outgoing else \
+            (WORKER, PHONE, bench.caller, bench.phone_waits, PROXY, WAN)
+        caller, callee, call_id = Caller(here, to=to), Callee(there, 6000), f"cancel-{outgoing}@example.com"
+        uri = f"sip:{'bob' if outgoing else 'alice'}@{to}"
+        cancel, ack = (request(method, uri, caller.via, caller.sender, f"<sip:bob@{to}>{tag}", 1, branch=f"[branch-{steps}]")
+                       for method, tag, steps in (("CANCEL", "", 4), ("ACK", ";tag=b1", 7)))
+        terminated = to_invite("487 Request Terminated").replace("Via:[$via]", "Via:[$via1]\nVia:[$via2]\nVia:[$via3]")
+        waits = wait([expect("INVITE", action=REMEMBER_ALL + EACH_VIA), send(response("183 Session Progress", [callee.contact], callee.body), False),
+                      expect("CANCEL"), send(response("200 OK"), retrans=False), send(terminated), expect("ACK")], there, call_id=call_id)
+        begins = begin([send(caller.invite(uri)), expect(100), expect(183), go(), send(cancel), expect(200), expect(487),
+                        send(ack, retrans=False)], address=here, remote=(hop, 5060), call_id=call_id)
+        bench.capture.message("lan0" if outgoing else "wan0", False, 183, call_id=call_id)
+        check(bench.daemon.media_doors(), "no media door while the call has early media")
+        begins.go()
+        for program in (begins, waits):
+            program.done()
+            bench.end(program)
+        for side, arriving in (("lan0", outgoing), ("wan0", not outgoing)):
+            vias = [bench.capture.message(side, arriving, kind, call_id=call_id).headers("via")[0] for kind in ("INVITE", "CANCEL", "ACK")]
+            equal(len(set(vias)), 1, f"top Vias of INVITE, CANCEL and ACK: {vias}")
+        until(lambda: not bench.daemon.media_doors(), lambda: f"media doors to close: {bench.daemon.media_doors()}", 2)
     check_wire(bench, at_least=12)
