@@ -77,8 +77,10 @@ def cancel_after_early_media_closes_the_doors(bench):
 @case("3, 6, issue 3.4", **PHONE_IS_CALLED)
 def busy_after_early_media_closes_the_doors(bench):
     """486 after two-way early media, in a call out and a call in: the media doors close, no RTP comes in any more."""
+    def busy(two):
+        return [two.to_invite("486 Busy Here"), expect("ACK")]
     for outgoing in (True, False):
-        ends_after_early_media(bench, outgoing, lambda two: refused(two, 486), lambda two: [two.to_invite("486 Busy Here"), expect("ACK")], 486)
+        ends_after_early_media(bench, outgoing, lambda two: refused(two, 486), busy, 486)
     check_wire(bench, at_least=8)
 
 

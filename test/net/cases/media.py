@@ -2,7 +2,7 @@
 # More than one remote media endpoint in a call.
 from harness.case import case
 from harness.media import converse
-from harness.router import MEDIA, PHONE, PROXY
+from harness.router import MEDIA, PHONE
 from harness.sipp import expect, expect_with_contact, go, send
 from harness.texts import REMEMBER, Callee, Caller, callee_asks, response, sdp
 from harness.wait import equal

@@ -3,7 +3,7 @@
 # A re-INVITE with the same endpoint, from both sides: the four placements. A new host of the provider:
 # `transfer_to_a_second_media_endpoint`.
 from harness.case import case
-from harness.sipp import expect, go, send
+from harness.sipp import expect, go
 from harness.texts import VIDEO, sdp
 from harness.two import PHONE_IS_CALLED, Two, ports_are_taken
 from harness.wait import check, equal

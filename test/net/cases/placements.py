@@ -56,11 +56,9 @@ class Call:
         steps = caller_steps(caller, uri, proxied, caller_ends)
         self.over_tcp = options.get("transport") == "tcp"
         if self.over_tcp:
-            steps = [step.replace("SIP/2.0/UDP", "SIP/2.0/TCP").replace(":5060>", ":5060;transport=tcp>") for step in steps if step != go()]
+            steps = [step.replace("SIP/2.0/UDP", "SIP/2.0/TCP").replace(":5060>", ":5060;transport=tcp>")
+                     for step in steps if step != go()]
         self.caller = begin(steps, address=here, remote=first_hop, call_id=self.call_id, **options)
-
-    def at_the_callee(self, kind, number=0, **which):
-        return self.bench.capture.message("wan0" if self.outgoing else "lan0", False, kind, number=number, call_id=self.call_id, **which)
 
     def passed(self, kind, cseq=None, number=0):
         """The message has left the router to the side that gets it."""
@@ -255,7 +253,8 @@ def service_route_on_register(bench):
     check_wire(bench, at_least=12)
 
 
-EACH_VIA = "".join(f'<ereg regexp=".*" search_in="hdr" header="Via:" occurrence="{n}" check_it="true" assign_to="via{n}"/>' for n in (1, 2, 3))
+EACH_VIA = "".join(f'<ereg regexp=".*" search_in="hdr" header="Via:" occurrence="{n}" check_it="true" assign_to="via{n}"/>'
+                   for n in (1, 2, 3))
 
 
 @case("3, 6, issue 3.3", **INSIDE_PROXY)
@@ -272,8 +271,9 @@ def cancel_between_two_proxies(bench):
         cancel, ack = (request(method, uri, caller.via, caller.sender, f"<sip:bob@{to}>{tag}", 1, branch=f"[branch-{steps}]")
                        for method, tag, steps in (("CANCEL", "", 4), ("ACK", ";tag=b1", 7)))
         terminated = to_invite("487 Request Terminated").replace("Via:[$via]", "Via:[$via1]\nVia:[$via2]\nVia:[$via3]")
-        waits = wait([expect("INVITE", action=REMEMBER_ALL + EACH_VIA), send(response("183 Session Progress", [callee.contact], callee.body), False),
-                      expect("CANCEL"), send(response("200 OK"), retrans=False), send(terminated), expect("ACK")], there, call_id=call_id)
+        progress = response("183 Session Progress", [callee.contact], callee.body)
+        waits = wait([expect("INVITE", action=REMEMBER_ALL + EACH_VIA), send(progress, retrans=False), expect("CANCEL"),
+                      send(response("200 OK"), retrans=False), send(terminated), expect("ACK")], there, call_id=call_id)
         begins = begin([send(caller.invite(uri)), expect(100), expect(183), go(), send(cancel), expect(200), expect(487),
                         send(ack, retrans=False)], address=here, remote=(hop, 5060), call_id=call_id)
         bench.capture.message("lan0" if outgoing else "wan0", False, 183, call_id=call_id)
@@ -283,7 +283,8 @@ def cancel_between_two_proxies(bench):
             program.done()
             bench.end(program)
         for side, arriving in (("lan0", outgoing), ("wan0", not outgoing)):
-            vias = [bench.capture.message(side, arriving, kind, call_id=call_id).headers("via")[0] for kind in ("INVITE", "CANCEL", "ACK")]
+            vias = [bench.capture.message(side, arriving, kind, call_id=call_id).headers("via")[0]
+                    for kind in ("INVITE", "CANCEL", "ACK")]
             equal(len(set(vias)), 1, f"top Vias of INVITE, CANCEL and ACK: {vias}")
         until(lambda: not bench.daemon.media_doors(), lambda: f"media doors to close: {bench.daemon.media_doors()}", 2)
     check_wire(bench, at_least=12)

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # REFER, blind and attended, from either side, each to its end with audio to the new party (RFC 3515, 3891, 5589).
 # A re-INVITE that moves the audio to another host is `transfer_to_a_second_media_endpoint`.
+from cases.real_phone import talks
 from cases.registration import registered
+from harness.baresip import Baresip
 from harness.case import case
 from harness.media import converse
 from harness.router import MEDIA, PHONE, PHONE_2, PROXY, WAN
@@ -159,3 +161,32 @@ def attended_transfer_by_the_phone(bench):
     the new INVITE stay byte for byte, both have audio to the end."""
     invite = transfer_by_the_phone(bench, "?" + REPLACES, [REPLACES_HEADER])
     equal(invite.header("replaces"), REPLACES_HEADER.partition(": ")[2], "Replaces at the colleague")
+
+
+@case("1, 6, issue 3.4")
+def baresip_is_transferred(bench):
+    """A real phone: baresip calls out, is referred to a third party on another host, reports that by NOTIFY, calls her and has
+    audio with her both ways."""
+    bob, carol = Callee(), Callee(MEDIA, 6200, user="carol")
+    target = f"<sip:carol@{MEDIA}>"
+    provider = bench.provider([expect("INVITE", action=REMEMBER), bob.ringing(), bob.ok(), expect("ACK"), go(),
+                               send(callee_asks("REFER", 7, more=[bob.contact, f"Refer-To: {target}"])), expect(202, rrs=False),
+                               expect("NOTIFY"), send(response("200 OK", tag=""), retrans=False)])
+    third = bench.provider([*carol.answer(), expect("ACK"), *carol.hung_up()], MEDIA)
+    first, second = bench.outside_party(6000), bench.outside_party(6200, "carol", MEDIA)
+    phone = Baresip(bench, PHONE, f"<sip:alice@{PROXY}>;regint=0")
+    phone.say("dial", f"sip:bob@{PROXY}")
+    offer = bench.capture.both("INVITE", "out")[1]
+    bench.capture.message("wan0", False, "ACK", destination=PROXY)
+    first.talk(offer.media())
+    talks(bench, first, offer, (PROXY, 6000))
+    provider.go(call_id=offer.header("call-id"))
+    equal(bench.capture.message("lan0", False, "REFER").header("refer-to"), target, "Refer-To at baresip")
+    again = bench.capture.message("wan0", False, "INVITE", destination=MEDIA)
+    check(PHONE not in again.bytes.decode(), f"an inside address in baresip's INVITE:\n{again.bytes.decode()}")
+    second.talk(again.media())
+    bench.capture.message("wan0", False, "ACK", destination=MEDIA)
+    talks(bench, second, again, (MEDIA, 6200))
+    provider.done()
+    phone.say("hangup")
+    third.done()
