@@ -88,7 +88,7 @@ struct Transaction {
   LegId leg = 0;
   std::string dialog;  // tag of the party that did not begin the leg; empty outside a dialog
   std::vector<Given> givens;
-  std::vector<RestoredUri> restored;
+  std::vector<RestoredUri> restored;  // of a request in; empty: it was left as it came, and so are its copies
   std::vector<DoorId> doors;
   std::vector<RegistrationWish> wishes;
   bool removes_all = false;         // REGISTER with Contact: *
@@ -96,7 +96,6 @@ struct Transaction {
   bool body_failed = false;
   bool response_header_failed = false;
   bool response_body_failed = false;
-  bool unrestored = false;            // a request in that was left as it came: so are its copies, CANCEL and ACK
   bool wrote_outside_itself = false;  // its Via held the outside address already
   bool request_had_sdp = false;
   std::vector<std::size_t> bodies;    // that were handled: a copy of one changes nothing (Exchange::body_mark)

@@ -149,7 +149,6 @@ void Exchange::restore_response_headers() {
 
 // A door that the response makes must not change a copy of the request.
 void Exchange::restore_request_headers() {
-  if (is_known_ && transaction_->unrestored) return;
   Group group(rules_, passage_.now);
   HeaderRestore restore(rules_, passage_, group);
   if (transaction_ && is_known_) {
@@ -157,14 +156,12 @@ void Exchange::restore_request_headers() {
   } else {
     if (!message_.is_unreadable(sip::Unreadable::request_uri)) restore.request_uri(leg_);
     if (!message_.is_unreadable(sip::Unreadable::route)) restore.routes(leg_);
-    if (transaction_) transaction_->restored = restore.decisions();
+    if (transaction_ && !rooms_.edits.empty()) transaction_->restored = restore.decisions();
   }
   if (leg_ && leg_->outgoing && is_in_dialog() && !message_.is_unreadable(sip::Unreadable::to)) restore.to(*leg_);
-  const bool committed = group.commit();
-  if (!committed) fail_group(false, group.reason());
-  if (!transaction_ || is_known_) return;
-  transaction_->header_failed = !committed;
-  transaction_->unrestored = rooms_.edits.empty();
+  if (group.commit()) return;
+  fail_group(false, group.reason());
+  if (transaction_ && !is_known_) transaction_->header_failed = true;
 }
 
 }  // namespace sipalg
