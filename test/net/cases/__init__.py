@@ -2,9 +2,6 @@
 # The network tests, one file per topic.
 import importlib
 
-<<<<<<< HEAD
-<<<<<<< HEAD
-<<<<<<< HEAD
 TOPICS = ("harness_itself", "outgoing", "registration", "several_phones", "media", "lifetime", "pbx", "hairpin",
           "firewall_only", "security", "operations", "service", "zones", "placements", "offer_answer", "attempts",
           "mid_call", "transfer", "real_phone")
