@@ -21,9 +21,13 @@ Json responses_to_json(const Stats& stats) {
   return out;
 }
 
-template <typename E, std::size_t n> Json named_to_json(const std::array<uint64_t, n>& counters) {
+template <typename E> bool always(E) { return true; }
+
+// Those that can be counted here at all.
+template <typename E, std::size_t n> Json named_to_json(const std::array<uint64_t, n>& counters, bool (*counts)(E) = always<E>) {
   Json out = Json::object();
-  for (std::size_t i = 0; i < n; ++i) out[std::string(name_of(static_cast<E>(i)))] = counters[i];
+  for (std::size_t i = 0; i < n; ++i)
+    if (counts(static_cast<E>(i))) out[std::string(name_of(static_cast<E>(i)))] = counters[i];
   return out;
 }
 
@@ -32,8 +36,8 @@ template <typename E, std::size_t n> Json named_to_json(const std::array<uint64_
 Json to_json(const Stats& stats) {
   return {{"methods", methods_to_json(stats)},
           {"responses", responses_to_json(stats)},
-          {"packets", named_to_json<Reason>(stats.packets)},
-          {"groups", named_to_json<Reason>(stats.groups)},
+          {"packets", named_to_json<Reason>(stats.packets, is_of_packets)},
+          {"groups", named_to_json<Reason>(stats.groups, is_of_groups)},
           {"events", named_to_json<Event>(stats.events)},
           {"scan_errors", named_to_json<sip::ScanError>(stats.scan_errors)},
           {"edits", stats.edits}};

@@ -21,14 +21,19 @@ template <std::size_t... i> auto make_limits(std::index_sequence<i...>) {
 
 // The kernel or a bound refused: the administrator can do something about it.
 bool is_ours_to_cure(Reason reason) {
-  return reason == Reason::kernel_refused || reason == Reason::ports_exhausted || reason == Reason::table_full;
+  return reason == Reason::kernel_refused || reason == Reason::expectations_full || reason == Reason::ports_exhausted ||
+         reason == Reason::table_full;
 }
 
 std::string and_held_back(uint64_t held_back) {
   return held_back == 0 ? "" : " (and " + std::to_string(held_back) + " more like this)";
 }
 
-Reason reason_of(PacketError error) { return error == PacketError::fragment ? Reason::fragment : Reason::not_sip; }
+Reason reason_of(PacketError error) {
+  if (error == PacketError::fragment) return Reason::fragment;
+  // the kernel copies no more than 65,531 bytes of a packet (nfnetlink_queue.c: an attribute's length has 16 bits)
+  return error == PacketError::truncated ? Reason::too_big : Reason::not_sip;
+}
 
 }  // namespace
 
@@ -62,14 +67,11 @@ void PacketPath::handle_datagram(const QueuedPacket& packet, const DatagramView&
 
 Verdict PacketPath::ask_engine(const SipDatagram& datagram, Instant now) {
   const Groups before = stats_.groups;
-  if (!log_.has(LogLevel::debug)) {
-    const Verdict verdict = engine_.handle(datagram, now);
-    tell_failures(datagram, before, now);
-    return verdict;
-  }
+  const bool traced = log_.has(LogLevel::debug);
   Trace trace;
-  const Verdict verdict = engine_.handle(datagram, now, &trace);
-  log_trace(log_, datagram, verdict, trace);
+  const Verdict verdict = engine_.handle(datagram, now, traced ? &trace : nullptr);
+  if (traced) log_trace(log_, datagram, verdict, trace);
+  tell_failures(datagram, before, now);
   return verdict;
 }
 

@@ -42,6 +42,7 @@ void log_trace(const Log& log, const SipDatagram& datagram, const Verdict& verdi
   const auto add = [&fields](std::string_view name, std::string value) {
     if (!value.empty()) fields.emplace_back(name, std::move(value));
   };
+  add("STATUS", trace.status == 0 ? std::string() : std::to_string(trace.status));
   add("EDITS", edits_of(trace));
   add("DOORS", doors_of(trace));
   add("FAILED", failures_of(trace));

@@ -160,9 +160,10 @@ std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors) {
   if (wanted.empty()) return {};
   flush();  // what was closed a moment ago must not stand in the way
   std::vector<DoorHandle> handles(wanted.size());
-  if (!keeper_.open(wanted, handles)) {
+  if (const auto made = keeper_.open(wanted, handles); !made) {
     stats_.count(Event::doors_refused, wanted.size());
-    return std::unexpected(Reason::kernel_refused);
+    const bool full = made.error() == std::errc::too_many_files_open;  // how the kernel says that its expectation table is
+    return std::unexpected(full ? Reason::expectations_full : Reason::kernel_refused);
   }
   for (std::size_t i = 0; i < ids.size(); ++i) doors_.find(ids[i])->handle = handles[i];
   in_kernel_ += ids.size();

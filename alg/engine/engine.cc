@@ -44,6 +44,7 @@ void note_message(Trace& trace, std::string_view bytes, const sip::Message& mess
   trace.first_line = escaped(message.first_line.in(bytes));
   trace.call_id = escaped(message.call_id.in(bytes));
   trace.method = message.method == sip::Method::other ? escaped(message.method_text.in(bytes)) : std::string(name_of(message.method));
+  trace.status = message.is_request ? uint16_t{0} : message.status;
   trace.direction = ends.out && ends.in ? "hairpin" : ends.out ? "out" : ends.in ? "in" : "none";
 }
 

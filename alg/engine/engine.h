@@ -46,6 +46,7 @@ struct Trace {
     Reason reason;
   };
   std::string first_line, call_id, method;  // escaped
+  uint16_t status = 0;                      // 0: a request
   std::string direction;                    // "out", "in", "hairpin", "none"
   std::vector<EditNote> edits;
   std::vector<GroupNote> failed_groups;

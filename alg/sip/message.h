@@ -144,7 +144,7 @@ enum class ScanError : uint8_t {
   nul_in_head,
   bare_cr,          // a CR that no LF follows, in the head (parser-facts: smuggling)
   bad_header,       // a line without a colon, or an empty name
-  bad_via, bad_uri, bad_name_addr, bad_cseq, bad_content_length, bad_call_id, bad_parameter,
+  bad_via, bad_uri, bad_name_addr, bad_cseq, bad_content_length, bad_call_id,
   missing_header,   // Via, From, To, Call-ID or CSeq
   duplicate_header, // a second From, To, Call-ID, CSeq or Content-Length
   body_too_short,   // Content-Length is larger than what is there

@@ -303,7 +303,6 @@ std::string_view name_of(ScanError error) {
     case ScanError::bad_cseq: return "bad-cseq";
     case ScanError::bad_content_length: return "bad-content-length";
     case ScanError::bad_call_id: return "bad-call-id";
-    case ScanError::bad_parameter: return "bad-parameter";
     case ScanError::missing_header: return "missing-header";
     case ScanError::duplicate_header: return "duplicate-header";
     case ScanError::body_too_short: return "body-too-short";

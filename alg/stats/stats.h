@@ -29,9 +29,10 @@ enum class Reason : uint8_t {
   third_party,             // names another host; the policy does not allow it (sip-rules section 7)
   low_port,                // a door to a port below 1024 was asked for
   kernel_refused,          // the kernel did not make a door
+  expectations_full,       // ... because nf_conntrack_expect_max is reached
   ports_exhausted,         // no free outside port
   table_full,              // a bound of limits.h
-  too_big,                 // the edited packet would not fit the way out
+  too_big,                 // it came larger than a queue can show, or would leave larger than the way out can carry
   too_many_edits,
   body_encoded,            // Content-Encoding, multipart/signed, qop=auth-int, transfer encoding
   body_malformed,          // SDP or multipart the scanner could not read
@@ -40,6 +41,9 @@ enum class Reason : uint8_t {
 };
 std::string_view name_of(Reason reason);         // "third-party": stable, for JSON and the journal
 std::string_view explanation_of(Reason reason);  // one sentence for people
+// Which of the two a reason may befall: only those are shown for it.
+constexpr bool is_of_packets(Reason reason) { return reason != Reason::third_party && reason != Reason::body_not_for_doors; }
+constexpr bool is_of_groups(Reason reason) { return reason >= Reason::header_unreadable; }
 
 enum class Event : uint8_t {
   doors_opened, doors_closed, doors_refused, ways_out_opened,

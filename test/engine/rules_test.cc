@@ -141,6 +141,31 @@ TEST_CASE("a body in a transaction that began untouched stays untouched; a refus
   CHECK(world.out(phone, provider, sip_text(invite)) == got);
 }
 
+TEST_CASE("doors that the full expectation table refuses are counted as such; the message passes unchanged") {
+  World world;
+  world.kernel.most = 0;
+  const std::string sent = sip_text(invite);
+  CHECK(world.out(phone, provider, sent) == sent);
+  CHECK(world.verdict.reason == Reason::expectations_full);
+  CHECK(world.stats.of_groups(Reason::expectations_full) == 2);  // header fields and body
+  CHECK(world.stats.of_groups(Reason::kernel_refused) == 0);
+  CHECK(world.stats[Event::doors_refused] > 0);
+  world.kernel.most = 100;  // the administrator raised it: this transaction stays as it began, the next has doors
+  CHECK(world.out(phone, provider, sent) == sent);
+  const std::string next = with(with(sent, "call-1", "call-2"), "z9hG4bK1", "z9hG4bK2");
+  CHECK(world.out(phone, provider, next) != next);
+}
+
+TEST_CASE("a message that would grow past what the way out carries passes unchanged") {
+  World world;
+  const std::string sent = sip_text(invite);
+  const Flow flow{Protocol::udp, {ep(phone), ep(w)}, {ep(provider), ep(provider)}, 0, true};
+  const Verdict verdict = world.engine.handle({sent, flow, sent.size() + 3}, world.now);
+  CHECK(verdict.reason == Reason::too_big);
+  world.out(phone, provider, sent);
+  CHECK(world.verdict.reason != Reason::edited);
+}
+
 TEST_CASE("an in-dialog request of a call that began before us is followed from there") {
   World world;
   const std::string got = world.out(phone, "203.0.113.2:5080", sip_text(reinvite));

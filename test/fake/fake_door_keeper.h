@@ -49,6 +49,7 @@ class FakeDoorKeeper : public DoorKeeper {
   std::map<DoorHandle, KernelDoor> living;
   std::set<Endpoint> taken;      // outside endpoints somebody else uses
   std::set<Endpoint> with_flow;  // outside endpoints with a conntrack through them
+  std::size_t most = 1'000'000;  // nf_conntrack_expect_max
   std::size_t operations = 0, opened = 0, refused = 0, closed_twice = 0;
 
  private:

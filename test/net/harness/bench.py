@@ -11,6 +11,7 @@ from .media import Media
 from .router import PHONE, PROXY, Router
 from .sipp import Sipp
 from .wait import until
+from .scripted import Socket
 
 
 class Bench:
@@ -80,6 +81,10 @@ class Bench:
             listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
         listener.bind((address, port))
         return self._start(listener)
+
+    def socket(self, namespace, address, port):
+        """A UDP endpoint in the test's own hands."""
+        return self._start(Socket(namespace, address, port))
 
     def forget_flow(self, *match):
         """What time does to an idle flow: its conntrack is gone."""
