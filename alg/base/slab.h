@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Records with stable addresses and ids that are never reused for another record.
+// Records with stable addresses and ids that are never reused for another record. Places are filled from the lowest up and
+// given back from the highest down, so that what a busy hour took is free again after it.
 #pragma once
+#include <algorithm>
 #include <cstdint>
 #include <deque>
+#include <functional>
 #include <optional>
+#include <queue>
 #include <vector>
 
 namespace sipalg {
@@ -15,12 +19,13 @@ template <typename T> class Slab {
   using Id = uint64_t;
   Id insert(T value) {
     uint32_t index = 0;
+    while (!free_.empty() && free_.top() >= places_.size()) free_.pop();  // given back since
     if (free_.empty()) {
       index = static_cast<uint32_t>(places_.size());
-      places_.emplace_back();
+      places_.emplace_back().generation = next_generation_;
     } else {
-      index = free_.back();
-      free_.pop_back();
+      index = free_.top();
+      free_.pop();
     }
     Place& place = places_[index];
     place.value.emplace(std::move(value));
@@ -37,8 +42,9 @@ template <typename T> class Slab {
     if (!place) return false;
     place->value.reset();
     ++place->generation;
-    free_.push_back(static_cast<uint32_t>(id & 0xffffffffU) - 1);
     --size_;
+    free_.push(static_cast<uint32_t>(id & 0xffffffffU) - 1);
+    give_back();
     return true;
   }
   std::size_t size() const { return size_; }
@@ -69,8 +75,15 @@ template <typename T> class Slab {
     Place& place = places_[index - 1];
     return place.value && place.generation == static_cast<uint32_t>(id >> 32) ? &place : nullptr;
   }
+  // A place that comes again must not have an id of its former self.
+  void give_back() {
+    for (; !places_.empty() && !places_.back().value; places_.pop_back())
+      next_generation_ = std::max(next_generation_, places_.back().generation);
+    if (size_ == 0) free_ = {};
+  }
   std::deque<Place> places_;
-  std::vector<uint32_t> free_;
+  std::priority_queue<uint32_t, std::vector<uint32_t>, std::greater<>> free_;  // and some that were given back
+  uint32_t next_generation_ = 0;
   std::size_t size_ = 0;
 };
 

@@ -110,11 +110,13 @@ void CallDatabase::expire(const Entry& entry, Instant now) {
 }
 
 void CallDatabase::tick(Instant now) {
+  const bool was_empty = timers_.empty();
   while (!timers_.empty() && timers_.top().when <= now) {
     const Entry entry = timers_.top();
     timers_.pop();
     expire(entry, now);
   }
+  if (timers_.empty() && !was_empty) timers_ = {};  // gives its memory back
   doors_.flush();
 }
 

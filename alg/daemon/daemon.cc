@@ -14,7 +14,7 @@
 namespace sipalg {
 namespace {
 
-constexpr std::chrono::seconds housekeeping_period{1};
+constexpr std::chrono::seconds housekeeping_period{1}, memory_period{10};
 
 QueueOptions queue_options(const Config& config) {
   QueueOptions options;
@@ -125,6 +125,10 @@ void Daemon::on_timer() {
   drain_ports();
   control_.tick(now);
   service_.alive(now);
+  if (now >= memory_looked_at_ + memory_period) {
+    memory_looked_at_ = now;
+    memory_.give_back();
+  }
   const report::Totals totals = engine_.totals();
   service_.status(std::to_string(totals.calls) + " calls, " + std::to_string(totals.registrations) + " registrations, " +
                   std::to_string(totals.doors) + " doors");

@@ -137,9 +137,13 @@ std::expected<DoorId, Reason> DoorTable::claim_way_out(Protocol protocol, const 
   kernel.outside = remote;
   kernel.signalling = signalling;
   kernel.zone = zone;
-  if (const auto it = by_inside_.find({protocol, kernel.inside}); it != by_inside_.end()) {
-    for (DoorId id : it->second) {
-      if (doors_.find(id)->kernel.outside != remote) continue;
+  const auto of_host = by_inside_.find({protocol, kernel.inside}), of_remote = by_outside_.find({protocol, remote});
+  if (of_host != by_inside_.end() && of_remote != by_outside_.end()) {
+    // the shorter list: a trunk has thousands of remotes, a provider thousands of hosts
+    const auto& ids = of_host->second.size() < of_remote->second.size() ? of_host->second : of_remote->second;
+    for (DoorId id : ids) {
+      const KernelDoor& known = doors_.find(id)->kernel;
+      if (known.kind != kernel.kind || known.inside != kernel.inside || known.outside != remote) continue;
       hold(id, Purpose::way_out);
       return id;
     }

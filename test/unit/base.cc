@@ -4,6 +4,7 @@
 #include <unordered_set>
 
 #include "alg/base/endpoint.h"
+#include "alg/base/slab.h"
 #include "alg/base/text.h"
 #include "test/corpus/corpus.h"
 
@@ -86,4 +87,39 @@ TEST_CASE("numbers and text") {
   CHECK(escaped(std::string_view("a\\\x1b\x80\n\0", 6)) == "a\\x5c\\x1b\\x80\\x0a\\x00");
   CHECK(equals_ignoring_case("Call-ID", "CALL-id"));
   CHECK_FALSE(equals_ignoring_case("[", "{"));
+}
+
+TEST_CASE("a slab finds what lives, and an id never finds another record than its own") {
+  Slab<int> slab;
+  const auto first = slab.insert(1), second = slab.insert(2), third = slab.insert(3);
+  CHECK(slab.erase(second));
+  CHECK_FALSE(slab.erase(second));
+  CHECK(slab.find(second) == nullptr);
+  CHECK(*slab.find(third) == 3);
+  const auto fourth = slab.insert(4);  // where the second was
+  CHECK(fourth != second);
+  CHECK(*slab.find(fourth) == 4);
+  CHECK(slab.ids() == std::vector{first, fourth, third});
+}
+
+TEST_CASE("a slab gives places back from the highest down, and their ids stay dead when they come again") {
+  Slab<int> slab;
+  std::vector<uint64_t> dead;
+  for (int round = 0; round < 3; ++round) {
+    std::vector<uint64_t> ids;
+    for (int i = 0; i < 100; ++i) ids.push_back(slab.insert(i));
+    for (std::size_t i : {40U, 90U, 10U}) slab.erase(ids[i]);
+    for (std::size_t i = 50; i < 100; ++i) slab.erase(ids[i]);  // the upper half, then a place below and those above again
+    const auto low = slab.insert(-1), next = slab.insert(-2), above = slab.insert(-3);
+    CHECK((low & 0xffffffffU) == 11);
+    CHECK((next & 0xffffffffU) == 41);
+    CHECK((above & 0xffffffffU) == 51);
+    for (uint64_t id : {low, next, above}) CHECK(slab.erase(id));
+    for (uint64_t id : ids) slab.erase(id);
+    CHECK(slab.size() == 0);
+    dead.insert(dead.end(), ids.begin(), ids.end());
+    dead.insert(dead.end(), {low, next, above});
+  }
+  for (int i = 0; i < 100; ++i) slab.insert(i);
+  CHECK(std::none_of(dead.begin(), dead.end(), [&](uint64_t id) { return slab.find(id) != nullptr; }));
 }

@@ -6,8 +6,8 @@ import time
 from cases.registration import incoming_call, registered
 from harness.case import case
 from harness.media import converse
-from harness.router import PHONE, PROXY, WAN
-from harness.texts import Caller, provider_on_two_ports
+from harness.router import PHONE, PHONE_2, PROXY, REGISTRAR_2, WAN
+from harness.texts import Callee, Caller, provider_on_two_ports
 from harness.wait import check, equal, until
 
 CALL_ID = "life@" + PHONE
@@ -16,10 +16,10 @@ CALL_ID = "life@" + PHONE
 class Call:
     """An established call from the phone with audio both ways."""
 
-    def __init__(self, bench):
-        self.servers = provider_on_two_ports(bench)
+    def __init__(self, bench, **options):
+        self.servers = provider_on_two_ports(bench, **options)
         self.near, self.far = bench.inside_party(4000), bench.outside_party(6000)
-        self.phone = bench.phone(Caller().call(), call_id=CALL_ID)
+        self.phone = bench.phone(Caller().call(), call_id=CALL_ID, **options)
         self.offer = bench.capture.both("INVITE", "out")[1]
         self.answer = bench.capture.message("lan0", False, 200, "INVITE")
         bench.capture.message("wan0", False, "ACK")
@@ -153,3 +153,34 @@ def killed_daemon_can_start_again(bench):
     Call(bench).hang_up()
     equal(bench.daemon.stop(), 0, "exit status")
     bench.daemon.leaves_clean()
+
+
+@case("issue, 1; 6", slow=True, config='call-idle = "60s"')
+def silent_call_ends_by_call_idle(bench):
+    """Without SIP and without media a call ends when `call-idle` is over, and its media doors close; a call that began before
+    it and still has audio lives on, with the same doors, and ends with its BYE."""
+    living = Call(bench, limit=120)
+    doors = {d["id"] for d in bench.daemon.media_doors()}
+    silent = Caller(PHONE_2, media=4400)
+    server = bench.provider(Callee(REGISTRAR_2, 6000).call(), REGISTRAR_2, limit=120)
+    uri = f"sip:bob@{REGISTRAR_2}"
+    invite = silent.invite
+    silent.invite = lambda: invite(uri=uri, to=f"<{uri}>")
+    phone = bench.phone(silent.call(), PHONE_2, remote=(REGISTRAR_2, 5060), call_id="silent@" + PHONE_2, limit=120)
+    bench.capture.message("wan0", False, "ACK", destination=REGISTRAR_2)
+    answered = time.monotonic()
+
+    def state():
+        return {c["call_id"]: c["state"] for c in bench.daemon.calls()}.get("silent@" + PHONE_2)
+
+    until(lambda: state() == "confirmed", "the silent call to be up")
+    until(lambda: state() == "ending", lambda: f"the silent call to end; it is {state()}", 75, 0.5)
+    check(time.monotonic() - answered >= 59, f"the silent call ended after {time.monotonic() - answered:.0f} s")
+    equal({d["id"] for d in bench.daemon.media_doors()}, doors, "media doors: those of the call with audio")
+    equal(bench.daemon.counter("events", "calls-ended-by-time"), 1, "calls ended by time")
+    equal({c["call_id"]: c["state"] for c in bench.daemon.calls()}[CALL_ID], "confirmed", "the call with audio")
+    living.still_talks()
+    for program in (phone, server):
+        bench.end(program)
+    living.hang_up()
+    until(lambda: not bench.daemon.media_doors(), "media doors to close", 2)

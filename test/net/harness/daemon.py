@@ -58,7 +58,8 @@ class Daemon:
     def configure(self, config):
         # keys of the root table come before the first [table]
         with open(self.config, "w", encoding="utf-8") as file:
-            file.write(f'control-socket = "{self.socket}"\nlog-level = "debug"\n{config}\n')
+            level = "" if "log-level" in config else 'log-level = "debug"'
+            file.write(f'control-socket = "{self.socket}"\n{level}\n{config}\n')
 
     def start(self):
         command = [DAEMON, "--config", self.config] + (["--user", self._user] if self._user else [])

@@ -51,13 +51,27 @@ def scenario(*steps):
     return "\n".join(lines) + "\n"
 
 
+def branch_to(label, variable):
+    """The call goes on at the label when the variable has a value."""
+    return f'<nop next="{label}" test="{variable}"/>'
+
+
+def label(number):
+    return f'<label id="{number}"/>'
+
+
+def then(step, number):
+    """After this step the call goes on at the label."""
+    return re.sub(r"^<(\w+)", rf'<\1 next="{number}"', step, count=1)
+
+
 class Sipp:
-    """One SIPp process on address:port with one call."""
+    """One SIPp process on address:port, with one call unless told otherwise; `fields`: one line per call, [field0] in texts."""
 
     _numbers = itertools.count()
 
     def __init__(self, folder, namespace, address, port, steps, remote=None, call_id=None, calls=1, rate=10, limit=40,
-                 transport="udp"):
+                 transport="udp", trace=True, fields=None):
         self.address, self.port, self.call_id, self._namespace = address, port, call_id, namespace
         self._steps = itertools.count(1)  # two go() that look alike are one and its repetition to SIPp
         number = next(self._numbers)
@@ -68,9 +82,15 @@ class Sipp:
         media = ["-mi", "::1" if ":" in address else "127.0.0.1", "-mp", str(18000 + 4 * number)]
         command = ["sipp", "-sf", self.base + ".xml", "-i", address, "-p", str(port), "-m", str(calls), "-r", str(rate),
                    *media, "-nostdin", "-timeout", str(int(limit * PATIENCE)), "-timeout_error", "-skip_rlimit", "-nd",
-                   "-trace_err", "-error_file", self.base + ".err", "-trace_msg", "-message_file", self.base + ".msg"]
+                   "-l", str(calls), "-trace_err", "-error_file", self.base + ".err"]
         if transport == "tcp":  # no datagram reaches it: such a call has no go()
             command += ["-t", "t1"]
+        if trace:
+            command += ["-trace_msg", "-message_file", self.base + ".msg"]
+        if fields:
+            with open(self.base + ".csv", "w", encoding="utf-8") as file:
+                file.write("\n".join(["SEQUENTIAL", *fields]) + "\n")
+            command += ["-inf", self.base + ".csv"]
         if call_id:
             command += ["-cid_str", call_id]
         if remote:

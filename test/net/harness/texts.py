@@ -131,7 +131,7 @@ def registrar(expires=3600, more=()):
             send(response("200 OK", [f"[last_Contact:];expires={expires}", *more], tag="reg"), retrans=False)]
 
 
-def provider_on_two_ports(bench, media_address=None, more=()):
+def provider_on_two_ports(bench, media_address=None, more=(), **options):
     """A provider whose proxy answers on 5060 and whose Contact, and so where ACK and BYE go, is port 5080."""
     callee = Callee(contact=PROXY + ":5080", media_address=media_address, more=more)
-    return bench.provider(callee.answer()), bench.provider([expect("ACK"), *callee.hung_up()], port=5080)
+    return bench.provider(callee.answer(), **options), bench.provider([expect("ACK"), *callee.hung_up()], port=5080, **options)
