@@ -60,6 +60,8 @@ class NfDoorKeeper : public DoorKeeper {
   int event_fd() const { return events_.fd(); }
   void on_events(); // when event_fd() is readable
   void close_all(); // also by the destructor
+  // Raises nf_conntrack_expect_max where we may, else has advice. At start, and after that whenever asked.
+  void raise_limit();
 
   std::size_t door_count() const { return doors_.size(); }
   std::size_t anchor_count() const { return anchors_.size(); }
@@ -105,7 +107,6 @@ class NfDoorKeeper : public DoorKeeper {
   DoorHandle find_door(const Expectation& expectation) const;
   void repair(const std::set<Anchor>& lost, const std::set<DoorHandle>& holes);
   void remove_leftovers();
-  void raise_limit();
   void check();
 
   Steering& steering_;

@@ -180,6 +180,7 @@ void NfDoorKeeper::remove_leftovers() {
 // Global, and writable in the initial namespace alone.
 void NfDoorKeeper::raise_limit() {
   uint32_t limit = 0;
+  advice_.clear();
   if (!(std::ifstream(expect_max) >> limit) || limit >= options_.expectations) return;
   if (std::ofstream file(expect_max); file << options_.expectations << std::flush) return;
   advice_ = "net.netfilter.nf_conntrack_expect_max is " + std::to_string(limit) + "; set it to " +

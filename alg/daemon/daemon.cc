@@ -9,12 +9,13 @@
 #include <csignal>
 
 #include "alg/daemon/kernel_settings.h"
+#include "alg/daemon/memory.h"
 #include "alg/daemon/start_error.h"
 
 namespace sipalg {
 namespace {
 
-constexpr std::chrono::seconds housekeeping_period{1}, memory_period{10};
+constexpr std::chrono::seconds housekeeping_period{1}, memory_period{30};
 
 QueueOptions queue_options(const Config& config) {
   QueueOptions options;
@@ -127,7 +128,7 @@ void Daemon::on_timer() {
   service_.alive(now);
   if (now >= memory_looked_at_ + memory_period) {
     memory_looked_at_ = now;
-    memory_.give_back();
+    give_back_free_memory();
   }
   const report::Totals totals = engine_.totals();
   service_.status(std::to_string(totals.calls) + " calls, " + std::to_string(totals.registrations) + " registrations, " +
@@ -172,6 +173,7 @@ void Daemon::apply(Config next) {
   tell_refusal("inside networks", steering_.set_inside(inside()));
   tell_refusal("signalling-peers", steering_.set_peers(config_.signalling_peers));
   engine_.set_policy(policy());
+  keeper_.raise_limit();  // somebody may have set it since
   tell_advice();
 }
 

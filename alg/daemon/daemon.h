@@ -16,7 +16,6 @@
 #include "alg/daemon/control_server.h"
 #include "alg/daemon/log.h"
 #include "alg/daemon/loop.h"
-#include "alg/daemon/memory.h"
 #include "alg/daemon/packet_path.h"
 #include "alg/daemon/service.h"
 #include "alg/daemon/service_switch.h"
@@ -94,7 +93,6 @@ class Daemon {
   PacketPath path_;
   ControlServer control_;
   Instant housekeeping_{}, memory_looked_at_{};
-  FreeMemory memory_;
   std::vector<uint64_t> kernel_counts_cleared_;  // what they were at `clear stats`
 };
 

@@ -4,27 +4,16 @@
 #pragma once
 #include <malloc.h>
 
-#include <algorithm>
 #include <cstddef>
 
 namespace sipalg {
 
-class FreeMemory {
- public:
-  // A few microseconds when nothing much was freed since the last time.
-  void give_back() {
-    const std::size_t free = mallinfo2().fordblks;
-    if (free < known_ + worth_it) {
-      known_ = std::min(known_, free);
-      return;
-    }
-    malloc_trim(0);
-    known_ = mallinfo2().fordblks;  // what was given back counts as free all the same
-  }
-
- private:
-  static constexpr std::size_t worth_it = 2U << 20;
-  std::size_t known_ = 0;
-};
+// For now and then: with little free it costs microseconds. While calls come as fast as they go most of the heap is in use,
+// and nothing is given away that is wanted again at once.
+inline void give_back_free_memory() {
+  constexpr std::size_t worth_it = 2U << 20;
+  const struct mallinfo2 heap = mallinfo2();
+  if (heap.fordblks >= worth_it && heap.fordblks >= heap.uordblks / 2) malloc_trim(0);
+}
 
 }  // namespace sipalg

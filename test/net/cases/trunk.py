@@ -280,4 +280,4 @@ def ten_thousand_calls_leave_nothing(bench):
     equal((events["calls-begun"], events["calls-ended-by-message"], events["doors-refused"]), (11_000, 11_000, 0), "calls")
     equal(events["doors-opened"], events["doors-closed"], "doors opened and closed")
     until(lambda: memory(bench) <= first + MARGIN_KIB,
-          lambda: f"the memory to be as after 1,000 calls: then {first} KiB, now {memory(bench)} KiB", 30, 1)
+          lambda: f"the memory to be as after 1,000 calls: then {first} KiB, now {memory(bench)} KiB", 60, 1)
