@@ -92,6 +92,10 @@ class Daemon:
         until(lambda: self.counter(group, name) >= since + at_least,
               lambda: f"{group} {name} to grow from {since} by {at_least}, is {self.counter(group, name)}")
 
+    def counts_method(self, method, received):
+        """Waits until so many requests of a method were received."""
+        until(lambda: self.show("stats")["methods"][method]["received"] >= received, f"{received} {method}s", 15)
+
     def status(self, key):
         """A line of the process' status, as words."""
         with open(f"/proc/{self.process.pid}/status", encoding="ascii", errors="replace") as file:
