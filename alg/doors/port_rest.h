@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Freed outside ports rest before another host gets them (RFC 6888 REQ-8); the same inside endpoint gets its own back.
 #pragma once
+#include <memory>
+#include <memory_resource>
 #include <optional>
 #include <unordered_map>
 
@@ -34,8 +36,13 @@ class PortRest {
     Endpoint inside;
     Instant until;
   };
-  std::unordered_map<Key, Rest, Hash> by_outside_;
-  std::unordered_multimap<Endpoint, Key> by_inside_;
+  // Entries outlive all else of a call: in memory of their own they keep none of its pages from being given back.
+  struct Tables {
+    std::pmr::unsynchronized_pool_resource pool;
+    std::pmr::unordered_map<Key, Rest, Hash> by_outside{&pool};
+    std::pmr::unordered_multimap<Endpoint, Key> by_inside{&pool};
+  };
+  std::unique_ptr<Tables> tables_ = std::make_unique<Tables>();
   Instant next_sweep_{};
 };
 

@@ -135,7 +135,8 @@ def talk(bench, call):
 
 def pinholes(bench):
     """The outside ports that have an expectation in the kernel."""
-    return {int(port) for port in re.findall(rf" dst={WAN} sport=\d+ dport=(\d+) ", bench.router.router.conntrack("-L", "expect"))}
+    expectations = bench.router.router.conntrack("-L", "expect")
+    return {int(port) for port in re.findall(rf" dst={WAN} sport=\d+ dport=(\d+) ", expectations)}
 
 
 @case("issue, 1")
@@ -276,9 +277,9 @@ def ten_thousand_calls_leave_nothing(bench):
     """When the hold times of ten thousand short calls over one trunk are over there is no call, door, expectation or element
     in any set or map, and the daemon takes at most 2 MiB more than after the first thousand."""
     bench.capture.close()  # nobody asks what passed
-    short_calls(bench, 1_000, 250, "warm-up")
+    short_calls(bench, 1_000, 150, "warm-up")
     first = memory(bench)
-    short_calls(bench, 10_000, 250, "many")
+    short_calls(bench, 10_000, 150, "many")
     events = bench.daemon.show("stats")["events"]
     equal((events["calls-begun"], events["calls-ended-by-message"], events["doors-refused"]), (11_000, 11_000, 0), "calls")
     equal(events["doors-opened"], events["doors-closed"], "doors opened and closed")

@@ -9,11 +9,12 @@ from .wait import PATIENCE, Failure
 COPIED = ("via:", "from:", "to:", "call-id:", "cseq:")
 
 
-def request(method, number=1, uri=f"sip:bob@{PROXY}", via=f"{PHONE}:5060", branch=None, call_id="wire", to_tag="", more=(), body=""):
-    """One request as bytes; `number` is its CSeq and, unless told otherwise, names its branch."""
-    lines = [f"{method} {uri} SIP/2.0", f"Via: SIP/2.0/UDP {via};branch={branch or f'z9hG4bK-{zlib.crc32(call_id.encode())}-{method}-{number}'}",
-             "Max-Forwards: 70", f"From: <sip:alice@{PROXY}>;tag=a1", f"To: <sip:bob@{PROXY}>{to_tag}", f"Call-ID: {call_id}",
-             f"CSeq: {number} {method}", *more, *(["Content-Type: application/sdp"] if body else []), f"Content-Length: {len(body)}"]
+def request(method, number=1, uri=f"sip:bob@{PROXY}", via=f"{PHONE}:5060", call_id="wire", more=(), body=""):
+    """One request as bytes; Call-ID, method and `number`, its CSeq, make its branch."""
+    branch = f"z9hG4bK-{zlib.crc32(call_id.encode())}-{method}-{number}"
+    lines = [f"{method} {uri} SIP/2.0", f"Via: SIP/2.0/UDP {via};branch={branch}", "Max-Forwards: 70",
+             f"From: <sip:alice@{PROXY}>;tag=a1", f"To: <sip:bob@{PROXY}>", f"Call-ID: {call_id}", f"CSeq: {number} {method}", *more]
+    lines += [*(["Content-Type: application/sdp"] if body else []), f"Content-Length: {len(body)}"]
     return ("\r\n".join(lines) + "\r\n\r\n" + body).encode()
 
 
