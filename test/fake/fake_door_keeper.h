@@ -59,6 +59,7 @@ class FakeDoorKeeper : public DoorKeeper {
       ++refused;
       return std::errc::not_enough_memory;
     }
+    if (living.size() >= most) return std::errc::too_many_files_open;
     for (const auto& [handle, other] : living) {
       if (other.kind != door.kind || other.protocol != door.protocol || other.outside != door.outside) continue;
       if (door.kind == KernelDoor::Kind::way_out) {
