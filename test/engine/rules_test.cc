@@ -156,16 +156,6 @@ TEST_CASE("doors that the full expectation table refuses are counted as such; th
   CHECK(world.out(phone, provider, next) != next);
 }
 
-TEST_CASE("a message that would grow past what the way out carries passes unchanged") {
-  World world;
-  const std::string sent = sip_text(invite);
-  const Flow flow{Protocol::udp, {ep(phone), ep(w)}, {ep(provider), ep(provider)}, 0, true};
-  const Verdict verdict = world.engine.handle({sent, flow, sent.size() + 3}, world.now);
-  CHECK(verdict.reason == Reason::too_big);
-  world.out(phone, provider, sent);
-  CHECK(world.verdict.reason != Reason::edited);
-}
-
 TEST_CASE("an in-dialog request of a call that began before us is followed from there") {
   World world;
   const std::string got = world.out(phone, "203.0.113.2:5080", sip_text(reinvite));
