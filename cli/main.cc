@@ -52,6 +52,10 @@ bool is_service(const Question& question) { return question.show == show_service
 
 // Wrong words are told before the daemon is asked.
 std::string argument_of(const Question& question, const Common& common) {
+  if (control::needs_call_id(question.command) && common.argument.empty()) {
+    const control::Error error = control::call_id_missing(question.command);
+    throw CommandError(error.text + "; " + error.cure, exit_usage);
+  }
   const std::string argument = common.port.empty() ? common.argument : common.argument + " " + common.port;
   if (!is_service(question)) return argument;
   if (const auto parsed = control::parse_service_argument(question.command, argument); !parsed)

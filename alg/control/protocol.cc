@@ -45,6 +45,13 @@ std::expected<Json, Error> parse_object(std::string_view line) {
 
 }  // namespace
 
+bool needs_call_id(Command command) { return command == Command::call || command == Command::clear_call; }
+
+Error call_id_missing(Command command) {
+  return {"a Call-ID is missing", std::string("`sipalgctl show calls` lists them") +
+                                      (command == Command::clear_call ? "; `sipalgctl clear calls` ends all" : "")};
+}
+
 std::string_view name_of(Command command) { return names[static_cast<std::size_t>(command)]; }
 
 std::expected<Request, Error> parse_request(std::string_view line) {
@@ -55,8 +62,8 @@ std::expected<Request, Error> parse_request(std::string_view line) {
   const auto command = find_command(*name);
   if (!command) return fail("unknown command '" + escaped(*name) + "'", "sipalgctl and sipalgd are of different releases?");
   const auto argument = find_text(*json, "argument");
-  if (*command == Command::call && (!argument || argument->empty()))
-    return fail("a Call-ID is missing", "`sipalgctl show calls` lists them");
+  // an unset variable in somebody's script must not mean all calls
+  if (needs_call_id(*command) && (!argument || argument->empty())) return std::unexpected(call_id_missing(*command));
   return Request{*command, argument.value_or("")};
 }
 

@@ -37,6 +37,9 @@ struct Error {
   std::string text, cure;
 };
 
+bool needs_call_id(Command command);
+Error call_id_missing(Command command);  // sipalgctl says so before it sends, sipalgd when it comes
+
 // A line without its line end. Unknown keys are allowed: a newer sipalgctl may send more.
 std::expected<Request, Error> parse_request(std::string_view line);
 std::string to_line(const Request& request);  // with its line end

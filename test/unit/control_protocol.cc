@@ -44,6 +44,8 @@ TEST_CASE("what is no request is told with its cure") {
       {R"({"version":1,"command":"call"})", "Call-ID is missing"},
       {R"({"version":1,"command":"call","argument":""})", "Call-ID is missing"},
       {R"({"version":1,"command":"call","argument":["x"]})", "Call-ID is missing"},
+      {R"({"version":1,"command":"clear-call"})", "Call-ID is missing"},
+      {R"({"version":1,"command":"clear-call","argument":""})", "Call-ID is missing"},
       {"\xff\xfe{}", "no JSON object"},
   };
   for (const Row& row : rows) {

@@ -55,7 +55,10 @@ def clear_call_closes_its_doors(bench):
     """`clear call`, `clear calls` and `clear registrations` do what they say and close the doors in the kernel."""
     registered(bench)
     Call(bench)
-    equal(bench.daemon.ctl("clear", "call", "nobody@nowhere", check=False).returncode != 0, True, "an unknown Call-ID fails")
+    equal(bench.daemon.ctl("clear", "call", "nobody@nowhere", check=False).returncode, 1, "exit for an unknown Call-ID")
+    empty = bench.daemon.ctl("clear", "call", "", check=False)  # somebody's script, a variable that is not set
+    check(empty.returncode == 2 and "Call-ID is missing" in empty.stderr, f"an empty Call-ID: {empty.returncode} {empty.stderr!r}")
+    equal(len(bench.daemon.calls()), 1, "calls after clear call without a Call-ID")
     bench.daemon.ctl("clear", "call", CALL_ID)
     equal(bench.daemon.calls(), [], "calls after clear call")
     purposes = {purpose for door in bench.daemon.doors() for purpose in door["purpose"].split(",")}
