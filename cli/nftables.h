@@ -5,7 +5,7 @@
 
 namespace sipalg {
 
-// One transaction. Throws CommandError with nft's own words, and what to do, when nothing was changed.
+// One transaction. Throws CommandError with nft's first reason, and what to do, when nothing was changed.
 void load_rules(const std::string& rules);
 
 } // namespace sipalg
