@@ -32,10 +32,18 @@ bool send_to_journal(LogLevel level, const std::string& text, const Log::Fields&
   return sd_journal_sendv(pieces.data(), static_cast<int>(pieces.size())) == 0;
 }
 
+// Peers write into texts and values: what could pass for the next field stands in quotes, and no quote within them.
+std::string quoted(const std::string& text, const char* needs_quotes) {
+  if (text.find_first_of(needs_quotes) == std::string::npos) return text;
+  std::string out = "\"";
+  for (const char c : text) out += c == '"' ? "\\x22" : std::string(1, c);
+  return out + '"';
+}
+
 void send_to_stderr(LogLevel level, const std::string& text, const Log::Fields& fields) {
   std::string line = level <= LogLevel::warning ? (level == LogLevel::error ? "error: " : "warning: ") : "";
-  line += text;
-  for (const auto& [name, value] : fields) line += " " + std::string(name) + "=" + value;
+  line += fields.empty() ? text : quoted(text, "=\"");
+  for (const auto& [name, value] : fields) line += " " + std::string(name) + "=" + quoted(value, " =\"");
   line += '\n';
   [[maybe_unused]] const auto written = ::write(STDERR_FILENO, line.data(), line.size());  // nowhere left to complain
 }

@@ -33,21 +33,23 @@ std::string failures_of(const Trace& trace) {
 }  // namespace
 
 void log_trace(const Log& log, const SipDatagram& datagram, const Verdict& verdict, const Trace& trace) {
-  Log::Fields fields{{"CALL_ID", trace.call_id},
-                     {"METHOD", trace.method},
-                     {"DIRECTION", trace.direction},
-                     {"REASON", std::string(name_of(verdict.reason))},
-                     {"SENDER", to_string(datagram.flow.sender.inside)},
-                     {"RECEIVER", to_string(datagram.flow.receiver.inside)}};
+  Log::Fields fields;
   const auto add = [&fields](std::string_view name, std::string value) {
     if (!value.empty()) fields.emplace_back(name, std::move(value));
   };
+  add("CALL_ID", trace.call_id);
+  add("METHOD", trace.method);
+  add("DIRECTION", trace.direction);
+  add("REASON", std::string(name_of(verdict.reason)));
+  add("SENDER", to_string(datagram.flow.sender.inside));
+  add("RECEIVER", to_string(datagram.flow.receiver.inside));
   add("STATUS", trace.status == 0 ? std::string() : std::to_string(trace.status));
   add("EDITS", edits_of(trace));
   add("DOORS", doors_of(trace));
   add("FAILED", failures_of(trace));
   add("SCAN_ERROR", trace.scan_error);
-  log.debug(trace.first_line.substr(0, longest_line), fields);
+  const std::string text = trace.first_line.empty() ? std::string(explanation_of(verdict.reason)) : trace.first_line;
+  log.debug(text.substr(0, longest_line), fields);
 }
 
 }  // namespace sipalg

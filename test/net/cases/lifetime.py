@@ -178,6 +178,8 @@ def silent_call_ends_by_call_idle(bench):
     check(time.monotonic() - answered >= 59, f"the silent call ended after {time.monotonic() - answered:.0f} s")
     equal({d["id"] for d in bench.daemon.media_doors()}, doors, "media doors: those of the call with audio")
     equal(bench.daemon.counter("events", "calls-ended-by-time"), 1, "calls ended by time")
+    lines = bench.daemon.stats_lines()
+    equal((lines["trunk timer timeout"], lines["Del Trunk Chnls"]), (1, 1), "trunk timer timeout and Del Trunk Chnls")
     equal({c["call_id"]: c["state"] for c in bench.daemon.calls()}[CALL_ID], "confirmed", "the call with audio")
     living.still_talks()
     for program in (phone, server):

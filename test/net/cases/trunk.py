@@ -230,6 +230,8 @@ def full_expectation_table_is_told(bench):
         equal(standing - pinholes(bench), set(), "pinholes that others' refusal closed")
         equal(bench.daemon.counter("groups", "kernel-refused"), 0, "refusals that stay unexplained")
         equal(bench.daemon.counter("groups", "expectations-full"), 2, "bodies that the full table refused")
+        told = bench.daemon.stats_lines()
+        check(told["Create Failed"] >= 2 and told["Error New Chnl"] >= 2, f"Create Failed and Error New Chnl: {told}")
         check("warning: part of a message left unchanged: the kernel's expectation table is full; raise "
               "net.netfilter.nf_conntrack_expect_max" in bench.daemon.tail(50), "no warning:\n" + bench.daemon.tail())
         bench.daemon.ctl("clear", "calls")

@@ -2,6 +2,7 @@
 # sipalgd in the router's namespace, and what sipalgctl says of it.
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -84,6 +85,11 @@ class Daemon:
 
     def show(self, *what):
         return json.loads(self.ctl("show", *what, "--json").stdout)
+
+    def stats_lines(self):
+        """{label: count} of the lines of `show stats`."""
+        text = self.ctl("show", "stats").stdout
+        return {label.strip(): int(count) for label, count in re.findall(r"([A-Za-z][A-Za-z0-9 -]+):? +(\d+)", text)}
 
     def counter(self, group, name):
         return find(self.show("stats"), group)[name]
