@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // sipalgctl firewall: the zone policy of the configuration file as nftables rules; needs no daemon, and root only to
-// load.
+// load. A daemon that answers is asked which ports were put in service since it started.
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <iostream>
+#include <set>
 
 #include "alg/daemon/config.h"
 #include "alg/zones/firewall_text.h"
@@ -28,6 +30,30 @@ Config load(const std::string& file) {
   return config;
 }
 
+// A port that was removed from the service is not ours to close: SIP passes there untouched. So all of them, and those of
+// calls that go on.
+std::set<uint16_t> sip_ports(const Config& config) {
+  std::set<uint16_t> ports(config.service.ports.begin(), config.service.ports.end());
+  try {
+    const Json answer = fetch(config.control_socket, {control::Command::service_list, {}});
+    for (const Json& line : answer.value("service", Json::array()))
+      for (const char* key : {"ports", "draining"}) {
+        const auto living = line.value(key, std::vector<uint16_t>());
+        ports.insert(living.begin(), living.end());
+      }
+  } catch (const CommandError& error) {
+    if (error.code() != exit_no_daemon) std::cerr << "warning: with the ports of the file alone: " << error.what() << "\n";
+  }
+  return ports;
+}
+
+void tell_ports(const Config& config, const std::string& file, const std::set<uint16_t>& ports) {
+  for (const uint16_t port : ports)
+    if (std::ranges::find(config.service.ports, port) == config.service.ports.end())
+      std::cerr << file << ": note: with port " << port << ", which is not in `ports` of [service]: sipalgd takes SIP there "
+                << "until its next start\n";
+}
+
 void tell(const Config& config, const std::string& file) {
   for (const std::string& warning : interface_warnings(config.zones, file)) std::cerr << warning << "\n";
   for (const std::string& notice : notices(config.zones)) std::cerr << file << ": note: " << notice << "\n";
@@ -42,8 +68,10 @@ int remove() {
 int firewall(const Options& options) {
   if (options.remove) return remove();
   const Config config = load(options.config);
-  const std::string text = firewall_text(config.zones, config.service.ports, options.config);
+  const std::set<uint16_t> ports = sip_ports(config);
+  const std::string text = firewall_text(config.zones, std::vector(ports.begin(), ports.end()), options.config);
   tell(config, options.config);
+  tell_ports(config, options.config, ports);
   if (!options.apply) {
     std::cout << text;
     return exit_ok;

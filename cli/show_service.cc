@@ -33,6 +33,10 @@ void show_service(const Json& answer, std::ostream& out) {
   }
   table.print(out);
   out << notes;
+  const Json zones = answer.value("zone_firewall", Json::object());
+  if (!zones.value("lacks", Json::array()).empty())
+    out << "the zone firewall that is loaded lets no SIP begin on port " << ports_of(zones, "lacks")
+        << "; `sipalgctl firewall --apply` (as root) changes that\n";
   if (answer.value("steering", "") == "manual")
     out << "steering is manual: your own rules must bring these ports to the queue; `sipalgctl ruleset` prints them\n";
 }

@@ -18,6 +18,7 @@
 #include <cstdint>
 #include <expected>
 #include <map>
+#include <span>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -95,6 +96,9 @@ class Steering {
   std::expected<Birth, std::error_code> find_birth(const Tuple& header);
   // Flowtables carry packets past us: true when somebody's ruleset has one.
   bool has_flowtables();
+  // What the port set of somebody else's table inet lacks of `ports`. ENOENT: there is no such table.
+  std::expected<std::vector<uint16_t>, std::error_code> find_missing_ports(const std::string& table, const std::string& set,
+                                                                           std::span<const uint16_t> ports);
 
  private:
   friend class StreamGuard; // its table and ours change in one transaction

@@ -62,7 +62,7 @@ std::expected<Json, control::Error> Daemon::clear_call(const std::string& call_i
   return Json{{"cleared", cleared}};
 }
 
-Json Daemon::answer_config() const {
+Json Daemon::answer_config() {
   return {{"config", to_json(config_)},
           {"in_force",
            {{"inside", texts(inside())},

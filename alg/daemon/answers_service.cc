@@ -1,5 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the control socket answers to `service ...`.
+//
+// A zone firewall (sipalgctl firewall) is the administrator's: it changes when he applies it, with the ports that are
+// in service then. Here is only told what it lacks.
+#include <set>
+
 #include "alg/control/report_json.h"
 #include "alg/daemon/daemon.h"
 
@@ -15,14 +20,29 @@ std::string text_of(const report::ServiceLine& line) {
 
 }  // namespace
 
-Json Daemon::answer_service() const {
+// Where SIP is taken and the zone firewall lets none begin. None: no zone firewall is loaded.
+std::optional<std::vector<uint16_t>> Daemon::ports_the_zones_lack() {
+  std::set<uint16_t> ports;
+  for (const Protocol protocol : spoken_protocols()) {
+    const report::ServiceLine line = switch_.report(protocol);
+    ports.insert(line.ports.begin(), line.ports.end());
+  }
+  auto lacking = steering_.find_missing_ports(std::string(zones_table), std::string(zones_ports), std::vector(ports.begin(), ports.end()));
+  if (!lacking) return std::nullopt;
+  return std::move(*lacking);
+}
+
+Json Daemon::answer_service() {
   Json lines = Json::array();
   for (const Protocol protocol : spoken_protocols()) {
     report::ServiceLine line = switch_.report(protocol);
     line.endpoints = steering_.endpoint_count(protocol);
     lines.push_back(report::to_json(line));
   }
-  return {{"service", std::move(lines)}, {"steering", name_of(steering_.way())}};
+  const auto lacking = ports_the_zones_lack();
+  return {{"service", std::move(lines)},
+          {"steering", name_of(steering_.way())},
+          {"zone_firewall", {{"loaded", lacking.has_value()}, {"lacks", lacking.value_or(std::vector<uint16_t>())}}}};
 }
 
 // The answer is what holds now.
@@ -60,8 +80,15 @@ void Daemon::drain_ports() {
   if (put_service(std::move(next))) tell_service();
 }
 
-void Daemon::tell_service() const {
+void Daemon::tell_service() {
   for (const Protocol protocol : spoken_protocols()) log_.info("service: " + text_of(switch_.report(protocol)));
+  tell_zones();
+}
+
+void Daemon::tell_zones() {
+  for (const uint16_t port : ports_the_zones_lack().value_or(std::vector<uint16_t>()))
+    log_.warning("the zone firewall that is loaded lets no SIP begin on port " + std::to_string(port) +
+                 "; `sipalgctl firewall --apply` changes that");
 }
 
 }  // namespace sipalg

@@ -204,13 +204,14 @@ void Daemon::tell_start() const {
   log_.info("inside:" + (networks.empty() ? " only what the kernel's NAT shows" : networks));
 }
 
-void Daemon::tell_advice() const {
+void Daemon::tell_advice() {
   if (!keeper_.advice().empty()) log_.warning(keeper_.advice());
-  if (const_cast<Steering&>(steering_).has_flowtables())
+  if (steering_.has_flowtables())
     log_.warning("a flowtable is in use: it carries established flows past sipalgd; leave udp ports of SIP out of it");
   if (kernel_setting("net/netfilter/nf_conntrack_helper") == "1")
     log_.warning("the kernel attaches its own SIP helper to SIP flows and rewrites beside us; "
                  "set net.netfilter.nf_conntrack_helper=0");
+  tell_zones();
 }
 
 // --- end ---

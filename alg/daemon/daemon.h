@@ -55,7 +55,7 @@ class Daemon {
 
   // --- what the administrator should know ---
   void tell_start() const;
-  void tell_advice() const;
+  void tell_advice();
 
   void stop();
 
@@ -63,18 +63,20 @@ class Daemon {
   std::expected<Json, control::Error> answer(const control::Request& request);
   std::expected<Json, control::Error> answer_call(const std::string& call_id) const;
   Json answer_stats() const;
-  Json answer_config() const;
+  Json answer_config();
   Json clear_stats();
   std::expected<Json, control::Error> clear_call(const std::string& call_id);
   std::vector<uint64_t> kernel_counts() const;
 
   // --- the service (answers_service.cc) ---
-  Json answer_service() const;
+  Json answer_service();
+  std::optional<std::vector<uint16_t>> ports_the_zones_lack();
   std::expected<Json, control::Error> change_service(const control::Request& request);
   Steering::Result put_service(ServiceSwitch next);
   bool drain(ServiceSwitch& service) const;
   void drain_ports();
-  void tell_service() const;
+  void tell_service();
+  void tell_zones();
 
   Log& log_;
   LoadConfig load_;

@@ -144,8 +144,8 @@ void Writer::sets() {
   }
   line(1, "# every interface that is in a zone");
   set("zoned", all);
-  line(1, "# `ports` of [service]: where SIP begins");
-  line(1, "set sip_ports {");
+  line(1, "# where SIP begins: `ports` of [service], and what `sipalgctl service add` brought");
+  line(1, "set " + std::string(zones_ports) + " {");
   line(2, "type inet_service");
   line(2, "elements = { " + joined(sip_ports_, [](uint16_t port) { return std::to_string(port); }) + " }");
   line(1, "}");

@@ -20,7 +20,7 @@
 
 namespace sipalg {
 
-// `file`: where the policy stands, for the comments. The policy is sound, as the configuration's reader leaves it.
+// `sip_ports`: ascending. `file`: where the policy stands, for the comments. The policy is sound, as the configuration's reader leaves it.
 std::string firewall_text(const ZonePolicy& policy, std::span<const uint16_t> sip_ports, std::string_view file);
 // Takes the table away; no error where there is none.
 std::string firewall_removal_text();

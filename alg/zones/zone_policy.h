@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The inspection policy between zones: interfaces are gathered in zones, a zone-pair says what may begin from one to
 // the other. Rules as in Cisco's zone-based policy firewall:
-//     within one zone             passes
-//     between two zones           what a pair source -> destination inspects, its answers, its doors, ICMP errors about
-//     it zone and interface in none  dropped two interfaces in none      passes `self`, the router itself   open
-//     towards every zone and from it, until a pair names that zone and self in that order
+//     within one zone                passes
+//     between two zones              what a pair source -> destination inspects, its answers, its doors, ICMP errors
+//                                    about it; the rest is dropped
+//     zone and interface in none     dropped
+//     two interfaces in none         passes
+//     `self`, the router itself      open towards every zone and from it, until a pair names that zone and self in that
+//                                    order
 #pragma once
 #include <cstdint>
 #include <span>
@@ -16,6 +19,7 @@ namespace sipalg {
 
 inline constexpr std::string_view self_zone = "self";
 inline constexpr std::string_view zones_table = "sipalg_zones"; // not the daemon's: the firewall outlives it
+inline constexpr std::string_view zones_ports = "sip_ports";    // its set of the ports where SIP begins
 
 // What a pair can inspect.
 struct Application {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The table: made, changed, printed, gone with its process.
+#include <array>
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <fstream>
@@ -150,6 +151,21 @@ TEST_CASE("without TCP its packets are not looked at, and its ports are refused"
 }
 
 // Kernels without nft's queue statement can load only the rest: there the queue rules become counters.
+TEST_CASE("ports that somebody else's set lacks are told, and whether there is such a table") {
+  World world(Firewall::none);
+  Steering steering(full_options());
+  const std::array<uint16_t, 3> ports{5060, 5070, 65535};
+  const auto missing = [&] { return steering.find_missing_ports("zones", "ports", ports); };
+  CHECK(missing().error() == std::errc::no_such_file_or_directory);
+  world.run(Side::router, "nft add table inet zones");
+  CHECK(missing() == std::vector<uint16_t>{5060, 5070, 65535});
+  world.run(Side::router, "nft add set inet zones ports \"{ type inet_service; elements = { 5060, 65535 }; }\"");
+  CHECK(missing() == std::vector<uint16_t>{5070});
+  world.run(Side::router, "nft add element inet zones ports { 5070 }");
+  CHECK(missing() == std::vector<uint16_t>{});
+  CHECK(steering.find_missing_ports("zones", "ports", {}) == std::vector<uint16_t>{});
+}
+
 TEST_CASE("the printed ruleset loads with nft") {
   const bool manual = GENERATE(false, true), births = GENERATE(false, true), ports = GENERATE(true, false);
   World world(Firewall::none);

@@ -1,11 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The inspection policy between zones: what `sipalgctl firewall` makes of it, with real traffic.
+import json
 import os
 import signal
+import subprocess
 
 from cases.firewall_only import call, nothing_changed
 from cases.lifetime import Call
 from cases.registration import incoming_call, registered
+from cases.service import call_on
 from harness.case import case
 from harness.daemon import DAEMON
 from harness.firewall import ZoneFirewall, bound, ping, policy
@@ -182,6 +185,59 @@ def firewall_apply_is_atomic(bench):
     for _ in range(2):
         zones.ctl("--remove")
         equal(zones.listed(), "", "the table after --remove")
+
+
+@case("issue 3, 6", config=CALLS, ports=", 5070", **OPEN)
+def service_port_is_let_through_the_zones(bench):
+    """`service add udp 5070` tells, as text, as JSON and in the log, that the loaded zone firewall lets no SIP begin there, until
+    `firewall --apply` has put it in; printed and loaded rules have the ports in service, those of the file among them; with the
+    daemon gone those of the file alone."""
+    told = "lets no SIP begin on port 5070"
+
+    def service(*words):
+        answer = bench.daemon.ctl("service", *words).stdout
+        return told in answer, json.loads(bench.daemon.ctl("service", "list", "--json").stdout)["zone_firewall"]
+
+    equal(service("add", "udp", "5070"), (False, {"loaded": False, "lacks": []}), "told without a zone firewall")
+    bench.daemon.ctl("service", "remove", "udp", "5070")
+    zones = ZoneFirewall(bench)
+    equal(service("list"), (False, {"loaded": True, "lacks": []}), "told with the file's ports alone")
+    equal(service("add", "udp", "5070"), (True, {"loaded": True, "lacks": [5070]}), "the answer to add")
+    check(told in bench.daemon.tail(5), "no warning in the log:\n" + bench.daemon.tail())
+    phone, provider = (bench.router.inside, PHONE, 7000), (bench.router.outside, PROXY)
+    zones.drops(phone, (*provider, 5070))
+    printed = zones.ctl("--config", zones.file)
+    check("5060, 5070" in printed.stdout and "note: with port 5070" in printed.stderr, printed.stdout + printed.stderr)
+    zones.apply()
+    zones.passes(phone, (*provider, 5070))
+    equal(service("list"), (False, {"loaded": True, "lacks": []}), "told after --apply")
+    call_on(bench, 5070)
+    bench.daemon.ctl("service", "remove", "udp", "5060")  # no service, but no bar either
+    zones.apply()
+    zones.passes(phone, (*provider, 5060))
+    bench.daemon.stop()
+    zones.apply()
+    zones.drops(phone, (*provider, 5070))
+
+
+@case("issue 7", daemon=False)
+def firewall_that_another_program_owns_stays(bench):
+    """--apply and --remove onto a table of that name that another program owns fail with one line that says so."""
+    zones, router = ZoneFirewall(bench, CALLS), bench.router.router
+    zones.ctl("--remove")
+    owner = router.popen(["nft", "-i"], stdin=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True)
+    try:
+        owner.stdin.write("add table inet sipalg_zones { flags owner; }\n")
+        owner.stdin.flush()
+        until(zones.listed, "the other program's table")
+        for words in (("--config", zones.file, "--apply"), ("--remove",)):
+            told = zones.ctl(*words, fails=True).stderr.splitlines()[-1]
+            errors = [line for line in zones.ctl(*words, fails=True).stderr.splitlines() if "interface" not in line]
+            equal(len(errors), 1, f"lines of errors: {errors}")
+            check("another program owns the table" in told and "sudo" not in told, told)
+    finally:
+        owner.stdin.close()
+        owner.wait(10)
 
 
 @case("issue 7", config=CALLS)
