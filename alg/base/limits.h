@@ -39,6 +39,17 @@ inline constexpr std::size_t doors_per_inside_host = 16'384;
 inline constexpr std::size_t service_ports = 16;  // of one protocol
 inline constexpr std::size_t shown_uri_bytes = 256;  // of From and To, kept for `show calls`
 
+// --- SIP over TCP ---
+inline constexpr std::size_t streams = 32'768;                    // connections that are followed
+inline constexpr std::size_t stream_message_bytes = 65'536;       // what of one message is held: its head, its SDP
+inline constexpr std::size_t stream_first_line_bytes = 8192;      // until then it must show whether it is SIP
+inline constexpr std::size_t stream_disordered_bytes = 131'072;   // of one direction, behind a gap
+inline constexpr std::size_t stream_kept_bytes = 262'144;         // of one direction: edited or taken over, not acknowledged
+inline constexpr std::size_t stream_held_bytes = 64 * 1024 * 1024;  // all of that, of all connections
+inline constexpr std::size_t stream_held_packets = 48;            // of one direction; the kernel holds them for us
+inline constexpr uint16_t stream_headroom = 120;                  // taken from the MSS, so that an edited segment fits the MTU
+inline constexpr uint16_t stream_lowest_mss = 256;
+
 // --- times (RFC 3261 table 4: T1 = 500 ms) ---
 using std::chrono::hours;
 using std::chrono::milliseconds;
@@ -52,6 +63,12 @@ inline constexpr milliseconds call_idle = hours{1};
 inline constexpr milliseconds call_idle_held = hours{24};
 inline constexpr std::chrono::duration<uint32_t> registration_default{3600};  // when nobody says how long
 inline constexpr milliseconds registration_longest = hours{24 * 7};
+inline constexpr milliseconds stream_stall{20};               // an incomplete message stands still: kernel-facts section 4
+inline constexpr milliseconds stream_hold = seconds{10};      // an incomplete message leaves unchanged
+inline constexpr milliseconds stream_resend{200};             // bytes taken over, sent and not acknowledged
+inline constexpr milliseconds stream_opening = minutes{4};    // RFC 5382 REQ-5
+inline constexpr milliseconds stream_closing = seconds{120};  // as conntrack's TIME_WAIT
+inline constexpr milliseconds stream_idle = hours{24 * 5};    // as conntrack's ESTABLISHED
 inline constexpr milliseconds port_rest = seconds{120};       // RFC 6888 REQ-8
 inline constexpr milliseconds kernel_lease = seconds{180};
 inline constexpr milliseconds kernel_refresh = seconds{60};

@@ -1,0 +1,23 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// The bounds of the stream room, as values: tests make them small.
+#pragma once
+#include "alg/base/limits.h"
+
+namespace sipalg {
+
+struct StreamLimits {
+  std::size_t connections = limits::streams;
+  std::size_t message_bytes = limits::stream_message_bytes;     // head and held body of one message
+  std::size_t disordered_bytes = limits::stream_disordered_bytes;  // of one direction, behind a gap
+  std::size_t kept_bytes = limits::stream_kept_bytes;           // of one direction: decided, not acknowledged
+  std::size_t held_bytes = limits::stream_held_bytes;           // of all connections together
+  std::size_t held_packets = limits::stream_held_packets;       // of one direction
+  limits::milliseconds stall = limits::stream_stall;
+  limits::milliseconds hold = limits::stream_hold;
+  limits::milliseconds resend = limits::stream_resend;
+  limits::milliseconds opening = limits::stream_opening;
+  limits::milliseconds closing = limits::stream_closing;
+  limits::milliseconds idle = limits::stream_idle;
+};
+
+}  // namespace sipalg
