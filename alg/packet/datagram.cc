@@ -4,12 +4,12 @@
 
 #include <netinet/in.h>
 
+#include "alg/packet/checksum.h"
+
 namespace sipalg {
 namespace {
 
 using Bytes = std::span<const uint8_t>;
-
-uint16_t read16(Bytes bytes, std::size_t at) { return static_cast<uint16_t>(bytes[at] << 8 | bytes[at + 1]); }
 
 // Where the transport header begins, and which one it is.
 struct Transport {

@@ -4,30 +4,13 @@
 
 #include <cassert>
 
+#include "alg/packet/checksum.h"
 #include "alg/packet/datagram.h"
 
 namespace sipalg {
 namespace {
 
 using Bytes = std::span<const uint8_t>;
-
-// One's complement sum of big endian words, not folded: 65,535 bytes stay far below 2^32.
-uint32_t sum_words(Bytes bytes, uint32_t sum = 0) {
-  std::size_t i = 0;
-  for (; i + 1 < bytes.size(); i += 2) sum += static_cast<uint32_t>(bytes[i] << 8 | bytes[i + 1]);
-  if (i < bytes.size()) sum += static_cast<uint32_t>(bytes[i] << 8);
-  return sum;
-}
-
-uint16_t checksum_of(uint32_t sum) {
-  while ((sum >> 16) != 0) sum = (sum & 0xffff) + (sum >> 16);
-  return static_cast<uint16_t>(~sum);
-}
-
-void write16(std::vector<uint8_t>& out, std::size_t at, std::size_t value) {
-  out[at] = static_cast<uint8_t>(value >> 8);
-  out[at + 1] = static_cast<uint8_t>(value & 0xff);
-}
 
 // Fragments need an identification; 0 is what hosts write into packets that must not be fragmented. Taken from
 // the content instead of a counter, so that the same packet gives the same bytes.

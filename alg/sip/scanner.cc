@@ -10,6 +10,7 @@
 //   A second Content-Length is a failure even when it repeats the first: an edit of the body would have to change both.
 #include "alg/sip/scanner.h"
 
+#include <algorithm>
 #include <cstring>
 
 #include "alg/sip/cseq.h"
@@ -323,6 +324,15 @@ bool begins_like_sip(std::string_view bytes) noexcept {
   std::string_view line = bytes.substr(0, feed);
   if (line.ends_with('\r')) line.remove_suffix(1);
   return is_first_line(line);
+}
+
+Beginning judge_beginning(std::string_view bytes) noexcept {
+  if (bytes.find('\n') != std::string_view::npos) return begins_like_sip(bytes) ? Beginning::sip : Beginning::other;
+  constexpr std::string_view version = "SIP/2.0";
+  const std::string_view word = bytes.substr(0, bytes.find(' '));
+  if (equals_ignoring_case(word, version.substr(0, word.size()))) return Beginning::unknown;
+  const bool is_method = std::ranges::all_of(word, [](char c) { return is_in(c, token); });
+  return is_method && bytes.size() <= limits::stream_first_line_bytes ? Beginning::unknown : Beginning::other;
 }
 
 }  // namespace sipalg::sip

@@ -18,4 +18,8 @@ std::expected<void, ScanFailure> scan(std::string_view bytes, Message& message, 
 // The first line and nothing else: does this look like SIP? For streams and for counting what is "not SIP".
 bool begins_like_sip(std::string_view bytes) noexcept;
 
+// The same for a stream whose first line may not be whole yet. `bytes`: behind leading line ends.
+enum class Beginning : uint8_t { sip, other, unknown };
+Beginning judge_beginning(std::string_view bytes) noexcept;
+
 }  // namespace sipalg::sip

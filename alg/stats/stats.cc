@@ -45,6 +45,8 @@ constexpr std::array<std::string_view, count_of<Event>> event_names{
     "transactions-begun", "transactions-timed-out", "retransmissions", "retransmitted-invites",
     "media-port-zero", "media-address-zero", "media-unreadable", "no-content-length",
     "header-group-failed", "body-group-failed", "opinions-asked",
+    "streams-followed", "streams-not-sip", "streams-refused-by-bound", "streams-restored",
+    "stream-framing-lost", "stream-messages-too-big", "stream-messages-given-up", "stream-edits-refused", "stream-takeovers",
 };
 static_assert(!event_names.back().empty(), "an event has no name");
 

@@ -53,6 +53,8 @@ enum class Event : uint8_t {
   transactions_begun, transactions_timed_out, retransmissions, retransmitted_invites,
   media_port_zero, media_address_zero, media_unreadable, no_content_length,
   header_group_failed, body_group_failed, opinions_asked,
+  streams_followed, streams_not_sip, streams_refused_by_bound, streams_restored,
+  stream_framing_lost, stream_messages_too_big, stream_messages_given_up, stream_edits_refused, stream_takeovers,
   count_,
 };
 std::string_view name_of(Event event);

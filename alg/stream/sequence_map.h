@@ -45,6 +45,7 @@ class SequenceMap {
   // The kept bytes from `out` on, as far as they are kept without a gap, at most `most`, appended to `bytes`.
   std::size_t read(Position out, std::size_t most, std::string& bytes) const;
   bool has(Position out) const { return block_at(out) != nullptr; }
+  Position next_kept(Position out) const;  // where the first block behind `out` begins; the largest number without one
 
   bool is_faithful() const { return shift_ == 0 && edited_ == 0; }  // no byte differs, nothing is shifted
   void forget_faithful() { blocks_.clear(), kept_ = 0; }            // precondition: is_faithful()

@@ -123,7 +123,7 @@ class StreamTable {
 
 template <> struct std::hash<sipalg::StreamKey> {
   std::size_t operator()(const sipalg::StreamKey& key) const noexcept {
-    const std::hash<sipalg::Endpoint> hash;
-    return hash(key.opener.inside) ^ (hash(key.answerer.outside) * 3) ^ (hash(key.opener.outside) * 7) ^ key.zone;
+    const std::hash<sipalg::Endpoint> of;
+    return of(key.opener.inside) ^ (of(key.answerer.outside) * 3) ^ (of(key.opener.outside) * 7) ^ key.zone;
   }
 };

@@ -1,0 +1,189 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// A connection's life, and packets without data. See connection.h.
+#include "alg/stream/connection.h"
+
+#include <algorithm>
+
+namespace sipalg {
+namespace {
+
+// RFC 9293 section 3.7.1: without the option it is small anyway. Lowered so that an edited segment still fits its way out.
+uint16_t lowered_mss(uint16_t given, std::size_t mtu, std::size_t ip_header) {
+  const std::size_t fits = mtu > ip_header + 20 ? mtu - ip_header - 20 : given;
+  const std::size_t most = std::min<std::size_t>(given, fits);
+  const std::size_t wanted = most > limits::stream_headroom ? most - limits::stream_headroom : 0;
+  return static_cast<uint16_t>(std::min<std::size_t>(given, std::max<std::size_t>(wanted, limits::stream_lowest_mss)));
+}
+
+}  // namespace
+
+unsigned Connection::scale_of(Side side) const {
+  // RFC 7323 section 2.2: only when both ends sent the option
+  return halves_[0].window_scale && halves_[1].window_scale ? *halves_[side].window_scale : 0;
+}
+
+bool Connection::is_first_syn(const StreamPacket& packet) const {
+  const Half& mine = halves_[packet.flow->begun_by_sender ? opener : answerer];
+  return packet.segment.has(tcp_syn) && !(mine.is_open && mine.first == packet.segment.sequence + 1);
+}
+
+void Connection::handle(const StreamPacket& packet, Instant now) {
+  const Side side = packet.flow->begun_by_sender ? opener : answerer;
+  const SegmentView& segment = packet.segment;
+  flows_[side] = *packet.flow;
+  last_seen_ = now;
+  if (segment.has(tcp_syn)) return on_syn(side, packet);
+  if (!are_open()) {
+    // the answer goes another way, or the connection is refused: nothing here can be followed
+    is_over_ = segment.has(tcp_rst) || !segment.payload.empty();
+    return accept(packet.ticket);
+  }
+  if (segment.has(tcp_rst)) return on_reset(side, packet);
+  if (!on_acknowledgement(side, packet)) return;
+  if (!segment.payload.empty() || segment.has(tcp_fin)) {
+    on_data(side, packet, now);
+  } else {
+    on_pure(side, packet, now);
+  }
+  Half& acknowledged = halves_[other(side)];
+  if (!acknowledged.carriers.empty() && acknowledged.wants_carrier(now)) pump(other(side), nullptr, now);
+  is_closing_ |= halves_[0].is_finished() && halves_[1].is_finished();
+  end_if_unread();
+}
+
+// RFC 9293 section 3.5. A SYN in a living connection is no first one: it passes, and its end answers (RFC 5961 section 4).
+void Connection::on_syn(Side side, const StreamPacket& packet) {
+  const SegmentView& segment = packet.segment;
+  Half& mine = halves_[side];
+  if (segment.is_signed) {
+    is_over_ = true;
+    return accept(packet.ticket);
+  }
+  if (!mine.is_open) mine.open(segment);
+  if (mine.first != segment.sequence + 1) return accept(packet.ticket);
+  Half& acknowledged = halves_[other(side)];
+  if (segment.has(tcp_ack) && acknowledged.is_open) acknowledged.right_edge = std::max<Position>(acknowledged.right_edge, segment.window);
+  is_dirty_ |= are_open();
+  SegmentFields fields = fields_of(segment);
+  const uint16_t mss = segment.mss == 0 ? uint16_t{0} : lowered_mss(segment.mss, packet.mtu, segment.transport_offset);
+  if (mss == segment.mss && segment.payload.empty()) return accept(packet.ticket);
+  fields.mss = mss;
+  settle();
+  write_segment(segment.headers, segment.transport_offset, fields, {}, out_);
+  world_.outlet.accept(packet.ticket, out_);
+}
+
+void Connection::on_reset(Side side, const StreamPacket& packet) {
+  Half& mine = halves_[side];
+  const Position begin = mine.position_of(packet.segment.sequence, mine.in_next);
+  if (mine.may_pass_plain() && halves_[other(side)].acknowledges_plain()) {
+    accept(packet.ticket);
+  } else {
+    // the receiver takes a reset only at the byte it expects (RFC 5961 section 3): what was sent, not what is held
+    send(side, outgoing_of(packet), pure_sequence(mine, begin), packet.segment.flags, packet.segment.payload);
+  }
+  for (Half& half : halves_) {
+    for (const Carrier& carrier : half.carriers) drop(carrier.ticket);
+    half.carriers.clear();
+    half.stop_reading();
+    half.disordered.clear();
+  }
+  is_closing_ = true;
+}
+
+// False: it acknowledges what was never sent, and got its verdict.
+bool Connection::on_acknowledgement(Side side, const StreamPacket& packet) {
+  const SegmentView& segment = packet.segment;
+  Half& mine = halves_[side];
+  Half& acknowledged = halves_[other(side)];
+  if (!segment.has(tcp_ack)) return true;
+  const Position until = acknowledged.position_of(segment.acknowledgement, acknowledged.acknowledged);
+  const bool is_pure = segment.payload.empty() && !segment.has(tcp_fin);
+  if (!acknowledged.acknowledge(until, until + (Position{segment.window} << scale_of(side)), is_pure)) {
+    // no TCP sends this (RFC 9293 section 3.10.7.4): a plain connection's end will say so itself
+    mine.may_pass_plain() && acknowledged.acknowledges_plain() ? accept(packet.ticket) : drop(packet.ticket);
+    return false;
+  }
+  if (acknowledged.take_over()) {
+    world_.stats.count(Event::stream_takeovers);
+    is_dirty_ = true;
+  }
+  mine.note_stamp(segment, until);
+  return true;
+}
+
+void Connection::on_pure(Side side, const StreamPacket& packet, Instant now) {
+  Half& mine = halves_[side];
+  Half& acknowledged = halves_[other(side)];
+  const Position begin = mine.position_of(packet.segment.sequence, mine.in_next);
+  if (acknowledged.carriers.empty() && acknowledged.wants_carrier(now)) return probe(side, outgoing_of(packet));
+  const bool is_sent = begin <= mine.decided || (mine.fin_sent && mine.may_pass_plain());
+  if (mine.is_plain() && is_sent && !mine.is_behind() && acknowledged.acknowledges_plain()) return accept(packet.ticket);
+  Ask ask;
+  ask.begin = ask.end = begin;
+  ask.room = room_of(side, packet);
+  if (mine.wants_carrier(now) && carry(side, outgoing_of(packet), ask, now)) return;
+  send(side, outgoing_of(packet), pure_sequence(mine, begin), packet.segment.flags, {});
+}
+
+void Connection::tick(Instant now) {
+  if (are_open()) {
+    tick_half(opener, now);
+    tick_half(answerer, now);
+  }
+  end_if_unread();
+  is_over_ |= now >= last_seen_ + life();
+}
+
+void Connection::tick_half(Side side, Instant now) {
+  Half& mine = halves_[side];
+  if (!mine.is_holding()) return;
+  if (now >= mine.held_since + world_.limits.hold) {
+    // the sender still has what stands behind a gap
+    mine.disordered.clear();
+    stop_reading(mine, Event::stream_messages_given_up);
+    return pump(side, nullptr, now);
+  }
+  if (mine.has_stalled || now < mine.last_byte + world_.limits.stall) return;
+  mine.has_stalled = true;
+  mine.is_raising = true;
+  if (mine.carriers.empty()) return;
+  Carrier newest = std::move(mine.carriers.back());
+  mine.carriers.pop_back();
+  probe_or_carry(side, std::move(newest), now);
+}
+
+limits::milliseconds Connection::life() const {
+  return is_closing_ ? world_.limits.closing : are_open() ? world_.limits.idle : world_.limits.opening;
+}
+
+Instant Connection::due() const {
+  Instant due = last_seen_ + life();
+  for (const Half& half : halves_) {
+    if (!half.is_holding()) continue;
+    due = std::min(due, half.held_since + world_.limits.hold);
+    if (!half.has_stalled) due = std::min(due, half.last_byte + world_.limits.stall);
+  }
+  return due;
+}
+
+// Neither direction is read any more and nothing was changed: it may pass as any connection that was never followed.
+void Connection::end_if_unread() {
+  if (!are_open() || halves_[0].is_ordering() || halves_[1].is_ordering()) return;
+  is_over_ |= halves_[0].may_pass_plain() && halves_[1].may_pass_plain() && !halves_[0].is_behind() && !halves_[1].is_behind();
+}
+
+void Connection::answer_all() {
+  for (Half& half : halves_) {
+    for (const Carrier& carrier : half.carriers) drop(carrier.ticket);
+    half.carriers.clear();
+  }
+}
+
+void Connection::forget() {
+  answer_all();
+  if (is_stored_ && world_.store != nullptr) world_.store->forget(key_);
+  is_stored_ = is_dirty_ = false;
+}
+
+}  // namespace sipalg

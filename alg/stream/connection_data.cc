@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What a segment's bytes lead to: gaps, repetitions, messages. See connection.h and half.h.
+#include <algorithm>
+
+#include "alg/stream/connection.h"
+
+namespace sipalg {
+
+void Connection::on_data(Side side, const StreamPacket& packet, Instant now) {
+  Half& mine = halves_[side];
+  const SegmentView& segment = packet.segment;
+  const Position begin = mine.position_of(segment.sequence, mine.in_next);
+  const Position end = begin + static_cast<Position>(segment.payload.size());
+  if (mine.fin && end > *mine.fin) return drop(packet.ticket);  // behind the end: no TCP sends it
+  if (mine.is_unproven && begin > mine.in_next) stop_reading(mine, Event::stream_framing_lost);
+  if (!mine.is_ordering()) return pass_unread(side, packet, begin, now);
+  const bool has_new_fin = segment.has(tcp_fin) && !mine.fin;
+  if (begin > mine.in_next) return on_gap(side, packet, begin, now);
+  if (end <= mine.in_next && !has_new_fin) return on_repeat(side, packet, begin, now);
+  on_fresh(side, packet, begin, now);
+}
+
+void Connection::on_gap(Side side, const StreamPacket& packet, Position begin, Instant now) {
+  Half& mine = halves_[side];
+  const SegmentView& segment = packet.segment;
+  const Position end = begin + static_cast<Position>(segment.payload.size());
+  const auto most = static_cast<Position>(world_.limits.disordered_bytes);
+  const bool is_full = mine.disordered.bytes() + segment.payload.size() > world_.limits.disordered_bytes ||
+                       world_.held + segment.payload.size() > world_.limits.held_bytes;
+  // nothing of it is acknowledged, so its sender sends it again
+  if (end - mine.in_next > most || is_full) return drop(packet.ticket);
+  if (!mine.is_holding()) mine.held_since = now;
+  mine.disordered.add(begin, segment.payload);
+  if (segment.has(tcp_fin)) mine.fin = end;
+  mine.last_byte = now;
+  mine.has_stalled = false;
+  const unsigned number = mine.probes++;
+  if ((number == 0 || number > 3) && mine.carriers.size() < world_.limits.held_packets) return wait(side, packet, begin);
+  mine.is_raising = true;
+  probe(side, outgoing_of(packet));
+}
+
+void Connection::on_repeat(Side side, const StreamPacket& packet, Position begin, Instant now) {
+  Half& mine = halves_[side];
+  const SegmentView& segment = packet.segment;
+  const Position end = begin + static_cast<Position>(segment.payload.size());
+  const bool is_held = end > mine.decided;
+  if (is_held) mine.is_raising = true;
+  if (!is_held && mine.is_plain() && !mine.is_behind() && halves_[other(side)].acknowledges_plain()) return accept(packet.ticket);
+  Ask ask{begin, end, segment.payload, room_of(side, packet), 0, true, segment.has(tcp_fin)};
+  if (!carry(side, outgoing_of(packet), ask, now)) probe(side, outgoing_of(packet));
+}
+
+void Connection::on_fresh(Side side, const StreamPacket& packet, Position begin, Instant now) {
+  Half& mine = halves_[side];
+  const SegmentView& segment = packet.segment;
+  const Position end = begin + static_cast<Position>(segment.payload.size());
+  const bool was_behind = mine.is_behind();
+  if (segment.has(tcp_fin)) mine.fin = end;
+  read(side, segment.payload.substr(static_cast<std::size_t>(mine.in_next - begin)), now);
+  if (!is_sip_) {
+    pass_for_good();
+    if (is_over_) return accept(packet.ticket);
+    if (!halves_[other(side)].carriers.empty()) pump(other(side), nullptr, now);
+  }
+  if (!was_behind && mine.may_pass_plain() && halves_[other(side)].acknowledges_plain()) {
+    mine.passed(begin, end, segment.has(tcp_fin));
+    return accept(packet.ticket);
+  }
+  wait(side, packet, begin);
+  pump(side, &packet, now);
+}
+
+// Takes bytes that continue the stream, and decides what can be.
+void Connection::read(Side side, std::string_view fresh, Instant now) {
+  Half& mine = halves_[side];
+  const bool in_hand = !mine.is_holding();
+  if (in_hand) mine.held_since = now;
+  mine.last_byte = now;
+  mine.has_stalled = mine.is_unproven = false;
+  mine.in_next += static_cast<Position>(fresh.size());
+  if (in_hand) {
+    mine.buffer.assign(fresh.substr(decide(side, fresh, true, now)));
+  } else {
+    mine.buffer.append(fresh);
+    mine.in_next = mine.disordered.take(mine.in_next, mine.buffer);
+    const Position before = mine.decided;
+    mine.buffer.erase(0, decide(side, mine.buffer, false, now));
+    if (mine.decided != before) mine.held_since = now;
+  }
+  if (mine.disordered.empty()) mine.probes = 0;
+  if (mine.buffer.empty()) {
+    mine.is_raising = !mine.disordered.empty() && mine.is_raising;
+  } else if (mine.has_whole_fin()) {
+    stop_reading(mine, Event::stream_messages_given_up);  // it will never be whole
+  } else if (world_.held > world_.limits.held_bytes) {
+    stop_reading(mine, Event::stream_messages_given_up);
+  }
+}
+
+// Returns how many bytes of `run` were decided; sets decided, framer, map. `in_hand`: they are the payload of the packet
+// that is being handled.
+std::size_t Connection::decide(Side side, std::string_view run, bool in_hand, Instant now) {
+  Half& mine = halves_[side];
+  std::size_t used = 0;
+  while (mine.is_reading && used < run.size()) {
+    const std::string_view rest = run.substr(used);
+    const Piece piece = mine.framer.next(rest, world_.limits.message_bytes);
+    if (piece.kind == Piece::Kind::need_more) return used;
+    is_dirty_ |= piece.kind != Piece::Kind::pass || mine.framer.is_between();
+    if (piece.kind == Piece::Kind::message) {
+      decide_message(side, rest.substr(0, piece.size), piece.bytes_behind, in_hand, now);
+    } else if (piece.kind == Piece::Kind::pass || piece.kind == Piece::Kind::pass_too_big) {
+      pass(mine, rest.substr(0, piece.size), in_hand);
+    } else {
+      mine.is_reading = false;
+      is_sip_ &= piece.kind != Piece::Kind::not_sip;
+      world_.stats.count(is_sip_ ? Event::stream_framing_lost : Event::streams_not_sip);
+    }
+    if (piece.kind == Piece::Kind::pass_too_big) world_.stats.count(Event::stream_messages_too_big);
+    used += piece.size;
+  }
+  if (used < run.size()) pass(mine, run.substr(used), in_hand);
+  return run.size();
+}
+
+// Kept when they may have to leave with another packet than their own.
+void Connection::pass(Half& mine, std::string_view bytes, bool in_hand) {
+  const bool must_keep = !in_hand || mine.taken > mine.decided;
+  const bool fits = mine.map.kept_bytes() + bytes.size() <= world_.limits.kept_bytes;
+  if (must_keep || (!mine.map.is_faithful() && fits)) return mine.keep(bytes);
+  mine.decided += static_cast<Position>(bytes.size());
+}
+
+void Connection::decide_message(Side side, std::string_view held, std::size_t bytes_behind, bool in_hand, Instant now) {
+  Half& mine = halves_[side];
+  Flow flow = flows_[side];
+  flow.is_new = side == opener && mine.is_first_message;
+  mine.is_first_message = false;
+  const EditedMessage edited = world_.editor.edit(held, bytes_behind, flow, now);
+  const bool fits = mine.map.kept_bytes() + edited.bytes.size() <= world_.limits.kept_bytes;
+  if (!edited.is_edited || !fits || edited.bytes.empty()) {
+    if (edited.is_edited) world_.stats.count(Event::stream_edits_refused);
+    return pass(mine, held, in_hand);
+  }
+  if (edited.bytes.size() != held.size() && !is_resizing_) is_resizing_ = world_.outlet.begin_resizing(flow);
+  if (edited.bytes.size() != held.size() && !is_resizing_) {
+    world_.stats.count(Event::stream_edits_refused);
+    return pass(mine, held, in_hand);
+  }
+  const Position end = mine.decided + static_cast<Position>(held.size());
+  mine.map.append(mine.decided, end, edited.bytes, true);
+  mine.decided = end;
+}
+
+void Connection::stop_reading(Half& mine, Event why) {
+  if (mine.is_reading) world_.stats.count(why);
+  mine.stop_reading();
+  is_dirty_ = true;
+}
+
+// One direction does not begin as SIP: what the other one says is no SIP either, however it looks.
+void Connection::pass_for_good() {
+  for (Half& half : halves_) {
+    half.stop_reading();
+    half.disordered.clear();
+  }
+  const auto is_plain = [](const Half& half) { return half.is_plain() && half.sent >= half.acknowledged; };
+  if (!is_plain(halves_[0]) || !is_plain(halves_[1])) return;
+  for (Half& half : halves_) {
+    for (const Carrier& carrier : half.carriers) accept(carrier.ticket);
+    half.carriers.clear();
+  }
+  is_over_ = true;
+}
+
+// Behind the end of reading every packet leaves at once, in whatever order they come.
+void Connection::pass_unread(Side side, const StreamPacket& packet, Position begin, Instant now) {
+  Half& mine = halves_[side];
+  const SegmentView& segment = packet.segment;
+  const Position end = begin + static_cast<Position>(segment.payload.size());
+  const bool was_behind = mine.is_behind();
+  Ask ask{begin, end, segment.payload, room_of(side, packet), 0, end <= mine.decided, segment.has(tcp_fin)};
+  if (segment.has(tcp_fin)) mine.fin = end;
+  mine.is_unproven = false;
+  mine.in_next = std::max(mine.in_next, end);
+  mine.decided = std::max(mine.decided, end);
+  if (!was_behind && mine.may_pass_plain() && halves_[other(side)].acknowledges_plain()) {
+    mine.passed(begin, end, segment.has(tcp_fin));
+    return accept(packet.ticket);
+  }
+  if (!carry(side, outgoing_of(packet), ask, now)) probe(side, outgoing_of(packet));
+}
+
+}  // namespace sipalg

@@ -1,0 +1,156 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// One direction of a connection: what the sender has sent, what was decided about it, what the receiver has.
+//
+// How it works. Positions in the sender's space (in), from what is settled to what is not:
+//
+//     0 ......... acknowledged ......... decided ........ in_next ....  gap  .... disordered
+//                 by the receiver        messages       came in order          kept, not read yet
+//                                        left, or may   buffer: an incomplete
+//                                        leave          message
+//
+//   Bytes in order go to the framer; what it can not decide yet waits in the buffer, and the packets that brought it wait as
+//   carriers. Decided bytes leave through next_chunk(): a cursor in the receiver's space runs over kept blocks and over the
+//   payload of the packet in hand, and each packet takes as much as it has room for and as the receiver's window allows. What
+//   did not fit stays kept and rides on the next packet, whichever it is. A packet that repeats old bytes is answered in its own
+//   terms: the same range again, through the map.
+//
+//   Taking over. Holding a message keeps the receiver from acknowledging it, and then a sender with Nagle, or one whose
+//   congestion window is full, never sends the rest. So when nothing came for `stall`, when there is a gap, when the sender
+//   repeats held bytes, or when no packet is left that waits, the half begins to raise: one packet leaves as a byte the receiver
+//   has acknowledged long ago (RFC 1122 section 4.2.3.6: an old byte is answered at once, which an empty segment need not be),
+//   and if the answer acknowledges everything decided, it is raised to in_next. From then on the sender has forgotten these
+//   bytes and they are ours (owed): kept until the receiver has them, sent again after `resend`, three repeated
+//   acknowledgements, or any packet that repeats old bytes. The byte is old for certain: below what the receiver acknowledged,
+//   never a guess.
+//
+//   Carriers for owed bytes: packets that wait, any packet of the sender, and, when there is none, an acknowledgement of the
+//   receiver turned into such an old byte toward the sender, whose answer is one. A complete message was completed by a packet
+//   that is not taken over, so the sender's own timer guards the end.
+//
+//   A gap. The first packet behind it waits (networks swap packets); the next three leave as old bytes, so that the sender
+//   counts repeated acknowledgements; and acknowledgements get SACK blocks for what we keep, so that it repeats only the gap.
+//
+//   Reading ends (framing lost, a bound passed, FIN in an incomplete message): what is in the buffer leaves unchanged and
+//   everything behind passes with the map as it comes, in whatever order.
+#pragma once
+#include <deque>
+#include <optional>
+#include <vector>
+
+#include "alg/base/instant.h"
+#include "alg/packet/tcp_segment.h"
+#include "alg/stream/framer.h"
+#include "alg/stream/reassembly.h"
+#include "alg/stream/sequence_map.h"
+#include "alg/stream/stream_table.h"
+
+namespace sipalg {
+
+// A packet of the sender that waits for its verdict. Its payload is in the half's buffer or disordered store.
+struct Carrier {
+  Ticket ticket = 0;
+  std::vector<uint8_t> headers;
+  uint32_t transport_offset = 0;
+  uint8_t flags = 0;
+  Position begin = 0, end = 0;  // in
+  std::size_t room = 0;         // payload bytes it may carry
+  bool is_stale = false;        // the sender has acknowledged more since
+};
+
+// What the sender's newest packet says about the other direction.
+struct Stamp {
+  Position acknowledged = 0;  // of the other half, in the space of its receiver
+  uint16_t window = 0;        // as written
+  std::optional<Timestamps> timestamps;
+};
+
+// What the packet in hand asks for.
+struct Ask {
+  Position begin = 0, end = 0;      // in
+  std::string_view payload;         // of [begin, end); empty for a packet that waited
+  std::size_t room = 0, room_after = 0;  // of this packet, of those that wait behind it
+  bool is_repeated = false;         // brought nothing new
+  bool has_fin = false;
+};
+
+struct Chunk {
+  Position begin = 0;  // out
+  std::string bytes;
+  bool is_last = false;  // reaches the end of what is decided
+  bool has_fin = false;
+};
+
+struct Half {
+  // --- opening ---
+  bool is_open = false;
+  uint32_t first = 0;                   // sequence number of position 0, in both spaces
+  std::optional<uint8_t> window_scale;  // of the windows this sender announces
+  bool sack_permitted = false;
+  void open(const SegmentView& syn);
+
+  Position position_of(uint32_t sequence, Position near) const;
+  uint32_t sequence_of(Position position) const { return first + static_cast<uint32_t>(position); }
+
+  // --- what the sender sent ---
+  SequenceMap map;
+  Framer framer;
+  Reassembly disordered;
+  std::string buffer;           // [decided, in_next) of an incomplete message
+  std::deque<Carrier> carriers;
+  Stamp stamp;
+  Position in_next = 0, decided = 0;
+  Position taken = 0;           // acknowledged to the sender by us
+  std::optional<Position> fin;  // where its FIN stands
+  bool is_reading = true;
+  bool is_raising = false;
+  bool is_unproven = false;     // restored, and its next byte has not come yet
+  bool is_first_message = true;
+  unsigned probes = 0;          // packets that left as old bytes since the gap opened
+  Instant held_since{}, last_byte{};
+  bool has_stalled = false;     // since last_byte
+
+  // Without gaps nothing has to wait for its turn.
+  bool is_ordering() const { return is_reading || !disordered.empty() || !buffer.empty(); }
+  bool is_holding() const { return !buffer.empty() || !disordered.empty(); }
+  bool has_whole_fin() const { return fin && in_next == *fin; }
+  void note_stamp(const SegmentView& segment, Position acknowledged);
+  void keep(std::string_view bytes);  // decides them unedited, and keeps them
+  void stop_reading();                // the buffer becomes decided
+
+  // --- what the receiver has ---
+  Position acknowledged = 0;  // out
+  Position right_edge = 0;    // out: it has announced room up to here
+  Position cursor = 0;        // out: next to be sent; what is kept before it is under way
+  Position sent = 0;          // out: the highest ever sent
+  bool fin_sent = false;
+  unsigned repeated = 0;      // acknowledgements that said nothing new
+  Instant resend_at{};
+
+  Position decided_out() const { return map.to_out(decided); }
+  // `is_pure`: no data on it. False: it acknowledges what was never sent.
+  bool acknowledge(Position out, Position window_end, bool is_pure);
+  bool take_over();  // true: `taken` has moved
+  bool owes() const { return acknowledged < map.to_out(std::min(taken, decided)); }
+  bool has_debt() const { return cursor < std::min(decided_out(), right_edge) && map.has(cursor); }
+  bool wants_carrier(Instant now) const { return has_debt() || (owes() && now >= resend_at); }
+  bool is_finished() const { return fin && fin_sent && acknowledged > decided_out(); }
+
+  // The same bytes at the same positions, and nobody's but the sender's: its packets and their acknowledgements may pass as
+  // they are.
+  bool is_plain() const { return map.is_faithful() && taken <= acknowledged; }
+  bool may_pass_plain() const { return is_plain() && !is_holding() && carriers.empty(); }
+  bool acknowledges_plain() const { return is_plain() && disordered.empty(); }
+  bool is_behind() const { return cursor < decided_out(); }
+
+  bool next_chunk(const Ask& ask, const StreamLimits& limits, Instant now, Chunk& chunk);
+  void passed(Position begin, Position end, bool has_fin);  // left as it came
+  std::size_t bytes() const { return buffer.size() + disordered.bytes() + map.kept_bytes(); }
+
+ private:
+  Position chunk_begin(const Ask& ask, Instant now);
+  Position chunk_end(const Ask& ask, Position begin) const;
+  void fill(Position begin, Position end, const Ask& ask, std::string& bytes) const;
+  void advance(Position begin, Position end);
+};
+
+}  // namespace sipalg
