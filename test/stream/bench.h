@@ -1,0 +1,87 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Two model ends, a network on both sides that loses, repeats and swaps, and the stream table between them.
+#pragma once
+#include <map>
+#include <memory>
+#include <optional>
+#include <queue>
+#include <random>
+#include <set>
+
+#include "alg/stream/stream_table.h"
+#include "test/stream/model_tcp.h"
+
+namespace sipalg::test {
+
+struct NetworkOptions {
+  double loss = 0, repeat = 0, swap = 0;  // chance of each packet, on each side of the table
+  int delay = 1, spread = 0;              // ms
+  uint32_t mtu = 1500;
+};
+
+struct Setup {
+  std::array<TcpOptions, 2> ends{};
+  NetworkOptions network{};
+  StreamLimits limits{};
+  double crash = 0;  // chance at each packet that the process dies and comes back
+};
+
+class Bench : public StreamOutlet, public StreamEditor, public StreamStore {
+ public:
+  Bench(const Setup& setup, uint32_t seed);
+  ~Bench() override;
+
+  TcpEnd& end(std::size_t i) { return *ends_[i]; }
+  // Runs until nothing is under way any more or `until` is reached. Returns whether it is quiet.
+  bool run(int64_t until);
+  int64_t now() const { return now_; }
+  void at(int64_t time, std::function<void()> what) { events_.push({time, next_++, std::move(what)}); }
+  bool is_quiet() const;
+
+  // The pure function of a message that is the editor here.
+  static std::string edited(std::string_view message);
+
+  Stats stats;
+  std::unique_ptr<StreamTable> table;
+  std::map<StreamKey, std::string, bool (*)(const StreamKey&, const StreamKey&)> saved;
+  bool may_resize = true;
+  uint64_t tickets = 0, verdicts = 0, rewritten = 0, edits = 0, crashes = 0;
+  std::function<void(std::size_t, const std::vector<uint8_t>&)> on_wire;  // every packet that leaves the table, by receiver
+
+ private:
+  struct Event {
+    int64_t time;
+    uint64_t number;
+    std::function<void()> what;
+    bool operator<(const Event& other) const { return std::tie(time, number) > std::tie(other.time, other.number); }
+  };
+  struct Pending {
+    std::size_t to;
+    std::vector<uint8_t> packet;
+  };
+  void accept(Ticket ticket) override;
+  void accept(Ticket ticket, std::span<const uint8_t> packet) override;
+  void drop(Ticket ticket) override;
+  bool begin_resizing(const Flow&) override { return may_resize; }
+  EditedMessage edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now) override;
+  void save(const StreamKey& key, std::string_view bytes) override { saved[key] = bytes; }
+  void forget(const StreamKey& key) override { saved.erase(key); }
+
+  void from_end(std::size_t from, std::vector<uint8_t> packet);
+  void to_table(std::size_t from, const std::vector<uint8_t>& packet);
+  void to_end(std::size_t to, std::vector<uint8_t> packet);
+  void travel(std::function<void()> arrival);
+  void restart();
+  Instant instant() const { return Instant{std::chrono::milliseconds{now_}}; }
+
+  Setup setup_;
+  std::mt19937 random_;
+  std::array<std::unique_ptr<TcpEnd>, 2> ends_;
+  std::priority_queue<Event> events_;
+  std::map<Ticket, Pending> pending_;
+  uint64_t next_ = 0;
+  int64_t now_ = 1000;
+  std::string text_;
+};
+
+}  // namespace sipalg::test
