@@ -35,7 +35,8 @@ Connection::Outgoing Connection::outgoing_of(const Carrier& carrier) {
 // A packet that came larger than the MTU leaves larger (it will be segmented again).
 std::size_t Connection::room_of(Side side, const StreamPacket& packet) const {
   const std::size_t whole = std::min<std::size_t>(std::max(packet.mtu, packet.size), 65'535);
-  const std::size_t used = packet.segment.headers.size() + (halves_[other(side)].disordered.empty() ? 0 : longest_sack);
+  const bool may_grow = packet.segment.sack.count != 0 || !halves_[other(side)].disordered.empty();
+  const std::size_t used = packet.segment.headers.size() + (may_grow ? longest_sack : 0);
   return whole > used ? whole - used : 0;
 }
 
@@ -140,13 +141,13 @@ Position Connection::pure_sequence(const Half& mine, Position begin) const {
 SackBlocks Connection::sack_for(Side side, const StreamPacket* packet, Position acknowledged) const {
   const Half& data = halves_[other(side)];
   SackBlocks out;
-  if (!halves_[0].sack_permitted || !halves_[1].sack_permitted) return out;
+  // a packet that waited has no room reserved for them, and others have gone since that told
+  if (packet == nullptr || !halves_[0].sack_permitted || !halves_[1].sack_permitted) return out;
   const auto add = [&](Position begin, Position end) {
     begin = std::max(begin, acknowledged + 1);
     if (begin < end && out.count < most_sack_blocks) out.add({data.sequence_of(begin), data.sequence_of(end)});
   };
   data.disordered.for_each_run(add);
-  if (packet == nullptr) return out;
   for (const SackBlock& block : packet->segment.sack.all()) {
     const Position begin = data.position_of(block.begin, data.acknowledged), end = data.position_of(block.end, data.acknowledged);
     if (begin <= data.acknowledged || end > data.sent) continue;

@@ -48,11 +48,21 @@ void Half::stop_reading() {
   is_reading = is_raising = false;
 }
 
+// What passed between the last save and the end of the process can not be read any more.
+void Half::catch_up(Position out) {
+  sent = out;
+  const Position in = map.to_in(out);
+  if (in <= decided) return;
+  stop_reading();
+  if (in <= in_next) return;
+  disordered.clear();
+  in_next = decided = in;
+}
+
 bool Half::acknowledge(Position out, Position window_end, bool is_pure) {
   if (out > sent + (fin_sent ? 1 : 0)) {
-    if (!is_unproven) return false;
-    sent = out;  // restored: what was sent since it was saved is not known
-    decided = in_next = std::max(decided, map.to_in(out));
+    if (!is_restored) return false;
+    catch_up(out);
   }
   if (out > acknowledged) {
     acknowledged = out;

@@ -103,6 +103,7 @@ struct Half {
   std::optional<Position> fin;  // where its FIN stands
   bool is_reading = true;
   bool is_raising = false;
+  bool is_restored = false;
   bool is_unproven = false;     // restored, and its next byte has not come yet
   bool is_first_message = true;
   unsigned probes = 0;          // packets that left as old bytes since the gap opened
@@ -116,6 +117,7 @@ struct Half {
   void note_stamp(const SegmentView& segment, Position acknowledged);
   void keep(std::string_view bytes);  // decides them unedited, and keeps them
   void stop_reading();                // the buffer becomes decided
+  void catch_up(Position out);        // restored: the receiver has more than was saved
 
   // --- what the receiver has ---
   Position acknowledged = 0;  // out
