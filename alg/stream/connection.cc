@@ -85,8 +85,9 @@ void Connection::on_reset(Side side, const StreamPacket& packet) {
   for (Half& half : halves_) {
     for (const Carrier& carrier : half.carriers) drop(carrier.ticket);
     half.carriers.clear();
-    half.stop_reading();
+    half.buffer.clear();
     half.disordered.clear();
+    half.stop_reading();
   }
   is_closing_ = true;
 }

@@ -131,6 +131,12 @@ void TcpEnd::keepalive(int64_t now) {
   transmit(ack, nxt_ - 1, random_() % 2 == 0 ? std::string_view() : std::string_view("k"));
 }
 
+void TcpEnd::abort(int64_t now) {
+  now_ = now;
+  reset_ = true;
+  transmit(rst | ack, nxt_, {});
+}
+
 void TcpEnd::send_data(int64_t begin, std::size_t size, int64_t now) {
   size = std::min(size, static_cast<std::size_t>(std::max<int64_t>(end_ - begin, 0)));
   const int64_t until = begin + static_cast<int64_t>(size);

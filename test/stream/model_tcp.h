@@ -41,6 +41,7 @@ class TcpEnd {
   void write(std::string_view bytes, int64_t now);
   void close(int64_t now);
   void keepalive(int64_t now);
+  void abort(int64_t now);  // RST
   void receive(const std::vector<uint8_t>& packet, int64_t now);
   void tick(int64_t now);
   int64_t next_timer() const;

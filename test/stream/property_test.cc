@@ -69,6 +69,7 @@ Setup random_setup(std::mt19937& random) {
   setup.network.delay = pick(random, {1, 1, 5, 30});
   setup.network.spread = pick(random, {2, 10, 60});
   setup.limits.hold = std::chrono::hours{24};  // nothing is given up
+  setup.limits.held_packets = pick<std::size_t>(random, {48, 48, 8, 1});
   return setup;
 }
 

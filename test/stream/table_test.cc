@@ -1,0 +1,302 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Single connections through the stream table: what is edited, what passes, and what it costs the ends in time.
+#include <catch2/catch.hpp>
+
+#include "test/stream/bench.h"
+
+using namespace sipalg;
+using namespace sipalg::test;
+
+namespace {
+
+std::string request(std::string_view host, std::string_view type = "application/sdp", std::size_t body_size = 0) {
+  std::string body = body_size == 0 ? "v=0\r\nc=IN IP4 " + std::string(host) + "\r\n" : std::string(body_size, 'x');
+  return "INVITE sip:bob@example.net SIP/2.0\r\nVia: SIP/2.0/TCP " + std::string(host) + ";branch=z9hG4bK1\r\nContent-Type: " + std::string(type) +
+         "\r\nContent-Length: " + std::to_string(body.size()) + "\r\n\r\n" + body;
+}
+const std::string grows = request("10.0.0.2"), same = request("192.0.2.10"), untouched = request("192.0.2.77");
+
+struct Call : Bench {
+  explicit Call(const Setup& setup = {}, uint32_t seed = 1) : Bench(setup, seed) { end(0).connect(now()); }
+  // Everything that was written has had its time.
+  Call& settle(int64_t time = 3000) {
+    at(now() + time, [] {});
+    run(now() + time);
+    return *this;
+  }
+  void close_both() {
+    end(0).close(now());
+    end(1).close(now());
+    settle();
+  }
+  // Since then, until `wanted` arrived; -1: it never did.
+  int64_t time_until(std::size_t to, const std::string& wanted, int64_t most = 5000) {
+    const int64_t begin = now();
+    for (int64_t t = 1; t <= most; ++t) {
+      at(begin + t, [] {});
+      run(begin + t);
+      if (end(to).received() == wanted) return t;
+    }
+    return -1;
+  }
+};
+
+}  // namespace
+
+TEST_CASE("a connection whose messages need no edit is not rewritten, but for the MSS of its SYNs") {
+  Call call;
+  call.settle();
+  CHECK(call.rewritten == 2);
+  for (int i = 0; i < 5; ++i) {
+    call.end(0).write(untouched, call.now());
+    call.end(1).write("\r\n\r\n" + untouched, call.now());
+    call.settle();
+  }
+  call.close_both();
+  CHECK(call.edits == 10);
+  CHECK(call.rewritten == 2);
+  CHECK(call.end(1).received().size() == 5 * untouched.size());
+  CHECK(call.stats[Event::streams_followed] == 1);
+}
+
+TEST_CASE("an edited message leaves at once, longer, shorter or as long") {
+  for (const char* host : {"10.0.0.2", "198.51.100.200", "192.0.2.10"}) {
+    Call call;
+    call.settle();
+    const std::string message = request(host);
+    call.end(0).write(message, call.now());
+    CHECK(call.time_until(1, Bench::edited(message)) == 2);
+    call.end(1).write(message, call.now());
+    CHECK(call.time_until(0, Bench::edited(message)) == 2);
+    call.settle().close_both();
+    CHECK((call.end(0).is_all_acknowledged() && call.end(1).is_all_acknowledged()));
+  }
+}
+
+TEST_CASE("a message split at every byte, with Nagle and without") {
+  for (const Nagle nagle : {Nagle::off, Nagle::classic, Nagle::small_outstanding})
+    for (std::size_t split = 1; split < grows.size(); ++split) {
+      Setup setup;
+      setup.ends[0].nagle = nagle;
+      Call call(setup);
+      call.settle();
+      call.end(0).write(grows.substr(0, split), call.now());
+      call.end(0).write(grows.substr(split), call.now());
+      const int64_t time = call.time_until(1, Bench::edited(grows));
+      INFO("split at " << split << " after " << time << " ms");
+      REQUIRE((time > 0 && time <= 30));  // the stall, and the way there and back
+    }
+}
+
+TEST_CASE("a message larger than the first window is held whole") {
+  Setup setup;
+  setup.network.delay = 5;
+  Call call(setup);
+  call.settle();
+  std::string message = request("10.0.0.2", "application/sdp", 50'000);
+  call.end(0).write(message, call.now());
+  const int64_t time = call.time_until(1, Bench::edited(message));
+  INFO(time << " ms");
+  CHECK((time > 0 && time <= 300));
+  CHECK(call.stats[Event::stream_takeovers] > 0);
+}
+
+TEST_CASE("a long body streams behind its head") {
+  Call call;
+  call.settle();
+  std::size_t most = 0;
+  call.on_wire = [&](std::size_t, const std::vector<uint8_t>&) { most = std::max(most, call.table->held_bytes()); };
+  const std::string message = request("10.0.0.2", "text/plain", 300'000);
+  const std::size_t head = message.size() - 300'000;
+  call.end(0).write(message + grows, call.now());
+  CHECK(call.time_until(1, Bench::edited(message.substr(0, head)) + message.substr(head) + Bench::edited(grows)) > 0);
+  CHECK(most <= limits::stream_kept_bytes);
+  call.settle().close_both();
+}
+
+TEST_CASE("what is no SIP passes untouched for good, and is forgotten") {
+  const std::string registration = "REGISTER sip:x SIP/2.0\r\nContact: <sip:a@10.0.0.2>\r\nContent-Length: 0\r\n\r\n";
+  for (const std::string& first : {std::string("POST /x HTTP/1.1\r\nContent-Length: 400\r\n\r\n"), std::string("\x16\x03\x01\x00\x05hello", 10), std::string("SSH-2.0-x\r\n"), std::string("\0\1", 2)}) {
+    Call call;
+    call.settle();
+    call.end(0).write(first, call.now());
+    call.settle();
+    CHECK(call.table->size() == 0);
+    call.end(0).write(registration + grows, call.now());  // at a segment's start
+    call.end(1).write(grows, call.now());
+    call.settle().close_both();
+    CHECK(call.end(1).received() == first + registration + grows);
+    CHECK(call.end(0).received() == grows);
+    CHECK(call.edits == 0);
+    CHECK(call.rewritten == 2);
+    CHECK(call.stats[Event::streams_not_sip] == 1);
+  }
+}
+
+TEST_CASE("no SIP from the other end: what follows passes, with the map") {
+  Call call;
+  call.settle();
+  call.end(0).write(grows, call.now());
+  call.settle();
+  call.end(1).write("220 mail.example.net\r\n", call.now());
+  call.settle();
+  call.end(0).write(grows, call.now());
+  call.settle().close_both();
+  CHECK(call.end(1).received() == Bench::edited(grows) + grows);
+  CHECK(call.end(0).received() == "220 mail.example.net\r\n");
+  CHECK(call.end(0).is_all_acknowledged());
+}
+
+TEST_CASE("a connection whose beginning was not seen passes untouched") {
+  Call call;
+  call.settle();
+  call.table = std::make_unique<StreamTable>(call, call, nullptr, call.stats);
+  const uint64_t before = call.rewritten;
+  call.end(0).write(grows, call.now());
+  call.settle().close_both();
+  CHECK(call.end(1).received() == grows);
+  CHECK(call.edits == 0);
+  CHECK(call.rewritten == before);
+  CHECK(call.table->size() == 0);
+}
+
+TEST_CASE("the process comes back between two messages: the next one is edited") {
+  Call call;
+  call.settle();
+  for (int i = 0; i < 3; ++i) {
+    call.end(0).write(grows, call.now());
+    call.end(1).write(i == 1 ? "\r\n\r\n" : grows, call.now());
+    call.settle();
+    call.table = std::make_unique<StreamTable>(call, call, &call, call.stats);
+    for (const auto& [key, bytes] : call.saved) REQUIRE(call.table->restore(key, bytes, Instant{std::chrono::milliseconds{call.now()}}));
+  }
+  call.close_both();
+  CHECK(call.end(1).received() == Bench::edited(grows) + Bench::edited(grows) + Bench::edited(grows));
+  CHECK(call.end(0).received() == Bench::edited(grows) + "\r\n\r\n" + Bench::edited(grows));
+  CHECK(call.stats[Event::streams_restored] == 3);
+}
+
+TEST_CASE("what was saved is refused when a byte of it is wrong") {
+  Call call;
+  call.settle();
+  call.end(0).write(grows.substr(0, 100), call.now());
+  call.settle();
+  REQUIRE(call.saved.size() == 1);
+  const auto [key, bytes] = *call.saved.begin();
+  StreamTable table(call, call, nullptr, call.stats);
+  const Instant now{std::chrono::milliseconds{call.now()}};
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    std::string wrong = bytes;
+    wrong[i] = static_cast<char>(wrong[i] ^ 0x20);
+    CHECK_FALSE(table.restore(key, wrong, now));
+    CHECK_FALSE(table.restore(key, std::string_view(bytes).substr(0, i), now));
+  }
+  CHECK(table.size() == 0);
+  CHECK(table.restore(key, bytes, now));
+  CHECK_FALSE(table.restore(key, bytes, now));
+  CHECK(table.held_bytes() > 0);
+}
+
+TEST_CASE("an incomplete message leaves unchanged when its time is over, and everything behind it") {
+  Call call;
+  call.settle();
+  call.end(0).write(grows + grows.substr(0, 100), call.now());
+  call.settle();
+  CHECK(call.end(1).received() == Bench::edited(grows));
+  call.settle(11'000);
+  call.end(0).write(grows.substr(100) + grows, call.now());
+  call.settle().close_both();
+  CHECK(call.end(1).received() == Bench::edited(grows) + grows + grows);
+  CHECK(call.stats[Event::stream_messages_given_up] == 1);
+  CHECK(call.end(0).is_all_acknowledged());
+}
+
+TEST_CASE("FIN in an incomplete message: it leaves unchanged, then FIN") {
+  for (const int64_t pause : {1, 100}) {
+    Call call;
+    call.settle();
+    call.end(0).write(grows + grows.substr(0, 100), call.now());
+    call.settle(pause);
+    call.end(0).close(call.now());
+    call.settle();
+    CHECK(call.end(1).received() == Bench::edited(grows) + grows.substr(0, 100));
+    CHECK(call.end(1).has_received_fin());
+    call.close_both();
+    CHECK(call.end(0).is_all_acknowledged());
+  }
+}
+
+TEST_CASE("RST goes at once, to the byte the other end expects") {
+  for (const std::string& last : {std::string(), grows.substr(0, 100)}) {
+    Call call;
+    call.settle();
+    call.end(0).write(grows, call.now());
+    call.settle();
+    call.end(0).write(last, call.now());
+    call.settle(100);
+    call.end(0).abort(call.now());
+    call.settle(100);
+    CHECK(call.end(1).was_reset());
+    CHECK(call.table->held_packets() == 0);
+    CHECK(call.table->held_bytes() == 0);
+  }
+}
+
+TEST_CASE("conntrack can not be told: the message leaves unchanged; an edit of the same length needs no telling") {
+  Call call;
+  call.may_resize = false;
+  call.settle();
+  call.end(0).write(grows + same, call.now());
+  call.settle().close_both();
+  CHECK(call.end(1).received() == grows + Bench::edited(same));
+  CHECK(call.stats[Event::stream_edits_refused] == 1);
+}
+
+TEST_CASE("a message larger than the bound passes unchanged, the next one is edited") {
+  Call call;
+  call.settle();
+  const std::string big = request("10.0.0.2", "application/sdp", 70'000);
+  call.end(0).write(big + grows, call.now());
+  CHECK(call.time_until(1, big + Bench::edited(grows)) > 0);
+  CHECK(call.stats[Event::stream_messages_too_big] == 1);
+}
+
+TEST_CASE("no place in the table, no memory: connections pass") {
+  Setup setup;
+  setup.limits.connections = 0;
+  Call refused(setup);
+  refused.settle();
+  refused.end(0).write(grows, refused.now());
+  refused.settle();
+  CHECK(refused.end(1).received() == grows);
+  CHECK(refused.stats[Event::streams_refused_by_bound] == 1);
+  CHECK(refused.rewritten == 0);
+
+  Setup small;
+  small.limits.held_bytes = 80;
+  Call full(small);
+  full.settle();
+  for (std::size_t at = 0; at < grows.size(); at += 50) {
+    full.end(0).write(grows.substr(at, 50), full.now());
+    full.settle(100);
+  }
+  full.settle().close_both();
+  CHECK(full.end(1).received() == grows);
+  CHECK(full.stats[Event::stream_messages_given_up] == 1);
+}
+
+TEST_CASE("the MSS is lowered for headroom, never below 256, and never raised") {
+  struct Case { uint16_t given, mtu, seen; };
+  for (const Case& c : {Case{1460, 1500, 1340}, Case{1460, 1492, 1332}, Case{1460, 576, 416}, Case{536, 1500, 416}, Case{300, 1500, 256}, Case{200, 1500, 200}}) {
+    Setup setup;
+    setup.ends[0].mss = c.given;
+    setup.network.mtu = c.mtu;
+    Call call(setup);
+    uint16_t seen = 0;
+    call.on_wire = [&](std::size_t to, const std::vector<uint8_t>& packet) {
+      if (to == 1 && (packet[33] & 2) != 0) seen = static_cast<uint16_t>(packet[42] << 8 | packet[43]);
+    };
+    call.settle();
+    CHECK(seen == c.seen);
+  }
+}
