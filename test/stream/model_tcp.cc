@@ -222,7 +222,7 @@ int64_t TcpEnd::next_timer() const {
 }
 
 void TcpEnd::on_syn(const Parsed& in, int64_t now) {
-  if (syn_received_ && in.sequence != irs_) return send_ack();
+  if (established_ || (syn_received_ && in.sequence != irs_)) return send_ack();
   irs_ = in.sequence;
   syn_received_ = true;
   peer_mss_ = std::min<std::size_t>(in.mss == 0 ? 536 : in.mss, options_.mss) - (options_.timestamps && in.has_timestamps ? 12 : 0);
