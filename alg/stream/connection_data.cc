@@ -11,10 +11,11 @@ void Connection::on_data(Side side, const StreamPacket& packet, Instant now) {
   const SegmentView& segment = packet.segment;
   const Position begin = mine.position_of(segment.sequence, mine.in_next);
   const Position end = begin + static_cast<Position>(segment.payload.size());
-  if (mine.fin && end > *mine.fin) return drop(packet.ticket);  // behind the end: no TCP sends it
+  // bytes behind the end, or an end before bytes: no TCP sends that
+  const bool has_new_fin = segment.has(tcp_fin) && !mine.fin;
+  if ((mine.fin && end > *mine.fin) || (has_new_fin && end < mine.in_next)) return drop(packet.ticket);
   if (mine.is_unproven && begin > mine.in_next) stop_reading(mine, Event::stream_framing_lost);
   if (!mine.is_ordering()) return pass_unread(side, packet, begin, now);
-  const bool has_new_fin = segment.has(tcp_fin) && !mine.fin;
   if (begin > mine.in_next) return on_gap(side, packet, begin, now);
   if (end <= mine.in_next && !has_new_fin) return on_repeat(side, packet, begin, now);
   on_fresh(side, packet, begin, now);
