@@ -66,7 +66,7 @@ inline constexpr milliseconds registration_longest = hours{24 * 7};
 inline constexpr milliseconds stream_stall{20};               // an incomplete message stands still: kernel-facts section 4
 inline constexpr milliseconds stream_hold = seconds{10};      // an incomplete message leaves unchanged
 inline constexpr milliseconds stream_resend{200};             // bytes taken over, sent and not acknowledged
-inline constexpr milliseconds stream_opening = minutes{4};    // RFC 5382 REQ-5
+inline constexpr milliseconds stream_opening = seconds{30};   // a SYN that is repeated later is a first one again
 inline constexpr milliseconds stream_closing = seconds{120};  // as conntrack's TIME_WAIT
 inline constexpr milliseconds stream_idle = hours{24 * 5};    // as conntrack's ESTABLISHED
 inline constexpr milliseconds port_rest = seconds{120};       // RFC 6888 REQ-8

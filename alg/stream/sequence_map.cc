@@ -61,16 +61,15 @@ void SequenceMap::acknowledge(Position out) {
   }
 }
 
+// Blocks without text hold no position of the receiver.
 const SequenceMap::Block* SequenceMap::block_at(Position out) const {
-  for (const Block& block : blocks_)
-    if (out < block.out_end()) return out >= block.out_begin ? &block : nullptr;
-  return nullptr;
+  const auto block = std::ranges::partition_point(blocks_, [&](const Block& one) { return one.out_end() <= out; });
+  return block != blocks_.end() && block->out_begin <= out ? &*block : nullptr;
 }
 
 Position SequenceMap::next_kept(Position out) const {
-  for (const Block& block : blocks_)
-    if (block.out_begin > out) return block.out_begin;
-  return std::numeric_limits<Position>::max();
+  const auto block = std::ranges::partition_point(blocks_, [&](const Block& one) { return one.out_begin <= out; });
+  return block == blocks_.end() ? std::numeric_limits<Position>::max() : block->out_begin;
 }
 
 std::size_t SequenceMap::read(Position out, std::size_t most, std::string& bytes) const {

@@ -5,6 +5,7 @@
 // acknowledgements or not; a small receive buffer and an application that reads it slowly; one that stops at segments out of
 // its window as RFC 9293 says, or reads their acknowledgement first as Linux does.
 #pragma once
+#include <array>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -55,10 +56,12 @@ class TcpEnd {
   uint64_t retransmissions() const { return retransmissions_; }
   std::string describe() const;
 
- private:
   struct Parsed;
+
+ private:
+  void put_options(bool is_syn, std::vector<uint8_t>& tcp) const;
   void transmit(uint8_t flags, int64_t position, std::string_view payload);
-  void send_ack() ;
+  void send_ack();
   void push(int64_t now);
   void send_data(int64_t begin, std::size_t size, int64_t now);
   void retransmit(int64_t now);
