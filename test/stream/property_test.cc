@@ -13,10 +13,15 @@ namespace {
 
 template <typename T, std::size_t N> T pick(std::mt19937& random, const T (&choices)[N]) { return choices[random() % N]; }
 
-std::string sdp(std::mt19937& random) {
-  std::string body = "v=0\r\no=- 1 1 IN IP4 10.0.0.2\r\ns=-\r\nc=IN IP4 " + std::string(pick(random, {"10.0.0.2", "192.0.2.10", "198.51.100.200", "192.0.2.77"})) +
+using Hosts = std::array<const char*, 4>;
+// Where nothing is edited, nothing is kept either: what is lost then only its sender has.
+constexpr Hosts all_hosts{"10.0.0.2", "192.0.2.10", "198.51.100.200", "192.0.2.77"}, plain_hosts{"192.0.2.77", "192.0.2.78", "192.0.2.79", "192.0.2.7"};
+const char* any(std::mt19937& random, const Hosts& hosts) { return hosts[random() % hosts.size()]; }
+
+std::string sdp(std::mt19937& random, const Hosts& hosts) {
+  std::string body = "v=0\r\no=- 1 1 IN IP4 " + std::string(hosts[0]) + "\r\ns=-\r\nc=IN IP4 " + any(random, hosts) +
                      "\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n";
-  for (auto i = random() % 40; i > 0; --i) body += "a=candidate:" + std::to_string(i) + " 1 UDP 2130706431 " + pick(random, {"10.0.0.2", "198.51.100.200", "192.0.2.77"}) + " 4000 typ host\r\n";
+  for (auto i = random() % 40; i > 0; --i) body += "a=candidate:" + std::to_string(i) + " 1 UDP 2130706431 " + any(random, hosts) + std::string(" 4000 typ host\r\n");
   return body;
 }
 
@@ -30,11 +35,11 @@ struct Message {
   std::string as_sent, as_expected;
 };
 
-Message message(std::mt19937& random) {
+Message message(std::mt19937& random, const Hosts& hosts) {
   const bool has_sdp = random() % 2 == 0;
-  std::string body = has_sdp ? sdp(random) : random() % 3 == 0 ? padding(random, random() % 6000) : "";
+  std::string body = has_sdp ? sdp(random, hosts) : random() % 3 == 0 ? padding(random, random() % 6000) : "";
   std::string head = random() % 2 == 0 ? "INVITE sip:bob@example.net SIP/2.0\r\n" : "SIP/2.0 200 OK\r\n";
-  head += "Via: SIP/2.0/TCP " + std::string(pick(random, {"10.0.0.2", "192.0.2.10", "198.51.100.200", "192.0.2.77"})) + ":5060;branch=z9hG4bK" + std::to_string(random()) + "\r\n";
+  head += std::string("Via: SIP/2.0/TCP ") + any(random, hosts) + ":5060;branch=z9hG4bK" + std::to_string(random()) + "\r\n";
   for (auto i = random() % 12; i > 0; --i) head += "X-Padding: " + padding(random, random() % 60) + "\r\n";
   if (has_sdp) head += random() % 2 == 0 ? "Content-Type: application/sdp\r\n" : "c: multipart/mixed;boundary=x\r\n";
   else if (!body.empty()) head += "Content-Type: text/plain\r\n";
@@ -123,9 +128,10 @@ Outcome play(uint32_t seed, double crash) {
   Setup setup = random_setup(random);
   setup.crash = crash;
   Bench bench(setup, seed);
+  const Hosts& hosts = random() % 3 == 0 ? plain_hosts : all_hosts;
   Messages sent[2];
-  for (uint64_t i = 2 + random() % 12; i > 0; --i) sent[0].push_back(message(random));
-  for (uint64_t i = random() % sent[0].size(); i > 0; --i) sent[1].push_back(message(random));
+  for (uint64_t i = 2 + random() % 12; i > 0; --i) sent[0].push_back(message(random, hosts));
+  for (uint64_t i = random() % sent[0].size(); i > 0; --i) sent[1].push_back(message(random, hosts));
   for (std::size_t i = 0; i < 2; ++i) {
     const int64_t last = plan_writes(bench, i, random, joined(sent[i], &Message::as_sent));
     bench.at(last + 1 + static_cast<int64_t>(random() % 2000), [&bench, i] { bench.end(i).close(bench.now()); });
