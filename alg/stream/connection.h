@@ -91,6 +91,7 @@ class Connection {
   void read(Side side, std::string_view fresh, Instant now);
   std::size_t decide(Side side, std::string_view run, bool in_hand, Instant now);
   void decide_message(Side side, std::string_view held, std::size_t bytes_behind, bool in_hand, Instant now);
+  bool may_keep(const Half& mine, std::size_t size) const;
   void pass(Half& mine, std::string_view bytes, bool in_hand);
   void stop_reading(Half& mine, Event why);
   void pass_for_good();

@@ -125,10 +125,14 @@ std::size_t Connection::decide(Side side, std::string_view run, bool in_hand, In
   return run.size();
 }
 
+bool Connection::may_keep(const Half& mine, std::size_t size) const {
+  return mine.map.kept_bytes() + size <= world_.limits.kept_bytes && world_.held + size <= world_.limits.held_bytes;
+}
+
 // Kept when they may have to leave with another packet than their own.
 void Connection::pass(Half& mine, std::string_view bytes, bool in_hand) {
   const bool must_keep = !in_hand || mine.taken > mine.decided;
-  const bool fits = mine.map.kept_bytes() + bytes.size() <= world_.limits.kept_bytes;
+  const bool fits = may_keep(mine, bytes.size());
   if (must_keep || (!mine.map.is_faithful() && fits)) return mine.keep(bytes);
   mine.decided += static_cast<Position>(bytes.size());
 }
@@ -139,7 +143,7 @@ void Connection::decide_message(Side side, std::string_view held, std::size_t by
   flow.is_new = side == opener && mine.is_first_message;
   mine.is_first_message = false;
   const EditedMessage edited = world_.editor.edit(held, bytes_behind, flow, now);
-  const bool fits = mine.map.kept_bytes() + edited.bytes.size() <= world_.limits.kept_bytes;
+  const bool fits = may_keep(mine, edited.bytes.size());
   if (!edited.is_edited || !fits || edited.bytes.empty()) {
     if (edited.is_edited) world_.stats.count(Event::stream_edits_refused);
     return pass(mine, held, in_hand);
