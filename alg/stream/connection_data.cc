@@ -47,7 +47,10 @@ void Connection::on_repeat(Side side, const StreamPacket& packet, Position begin
   const Position end = begin + static_cast<Position>(segment.payload.size());
   const bool is_held = end > mine.decided;
   if (is_held) mine.is_raising = true;
-  if (!is_held && mine.is_plain() && !mine.is_behind() && halves_[other(side)].acknowledges_plain()) return accept(packet.ticket);
+  if (!is_held && mine.is_plain() && !mine.is_behind() && halves_[other(side)].acknowledges_plain()) {
+    mine.passed(begin, end, segment.has(tcp_fin));  // a FIN that came before its bytes goes only now
+    return accept(packet.ticket);
+  }
   Ask ask{begin, end, segment.payload, room_of(side, packet), 0, true, segment.has(tcp_fin)};
   if (!carry(side, outgoing_of(packet), ask, now)) probe(side, outgoing_of(packet));
 }
