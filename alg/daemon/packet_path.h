@@ -3,20 +3,17 @@
 //
 // How it works.
 //
-//     bytes -> DatagramView -> flow (who is inside?) -> Engine -> the verdict, with new bytes when the engine edited
+//     bytes -> DatagramView -> flow (who is inside?) -> UDP: Engine -> the verdict, with new bytes when the engine edited
+//                                                   -> TCP: StreamPath (its messages to the Engine, its verdicts at once or later)
 //
 // The pending verdict says "accept unchanged" when it goes out of scope, so whatever fails on the way, an exception
 // included, lets the packet pass as it came, and no packet gets two verdicts.
 #pragma once
-#include <array>
-#include <memory>
 #include <vector>
 
-#include "alg/daemon/log.h"
-#include "alg/daemon/rate_limit.h"
-#include "alg/engine/engine.h"
+#include "alg/daemon/logged_engine.h"
+#include "alg/daemon/stream_path.h"
 #include "alg/packet/datagram.h"
-#include "alg/sip/message.h"
 #include "conntrack/flow_lookup.h"
 #include "conntrack/links.h"
 #include "conntrack/queue.h"
@@ -26,26 +23,22 @@ namespace sipalg {
 class PacketPath {
  public:
   // Borrows everything.
-  PacketPath(Engine& engine, Stats& stats, FlowLookup& flows, const Links& links, const Log& log);
+  PacketPath(LoggedEngine& engine, StreamPath& streams, Stats& stats, FlowLookup& flows, const Links& links, const Log& log);
 
   void handle(const QueuedPacket& packet, PendingVerdict verdict, Instant now);
 
  private:
-  using Groups = decltype(Stats::groups);
-  void handle_datagram(const QueuedPacket& packet, const DatagramView& view, PendingVerdict& verdict, Instant now);
-  Verdict ask_engine(const SipDatagram& datagram, Instant now);
-  void tell_failures(const SipDatagram& datagram, const Groups& before, Instant now);
-  void tell_failure(Reason reason, const SipDatagram& datagram, Instant now);
+  void pass_unknown(const DatagramView& view, PendingVerdict& verdict);
+  void handle_datagram(const DatagramView& view, const Flow& flow, uint32_t mtu, PendingVerdict& verdict, Instant now);
   void tell_exception(const char* what, Instant now);
 
-  Engine& engine_;
+  LoggedEngine& engine_;
+  StreamPath& streams_;
   Stats& stats_;
   FlowLookup& flows_;
   const Links& links_;
   const Log& log_;
   std::vector<uint8_t> packet_;  // the edited one
-  std::unique_ptr<sip::Message> message_;  // for the Call-ID of a warning
-  std::array<RateLimit, count_of<Reason>> limits_;
   RateLimit exceptions_;
 };
 

@@ -46,7 +46,7 @@ class StateStore::Transaction {
   MDB_txn* transaction_ = nullptr;
 };
 
-StateStore::StateStore(const std::string& folder, std::string_view world) {
+StateStore::StateStore(const std::string& folder, std::string_view world) : world_(world) {
   if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
     throw std::runtime_error(folder + ": " + std::system_category().message(errno));
   MDB_env* env = nullptr;
@@ -58,7 +58,7 @@ StateStore::StateStore(const std::string& folder, std::string_view world) {
   Transaction transaction(env, 0);
   check(mdb_dbi_open(transaction.get(), nullptr, 0, &database_), "state");
   transaction.commit();
-  settle_in(world);
+  settle_in(world_);
 }
 StateStore::~StateStore() = default;
 
@@ -87,6 +87,15 @@ void StateStore::remove(std::string_view key) {
   if (result == MDB_NOTFOUND) return;
   check(result, "state");
   transaction.commit();
+}
+
+void StateStore::clear() noexcept {
+  try {
+    settle_in({});
+    settle_in(world_);
+  } catch (const std::exception&) {
+    // its caller has told that the store does not work
+  }
 }
 
 void StateStore::for_each(std::string_view prefix,

@@ -33,6 +33,7 @@ class StateStore {
   // Throw std::runtime_error: the store is full, or its folder went away.
   void put(std::string_view key, std::span<const uint8_t> value);
   void remove(std::string_view key);  // what is not there is no error
+  void clear() noexcept;                // every record, as far as that still works
   // Keys that begin with `prefix`, in their order. The spans hold until the callback returns.
   void for_each(std::string_view prefix, const std::function<void(std::string_view key, std::span<const uint8_t> value)>& f);
 
@@ -42,6 +43,7 @@ class StateStore {
   };
   class Transaction;
   void settle_in(std::string_view world);
+  std::string world_;
   std::unique_ptr<MDB_env, Close> env_;
   unsigned database_ = 0;
 };

@@ -50,6 +50,12 @@ TEST_CASE("state: records are there for the next process, those of another world
     CHECK(records(store, "stream/") == Records{{"stream/a", "three"}});
     CHECK(records(store, "call/") == Records{{"call/a", "four"}});
   }
+  {
+    StateStore store(folder.path, "boot 1");
+    store.clear();
+    CHECK(records(store, "").size() == 1);  // which world it is
+    put(store, "call/b", "five");
+  }
   StateStore next(folder.path, "boot 2");
   CHECK(records(next, "stream/").empty());
   CHECK(records(next, "call/").empty());

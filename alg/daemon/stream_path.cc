@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// See stream_path.h.
+#include "alg/daemon/stream_path.h"
+
+#include <algorithm>
+#include <array>
+#include <exception>
+#include <utility>
+
+namespace sipalg {
+namespace {
+
+constexpr std::string_view prefix = "stream/";
+
+// "stream/ZONE INSIDE OUTSIDE INSIDE OUTSIDE": the opener's ends, then the answerer's.
+std::string record_key(const StreamKey& key) {
+  std::string text(prefix);
+  text += std::to_string(key.zone);
+  for (const Endpoint& endpoint : {key.opener.inside, key.opener.outside, key.answerer.inside, key.answerer.outside})
+    text += ' ' + to_string(endpoint);
+  return text;
+}
+
+std::optional<StreamKey> parse_record_key(std::string_view text) {
+  text.remove_prefix(prefix.size());
+  std::array<std::string_view, 5> words;
+  for (auto& word : words) {
+    const std::size_t end = std::min(text.find(' '), text.size());
+    word = text.substr(0, end);
+    text.remove_prefix(std::min(end + 1, text.size()));
+  }
+  const auto zone = parse_number(words[0]);
+  std::array<Endpoint, 4> ends;
+  for (std::size_t i = 0; i < ends.size(); ++i) {
+    const auto endpoint = parse_endpoint(words[i + 1]);
+    if (!endpoint) return std::nullopt;
+    ends[i] = *endpoint;
+  }
+  if (!zone || *zone > 65535) return std::nullopt;
+  return StreamKey{{ends[0], ends[1]}, {ends[2], ends[3]}, static_cast<uint16_t>(*zone)};
+}
+
+Tuple original_of(const StreamKey& key) { return {Protocol::tcp, key.opener.inside, key.answerer.outside}; }
+
+}  // namespace
+
+StreamPath::StreamPath(LoggedEngine& engine, Ctnetlink& conntrack, StreamGuard& guard, StateStore* store, Stats& stats,
+                       const Log& log)
+    : engine_(engine), conntrack_(conntrack), guard_(guard), store_(store), log_(log), table_(*this, *this, this, stats) {}
+
+// A connection whose conntrack is gone can not be translated any more: it is not taken back.
+std::size_t StreamPath::restore(Instant now) {
+  std::vector<std::pair<std::string, std::string>> records;
+  if (store_)
+    store_->for_each(prefix, [&](std::string_view key, std::span<const uint8_t> value) {
+      records.emplace_back(key, std::string(value.begin(), value.end()));
+    });
+  std::vector<Tuple> originals;
+  for (const auto& [text, value] : records) {
+    const auto key = parse_record_key(text);
+    if (key && conntrack_.find_flow(original_of(*key), key->zone) && table_.restore(*key, value, now)) {
+      note_resized(*key, true);
+      originals.push_back(original_of(*key));
+    } else {
+      store_->remove(text);
+    }
+  }
+  if (const auto adopted = guard_.adopt(originals); !adopted)
+    log_.error("TCP connections of the time before can not be guarded: " + adopted.error().message());
+  return originals.size();
+}
+
+void StreamPath::handle(const DatagramView& view, const Flow& flow, uint32_t mtu, PendingVerdict verdict, Instant now) {
+  const Ticket ticket = next_ticket_++;
+  pending_.emplace(ticket, std::move(verdict));
+  if (!resized_.empty()) keep_liberal(flow, view);
+  try {
+    table_.handle(ticket, view, flow, mtu, now);
+  } catch (...) {
+    if (pending_.contains(ticket)) is_resized(view) ? drop(ticket) : accept(ticket);
+    throw;
+  }
+}
+
+void StreamPath::tick(Instant now) {
+  if (now >= table_.next_timer()) table_.tick(now);
+  if (const auto renewed = guard_.renew(now); !renewed)
+    log_.error("guarding TCP connections: " + renewed.error().message());
+}
+
+// After `conntrack -F` the kernel makes a new entry of the connection's next segment, which judges again.
+void StreamPath::keep_liberal(const Flow& flow, const DatagramView& view) {
+  if (!resized_.contains(header_of(view))) return;
+  const StreamKey key = StreamKey::of(flow);
+  if (flow.is_new) {
+    reborn_.insert(original_of(key));
+  } else if (!reborn_.empty() && reborn_.erase(original_of(key)) != 0) {
+    static_cast<void>(conntrack_.set_liberal(original_of(key), flow.zone));
+  }
+}
+
+PendingVerdict StreamPath::take(Ticket ticket) {
+  auto node = pending_.extract(ticket);
+  return std::move(node.mapped());
+}
+void StreamPath::accept(Ticket ticket) { take(ticket).accept(); }
+void StreamPath::accept(Ticket ticket, std::span<const uint8_t> packet) { take(ticket).accept(packet); }
+void StreamPath::drop(Ticket ticket) { take(ticket).drop(); }
+
+bool StreamPath::begin_resizing(const Flow& flow) {
+  const StreamKey key = StreamKey::of(flow);
+  if (!conntrack_.set_liberal(original_of(key), flow.zone) || !guard_.add(original_of(key))) return false;
+  note_resized(key, true);
+  return true;
+}
+
+void StreamPath::note_resized(const StreamKey& key, bool is_resized) {
+  for (const Tuple& header : {Tuple{Protocol::tcp, key.opener.outside, key.answerer.inside},
+                              Tuple{Protocol::tcp, key.answerer.outside, key.opener.inside}})
+    is_resized ? static_cast<void>(resized_.insert(header)) : static_cast<void>(resized_.erase(header));
+}
+
+EditedMessage StreamPath::edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now) {
+  if (!is_editing_) return {};
+  constexpr std::size_t no_bound = 1U << 20;  // a stream's message may grow: it is cut into segments
+  const Verdict verdict = engine_.handle({held, flow, no_bound, bytes_behind}, now);
+  return {verdict.edited(), verdict.bytes};
+}
+
+void StreamPath::save(const StreamKey& key, std::string_view bytes) {
+  if (!store_ || store_failed_) return;
+  try {
+    store_->put(record_key(key), {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+  } catch (const std::exception& error) {
+    tell_store_failure(error.what());
+  }
+}
+
+void StreamPath::forget(const StreamKey& key) {
+  note_resized(key, false);
+  reborn_.erase(original_of(key));
+  static_cast<void>(guard_.remove(original_of(key)));
+  if (!store_ || store_failed_) return;
+  try {
+    store_->remove(record_key(key));
+  } catch (const std::exception& error) {
+    tell_store_failure(error.what());
+  }
+}
+
+void StreamPath::tell_store_failure(const char* what) {
+  store_failed_ = true;
+  store_->clear();  // old records would be wrong maps
+  log_.error("the state can not be kept, TCP connections end with this daemon: " + std::string(what));
+}
+
+}  // namespace sipalg
