@@ -18,7 +18,7 @@ enum class LogLevel : uint8_t { error = 3, warning = 4, info = 6, debug = 7 };  
 
 struct Config {
   struct Service {
-    bool udp = true;
+    bool udp = true, tcp = true;
     std::vector<uint16_t> ports{5060};
   } service;
   enum class Steering : uint8_t { automatic, manual } steering = Steering::automatic;
@@ -34,6 +34,7 @@ struct Config {
   std::chrono::milliseconds call_idle_held = limits::call_idle_held;
   LogLevel log_level = LogLevel::info;
   std::string control_socket{control::default_socket};
+  std::string state{"/run/sipalg/state"};  // a folder
   ZonePolicy zones;  // sipalgctl makes the firewall of it; the daemon only checks it
 };
 

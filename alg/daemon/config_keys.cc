@@ -119,12 +119,12 @@ bool is_table_name(std::string_view text) {
   const auto allowed = [](char c) { return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'z') || c == '_'; };
   return !text.empty() && text.size() <= longest_table_name && text != zones_table && !is_digit(text.front()) && std::ranges::all_of(text, allowed);
 }
-bool is_socket_path(std::string_view text) {
-  return text.size() > 1 && text.size() <= longest_socket_path && text.front() == '/' &&
-         text.find('\0') == std::string_view::npos;
+bool is_path(std::string_view text) {
+  return text.size() > 1 && text.front() == '/' && text.find('\0') == std::string_view::npos;
 }
+bool is_socket_path(std::string_view text) { return is_path(text) && text.size() <= longest_socket_path; }
 
-const std::array<ConfigKey, 16> keys{{
+const std::array<ConfigKey, 18> keys{{
     {"", "inside", "a list of networks", R"(inside = ["192.168.1.0/24", "2001:db8:1::/48"], or leave the key out to have them detected)",
      [](const toml::node& n, Config& c) { return read_list(n, c.inside.emplace()); },
      [](const Config& c) { return c.inside ? show_list(*c.inside) : Json(nullptr); }},
@@ -165,12 +165,18 @@ const std::array<ConfigKey, 16> keys{{
     {"", "control-socket", "an absolute path of at most 107 bytes", R"(control-socket = "/run/sipalg/control.sock")",
      [](const toml::node& n, Config& c) { return read_one(n, c.control_socket) && is_socket_path(c.control_socket); },
      [](const Config& c) { return Json(c.control_socket); }},
+    {"", "state", "an absolute path", R"(state = "/run/sipalg/state")",
+     [](const toml::node& n, Config& c) { return read_one(n, c.state) && is_path(c.state); },
+     [](const Config& c) { return Json(c.state); }},
     {"", "log-level", "\"error\", \"warning\", \"info\" or \"debug\"", R"(log-level = "info")",
      [](const toml::node& n, Config& c) { return read_word(n, c.log_level, levels); },
      [](const Config& c) { return show_word(c.log_level, levels); }},
     {"service", "udp", "true or false", "udp = true",
      [](const toml::node& n, Config& c) { return read_one(n, c.service.udp); },
      [](const Config& c) { return Json(c.service.udp); }},
+    {"service", "tcp", "true or false", "tcp = true",
+     [](const toml::node& n, Config& c) { return read_one(n, c.service.tcp); },
+     [](const Config& c) { return Json(c.service.tcp); }},
     {"service", "ports", "a list of 1 to 16 ports from 1 to 65535", "ports = [5060]",
      [](const toml::node& n, Config& c) { return read_ports(n, c.service.ports); },
      [](const Config& c) { return Json(c.service.ports); }},

@@ -20,6 +20,7 @@ constexpr std::chrono::seconds housekeeping_period{1}, memory_period{30};
 QueueOptions queue_options(const Config& config) {
   QueueOptions options;
   options.queue = config.queue;
+  options.tcp = true;
   return options;
 }
 
@@ -29,7 +30,7 @@ SteeringOptions steering_options(const Config& config, const ServiceSwitch& serv
   options.table = config.table;
   options.queue = config.queue;
   options.udp_ports = service.steered(Protocol::udp);
-  options.tcp = is_spoken(Protocol::tcp);
+  options.tcp = true;
   options.tcp_ports = service.steered(Protocol::tcp);
   options.manual = config.steering == Config::Steering::manual;
   options.births = births;
@@ -64,6 +65,17 @@ NfDoorKeeper make_keeper(Steering& steering) {
                     [&] { return NfDoorKeeper(steering); });
 }
 
+// Without it everything works but the TCP connections of the daemon before.
+std::unique_ptr<StateStore> make_store(const Config& config, const Log& log) {
+  try {
+    return std::make_unique<StateStore>(config.state, state_world());
+  } catch (const std::exception& error) {
+    log.warning("no state is kept, TCP connections with edits will end with this daemon: " + std::string(error.what()) +
+                "; the folder of `state` must exist and belong to the user of sipalgd (the unit makes /run/sipalg)");
+    return nullptr;
+  }
+}
+
 }  // namespace
 
 Daemon::Daemon(Config config, LoadConfig load, Log& log)
@@ -71,7 +83,9 @@ Daemon::Daemon(Config config, LoadConfig load, Log& log)
       queue_(make_queue(config_)),
       steering_(make_steering(steering_options(config_, switch_, inside(), !queue_.has_conntrack()))),
       conntrack_(make_conntrack()), flows_(conntrack_, &steering_), keeper_(make_keeper(steering_)),
-      engine_(policy(), keeper_, stats_), path_(engine_, stats_, flows_, links_, log_),
+      engine_(policy(), keeper_, stats_), logged_engine_(engine_, stats_, log_), guard_(steering_),
+      store_(make_store(config_, log_)), streams_(logged_engine_, conntrack_, guard_, store_.get(), stats_, log_),
+      path_(logged_engine_, streams_, stats_, flows_, links_, log_),
       control_(loop_, config_.control_socket, [this](const control::Request& request) { return answer(request); }),
       kernel_counts_cleared_(kernel_counts().size()) {
   engine_.set_service(switch_.service());
@@ -84,7 +98,9 @@ Daemon::Daemon(Config config, LoadConfig load, Log& log)
 }
 
 void Daemon::run() {
+  const std::size_t restored = streams_.restore(boot_time());
   tell_start();
+  if (restored > 0) log_.info("TCP connections that go on: " + std::to_string(restored));
   tell_advice();
   on_timer();
   service_.ready();
@@ -115,11 +131,15 @@ void Daemon::on_links() {
   engine_.set_policy(policy());
 }
 
-Instant Daemon::next_timer() const { return std::min(housekeeping_ + housekeeping_period, engine_.next_timer()); }
+Instant Daemon::next_timer() const {
+  return std::min({housekeeping_ + housekeeping_period, engine_.next_timer(), streams_.next_timer()});
+}
 
 void Daemon::on_timer() {
   const Instant now = boot_time();
   engine_.tick(now);
+  streams_.tick(now);
+  queue_.flush();
   if (now < housekeeping_ + housekeeping_period) return;
   housekeeping_ = now;
   keeper_.tick(now);
@@ -164,6 +184,7 @@ void Daemon::apply(Config next) {
   next.table = config_.table;
   next.steering = config_.steering;
   next.control_socket = config_.control_socket;
+  next.state = config_.state;
   config_ = std::move(next);
   log_.set_level(config_.log_level);
   ServiceSwitch next_service = switch_;
@@ -185,6 +206,7 @@ void Daemon::tell_needs_restart(const Config& next) const {
   tell(next.table != config_.table, "table");
   tell(next.steering != config_.steering, "steering");
   tell(next.control_socket != config_.control_socket, "control-socket");
+  tell(next.state != config_.state, "state");
 }
 
 void Daemon::tell_refusal(const char* what, const Steering::Result& result) const {
@@ -222,7 +244,15 @@ void Daemon::stop() {
   engine_.close_all(boot_time());
   keeper_.close_all();
   if (const auto stopped = steering_.stop(); !stopped) log_.error("the steering rules stay: " + stopped.error().message());
-  queue_.drain([](const QueuedPacket&, PendingVerdict verdict) { verdict.accept(); });
+  streams_.stop_editing();  // what is under way keeps its map, and the store has it for the next daemon
+  const Instant now = boot_time();
+  queue_.drain([this, now](const QueuedPacket& packet, PendingVerdict verdict) {
+    const auto view = view_datagram(packet.bytes);
+    if (view && view->protocol == Protocol::tcp) path_.handle(packet, std::move(verdict), now);
+  });
+  streams_.release_all();
+  queue_.flush();
+  guard_.close();
 }
 
 }  // namespace sipalg

@@ -5,7 +5,8 @@
 //     start   links, queue, table, keeper, engine, control socket; then READY
 //     SIGHUP  a good file takes effect with the next message; a bad one is told and changes nothing
 //     links   an address that went closes its doors; what is inside is found anew
-//     end     doors closed, no rule leads here any more, what is still queued passes unchanged; the table goes last
+//     end     doors closed, no rule leads here any more, what is still queued passes unchanged (TCP: by its map); the table
+//             goes last
 #pragma once
 #include <functional>
 #include <optional>
@@ -19,6 +20,8 @@
 #include "alg/daemon/packet_path.h"
 #include "alg/daemon/service.h"
 #include "alg/daemon/service_switch.h"
+#include "alg/daemon/state_store.h"
+#include "alg/daemon/stream_path.h"
 #include "alg/engine/engine.h"
 #include "conntrack/ctnetlink.h"
 #include "conntrack/flow_lookup.h"
@@ -92,6 +95,10 @@ class Daemon {
   NfDoorKeeper keeper_;
   Stats stats_;
   Engine engine_;
+  LoggedEngine logged_engine_;
+  StreamGuard guard_;
+  std::unique_ptr<StateStore> store_;  // null: it could not be opened
+  StreamPath streams_;
   PacketPath path_;
   ControlServer control_;
   Instant housekeeping_{}, memory_looked_at_{};

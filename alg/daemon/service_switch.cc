@@ -8,9 +8,7 @@
 namespace sipalg {
 namespace {
 
-// SIP over TCP is not there yet. It needs tcp here, its keys in line_of(), somebody who reads the TCP queues, and an answer
-// to drain(): a connection that is followed needs its port, too.
-constexpr std::array spoken{Protocol::udp};
+constexpr std::array spoken{Protocol::udp, Protocol::tcp};
 
 constexpr std::size_t most_draining = 64;
 
@@ -19,8 +17,7 @@ struct FileLine {
   std::vector<uint16_t> ports;
 };
 FileLine line_of(const Config::Service& file, Protocol protocol) {
-  if (protocol == Protocol::udp) return {file.udp, file.ports};
-  return {false, {}};
+  return {protocol == Protocol::tcp ? file.tcp : file.udp, file.ports};
 }
 
 std::unexpected<control::Error> fail(std::string text, std::string cure) {

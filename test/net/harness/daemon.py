@@ -60,7 +60,8 @@ class Daemon:
         # keys of the root table come before the first [table]
         with open(self.config, "w", encoding="utf-8") as file:
             level = "" if "log-level" in config else 'log-level = "debug"'
-            file.write(f'control-socket = "{self.socket}"\n{level}\n{config}\n')
+            state = f'state = "{os.path.dirname(self.socket)}/state"'
+            file.write(f'control-socket = "{self.socket}"\n{state}\n{level}\n{config}\n')
 
     def start(self):
         command = [DAEMON, "--config", self.config] + (["--user", self._user] if self._user else [])
