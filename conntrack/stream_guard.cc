@@ -28,8 +28,10 @@ nft::Rule of_family(const std::string& table, const std::string& chain, Family f
 
 StreamGuard::StreamGuard(Steering& steering) : steering_(steering), table_(steering.options().table + "_streams") {}
 
-// May be there already, from a daemon that died: rules are written anew, sets stay.
-void StreamGuard::put_table(NetlinkBatch& batch, bool native_queue) const {
+// May be there already, from a daemon that died: rules are written anew, sets stay. Nothing is tried here: a transaction
+// that fails takes its base chains back, and with them every queued packet of the namespace.
+void StreamGuard::put_table(NetlinkBatch& batch) const {
+  const bool native_queue = steering_.way() == Steering::Way::native;
   nft::put_lasting_table(batch, table_);
   const nft::Hook guard{NF_INET_POST_ROUTING, guard_priority, "filter"}, lost{NF_INET_FORWARD, lost_priority, "filter"};
   nft::put_chain(batch, table_, "guard", &guard);
@@ -50,15 +52,11 @@ void StreamGuard::put_table(NetlinkBatch& batch, bool native_queue) const {
 }
 
 Steering::Result StreamGuard::make_table() {
-  Steering::Result result;
-  for (const bool native : {true, false}) {
-    NetlinkBatch batch;
-    nft::begin_batch(batch);
-    put_table(batch, native);
-    result = steering_.commit(batch);
-    has_table_ = result.has_value();
-    if (has_table_) break;
-  }
+  NetlinkBatch batch;
+  nft::begin_batch(batch);
+  put_table(batch);
+  const auto result = steering_.commit(batch);
+  has_table_ = result.has_value();
   return result;
 }
 

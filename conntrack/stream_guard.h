@@ -48,7 +48,7 @@ class StreamGuard {
 
  private:
   Steering::Result make_table();
-  void put_table(NetlinkBatch& batch, bool native_queue) const;
+  void put_table(NetlinkBatch& batch) const;
   void put(NetlinkBatch& batch, const Tuple& original, bool is_new) const;
   void put_removal(NetlinkBatch& batch, const Tuple& original) const;
 
