@@ -64,6 +64,7 @@ inline constexpr milliseconds call_idle_held = hours{24};
 inline constexpr std::chrono::duration<uint32_t> registration_default{3600};  // when nobody says how long
 inline constexpr milliseconds registration_longest = hours{24 * 7};
 inline constexpr milliseconds stream_stall{20};               // an incomplete message stands still: kernel-facts section 4
+inline constexpr milliseconds stream_first_line = seconds{2};  // of a connection: so long it may leave open whether it is SIP
 inline constexpr milliseconds stream_hold = seconds{10};      // an incomplete message leaves unchanged
 inline constexpr milliseconds stream_resend{200};             // bytes taken over, sent and not acknowledged
 inline constexpr milliseconds stream_opening = seconds{30};   // a SYN that is repeated later is a first one again

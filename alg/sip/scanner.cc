@@ -335,4 +335,13 @@ Beginning judge_beginning(std::string_view bytes) noexcept {
   return is_method && bytes.size() <= limits::stream_first_line_bytes ? Beginning::unknown : Beginning::other;
 }
 
+bool may_begin_common(std::string_view bytes) noexcept {
+  const std::string_view word = bytes.substr(0, bytes.find(' '));
+  if (word.size() < bytes.size()) return equals_ignoring_case(word, "SIP/2.0") || method_of(word) != Method::other;
+  if (equals_ignoring_case(word, std::string_view("SIP/2.0").substr(0, word.size()))) return true;
+  for (auto m = static_cast<uint8_t>(Method::invite); m <= static_cast<uint8_t>(Method::update); ++m)
+    if (name_of(static_cast<Method>(m)).starts_with(word)) return true;
+  return false;
+}
+
 }  // namespace sipalg::sip

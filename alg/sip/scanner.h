@@ -22,4 +22,7 @@ bool begins_like_sip(std::string_view bytes) noexcept;
 enum class Beginning : uint8_t { sip, other, unknown };
 Beginning judge_beginning(std::string_view bytes) noexcept;
 
+// Of a first line that is not whole: does it go on like one that is common, a known method or "SIP/2.0"?
+bool may_begin_common(std::string_view bytes) noexcept;
+
 }  // namespace sipalg::sip

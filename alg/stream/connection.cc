@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "alg/sip/scanner.h"
+
 namespace sipalg {
 namespace {
 
@@ -14,6 +16,9 @@ uint16_t lowered_mss(uint16_t given, std::size_t mtu, std::size_t ip_header) {
   const std::size_t wanted = most > limits::stream_headroom ? most - limits::stream_headroom : 0;
   return static_cast<uint16_t>(std::min<std::size_t>(given, std::max<std::size_t>(wanted, limits::stream_lowest_mss)));
 }
+
+// Held is the beginning of the stream's first line: whether it is SIP is open.
+bool is_first_line(const Half& half) { return !half.framer.has_begun() && half.disordered.empty(); }
 
 }  // namespace
 
@@ -139,19 +144,26 @@ void Connection::tick(Instant now) {
 void Connection::tick_half(Side side, Instant now) {
   Half& mine = halves_[side];
   if (!mine.is_holding()) return;
-  if (now >= mine.held_since + world_.limits.hold) {
+  if (now >= held_until(mine)) {
+    if (is_first_line(mine)) return end_as_no_sip(now);
     // the sender still has what stands behind a gap
     mine.disordered.clear();
     stop_reading(mine, Event::stream_messages_given_up);
     return pump(side, nullptr, now);
   }
   if (mine.has_stalled || now < mine.last_byte + world_.limits.stall) return;
+  // another protocol, whose client waits for an answer: nothing of it was taken over, so it leaves as it came
+  if (is_first_line(mine) && !sip::may_begin_common(mine.buffer)) return end_as_no_sip(now);
   mine.has_stalled = true;
   mine.is_raising = true;
   if (mine.carriers.empty()) return;
   Carrier newest = std::move(mine.carriers.back());
   mine.carriers.pop_back();
   probe_or_carry(side, std::move(newest), now);
+}
+
+Instant Connection::held_until(const Half& half) const {
+  return half.held_since + (is_first_line(half) ? world_.limits.first_line : world_.limits.hold);
 }
 
 limits::milliseconds Connection::life() const {
@@ -162,7 +174,7 @@ Instant Connection::due() const {
   Instant due = last_seen_ + life();
   for (const Half& half : halves_) {
     if (!half.is_holding()) continue;
-    due = std::min(due, half.held_since + world_.limits.hold);
+    due = std::min(due, held_until(half));
     if (!half.has_stalled) due = std::min(due, half.last_byte + world_.limits.stall);
   }
   return due;

@@ -80,6 +80,7 @@ class Connection {
   void on_pure(Side side, const StreamPacket& packet, Instant now);
   void tick_half(Side side, Instant now);
   void end_if_unread();
+  Instant held_until(const Half& half) const;
   limits::milliseconds life() const;  // without a packet
 
   // connection_data.cc
@@ -95,6 +96,7 @@ class Connection {
   void pass(Half& mine, std::string_view bytes, bool in_hand);
   void stop_reading(Half& mine, Event why);
   void pass_for_good();
+  void end_as_no_sip(Instant now);
 
   // connection_send.cc
   void accept(Ticket ticket);

@@ -182,6 +182,15 @@ void Connection::pass_for_good() {
   is_over_ = true;
 }
 
+void Connection::end_as_no_sip(Instant now) {
+  world_.stats.count(Event::streams_not_sip);
+  is_sip_ = false;
+  pass_for_good();
+  if (is_over_) return;
+  for (const Side side : {opener, answerer})
+    if (!halves_[side].carriers.empty()) pump(side, nullptr, now);
+}
+
 // Behind the end of reading every packet leaves at once, in whatever order they come.
 void Connection::pass_unread(Side side, const StreamPacket& packet, Position begin, Instant now) {
   Half& mine = halves_[side];

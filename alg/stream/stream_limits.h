@@ -13,6 +13,7 @@ struct StreamLimits {
   std::size_t held_bytes = limits::stream_held_bytes;           // of all connections together
   std::size_t held_packets = limits::stream_held_packets;       // of one direction
   limits::milliseconds stall = limits::stream_stall;
+  limits::milliseconds first_line = limits::stream_first_line;
   limits::milliseconds hold = limits::stream_hold;
   limits::milliseconds resend = limits::stream_resend;
   limits::milliseconds opening = limits::stream_opening;

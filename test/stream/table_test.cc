@@ -133,6 +133,22 @@ TEST_CASE("what is no SIP passes untouched for good, and is forgotten") {
   }
 }
 
+TEST_CASE("a first line that stops and is not like SIP passes after a moment, and what answers it passes too") {
+  Call call;
+  call.settle();
+  call.end(0).write("HELLO", call.now());
+  call.settle();
+  CHECK(call.end(1).received() == "HELLO");
+  CHECK(call.stats[Event::streams_not_sip] == 1);
+  call.end(1).write("who is there?\n", call.now());
+  call.settle();
+  call.end(0).write(grows, call.now());
+  call.settle().close_both();
+  CHECK(call.end(1).received() == "HELLO" + grows);
+  CHECK(call.end(0).received() == "who is there?\n");
+  CHECK(call.edits == 0);
+}
+
 TEST_CASE("no SIP from the other end: what follows passes, with the map") {
   Call call;
   call.settle();

@@ -243,3 +243,8 @@ TEST_CASE("method names go both ways") {
   }
   CHECK(Scanned(request("", "", "invite sip:a@b SIP/2.0")).message.method == Method::other);
 }
+
+TEST_CASE("the beginning of a first line may or may not be a common one") {
+  for (const char* yes : {"I", "INVITE", "INVITE sip:", "P", "REGISTER ", "SIP/", "sip/2.0 2"}) CHECK(sip::may_begin_common(yes));
+  for (const char* no : {"HELLO", "invite", "INVITES", "INVITED sip:", "SIP/1", "GET /", "EHLO x"}) CHECK_FALSE(sip::may_begin_common(no));
+}
