@@ -129,6 +129,8 @@ void Connection::on_pure(Side side, const StreamPacket& packet, Instant now) {
   ask.begin = ask.end = begin;
   ask.room = room_of(side, packet);
   if (mine.wants_carrier(now) && carry(side, outgoing_of(packet), ask, now)) return;
+  // a keepalive or window probe behind held bytes wants an answer: it must be old for the receiver, too
+  if (begin >= mine.decided && begin < mine.in_next) return probe(side, outgoing_of(packet));
   send(side, outgoing_of(packet), pure_sequence(mine, begin), packet.segment.flags, {});
 }
 

@@ -110,6 +110,7 @@ class Connection {
   void probe_or_carry(Side side, Carrier carrier, Instant now);
   void send(Side side, const Outgoing& outgoing, Position sequence, uint8_t flags, std::string_view payload);
   SackBlocks sack_for(Side side, const StreamPacket* packet, Position acknowledged) const;
+  uint16_t written_window(Side side, Position room) const;
   Position pure_sequence(const Half& mine, Position begin) const;
   std::size_t room_of(Side side, const StreamPacket& packet) const;
   static Outgoing outgoing_of(const StreamPacket& packet);

@@ -14,7 +14,8 @@ void Connection::on_data(Side side, const StreamPacket& packet, Instant now) {
   // bytes behind the end, or an end before bytes: no TCP sends that
   const bool has_new_fin = segment.has(tcp_fin) && !mine.fin;
   if ((mine.fin && end > *mine.fin) || (has_new_fin && end < mine.in_next)) return drop(packet.ticket);
-  if (mine.is_unproven && begin > mine.in_next) stop_reading(mine, Event::stream_framing_lost);
+  // bytes passed while there was no process; of a connection with edits none can have (the guard drops them)
+  if (mine.is_unproven && begin > mine.in_next && !is_resizing_) stop_reading(mine, Event::stream_framing_lost);
   if (!mine.is_ordering()) return pass_unread(side, packet, begin, now);
   if (begin > mine.in_next) return on_gap(side, packet, begin, now);
   if (end <= mine.in_next && !has_new_fin) return on_repeat(side, packet, begin, now);

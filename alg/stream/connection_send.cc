@@ -156,6 +156,13 @@ SackBlocks Connection::sack_for(Side side, const StreamPacket* packet, Position 
   return out;
 }
 
+// What is left of the receiver's window, in its unit. Less than one unit is written as one: the sender would take 0 for a
+// closed window; what then does not fit stays kept until it does.
+uint16_t Connection::written_window(Side side, Position room) const {
+  const Position units = room > 0 ? std::max<Position>(room >> scale_of(side), 1) : 0;
+  return static_cast<uint16_t>(std::min<Position>(units, halves_[side].stamp.window));
+}
+
 void Connection::send(Side side, const Outgoing& outgoing, Position sequence, uint8_t flags, std::string_view payload) {
   settle();
   const Half& mine = halves_[side];
@@ -166,7 +173,7 @@ void Connection::send(Side side, const Outgoing& outgoing, Position sequence, ui
   const Position acknowledged = std::max(data.map.to_in(mine.stamp.acknowledged), data.taken);
   const Position edge = data.map.to_in(mine.stamp.acknowledged + (Position{mine.stamp.window} << scale_of(side)));
   if ((flags & tcp_ack) != 0) fields.acknowledgement = data.sequence_of(acknowledged);
-  fields.window = static_cast<uint16_t>(std::clamp<Position>((edge - acknowledged) >> scale_of(side), 0, mine.stamp.window));
+  fields.window = written_window(side, edge - acknowledged);
   fields.timestamps = mine.stamp.timestamps;
   fields.sack = sack_for(side, outgoing.packet, acknowledged);
   if ((flags & tcp_urg) != 0 && outgoing.packet != nullptr) {
