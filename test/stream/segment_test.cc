@@ -142,6 +142,9 @@ TEST_CASE("an incomplete message waits; then one packet leaves as an old byte, a
   CHECK(wire.out[first].view().sequence == opener_first - 1);
   CHECK(wire.out[first].view().payload == std::string_view("\0", 1));
   CHECK(wire.out[first].view().timestamps->value == 12);  // an older one would be refused
+  const Ticket keepalive = wire.send({true, tcp_ack, 29});  // wants an answer: old for the receiver, as it was for its sender
+  CHECK(wire.out[keepalive].view().sequence == opener_first - 1);
+  CHECK(wire.out[keepalive].view().payload.size() == 1);
   const Ticket answer = wire.send({false, tcp_ack, 0, 0, "", 1000});
   CHECK(wire.acknowledged(answer) == 30);
   CHECK(wire.out[answer].view().window == 970);
