@@ -17,7 +17,7 @@ from .scripted import Socket
 class Bench:
     def __init__(self, keep=None, daemon=True, config="", user=None, **topology):
         self.folder = tempfile.mkdtemp(prefix="sipalg-net-")
-        self._keep, self._started = keep, []
+        self._kept, self._started = keep, []
         self.router = self.daemon = self.media = None
         try:
             self.router = Router(**topology)
@@ -34,19 +34,19 @@ class Bench:
 
     def phone(self, steps, address=PHONE, port=5060, remote=(PROXY, 5060), **options):
         """A SIPp inside that begins; the call's Call-ID is `call_id`."""
-        return self._start(Sipp(self.folder, self.router.inside, address, port, steps, remote, **options))
+        return self.keep(Sipp(self.folder, self.router.inside, address, port, steps, remote, **options))
 
     def phone_waits(self, steps, address=PHONE, port=5060, **options):
         """A SIPp inside that is called."""
-        return self._start(Sipp(self.folder, self.router.inside, address, port, steps, **options)).ready()
+        return self.keep(Sipp(self.folder, self.router.inside, address, port, steps, **options)).ready()
 
     def provider(self, steps, address=PROXY, port=5060, **options):
         """A SIPp outside that is called."""
-        return self._start(Sipp(self.folder, self.router.outside, address, port, steps, **options)).ready()
+        return self.keep(Sipp(self.folder, self.router.outside, address, port, steps, **options)).ready()
 
     def caller(self, steps, remote, address=PROXY, port=5060, **options):
         """A SIPp outside that begins."""
-        return self._start(Sipp(self.folder, self.router.outside, address, port, steps, remote, **options))
+        return self.keep(Sipp(self.folder, self.router.outside, address, port, steps, remote, **options))
 
     def inside_party(self, port, name="phone", address=PHONE, **options):
         return self.media.party(self.router.inside, address, port, name, **options)
@@ -58,7 +58,7 @@ class Bench:
         """Any other program; ended by close()."""
         with open(os.path.join(self.folder, log), "wb") as output:
             process = namespace.popen(command, stdout=output, stderr=output, cwd=self.folder, **options)
-        return self._start(Program(process))
+        return self.keep(Program(process))
 
     def datagram(self, namespace, source, target, payload, receive=None):
         """Sends one datagram; with `receive` returns what the target's socket got, None after that many seconds."""
@@ -80,7 +80,7 @@ class Bench:
         with namespace.inside():
             listener = socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, socket.SOCK_DGRAM)
         listener.bind((address, port))
-        return self._start(listener)
+        return self.keep(listener)
 
     def socket(self, namespace, address, port):
         """A UDP endpoint in the test's own hands."""
@@ -90,7 +90,8 @@ class Bench:
         """What time does to an idle flow: its conntrack is gone."""
         self.router.router.conntrack("-D", "-p", "udp", *match)
 
-    def _start(self, thing):
+    def keep(self, thing):
+        """Anything with close(); closed with the bench."""
         self._started.append(thing)
         return thing
 
@@ -106,11 +107,11 @@ class Bench:
         if self.daemon:
             self.daemon.close()
         if self.router:
-            if self._keep and self.router.capture:
+            if self._kept and self.router.capture:
                 self.router.capture.write(os.path.join(self.folder, "both-sides.pcap"))
             self.router.close()
-        if self._keep:
-            shutil.move(self.folder, self._keep)
+        if self._kept:
+            shutil.move(self.folder, self._kept)
         else:
             shutil.rmtree(self.folder, ignore_errors=True)
 
