@@ -105,7 +105,8 @@ void StateStore::for_each(std::string_view prefix,
   check(mdb_cursor_open(transaction.get(), database_, &cursor), "state");
   const std::unique_ptr<MDB_cursor, decltype(&mdb_cursor_close)> closed(cursor, mdb_cursor_close);
   MDB_val key = value_of(prefix), value{};
-  for (int result = mdb_cursor_get(cursor, &key, &value, MDB_SET_RANGE); result == MDB_SUCCESS;
+  const MDB_cursor_op begin = prefix.empty() ? MDB_FIRST : MDB_SET_RANGE;  // LMDB searches no empty key
+  for (int result = mdb_cursor_get(cursor, &key, &value, begin); result == MDB_SUCCESS;
        result = mdb_cursor_get(cursor, &key, &value, MDB_NEXT)) {
     if (!text_of(key).starts_with(prefix)) return;
     f(text_of(key), {static_cast<const uint8_t*>(value.mv_data), value.mv_size});
