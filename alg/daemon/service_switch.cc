@@ -31,10 +31,9 @@ constexpr const char* see_list = "`sipalgctl service list` shows the ports in se
 }  // namespace
 
 std::span<const Protocol> spoken_protocols() { return spoken; }
-bool is_spoken(Protocol protocol) { return std::ranges::find(spoken, protocol) != spoken.end(); }
 
 ServiceSwitch::ServiceSwitch(const Config::Service& file) : file_(file) {
-  for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
+  for (const Protocol protocol : spoken) {
     const FileLine line = line_of(file, protocol);
     service_.of(protocol) = {line.on, line.ports, {}};
   }
@@ -42,8 +41,6 @@ ServiceSwitch::ServiceSwitch(const Config::Service& file) : file_(file) {
 
 ServiceSwitch::Result ServiceSwitch::apply(control::Command command, const control::ServiceArgument& argument) {
   using control::Command;
-  if (argument.protocol && !is_spoken(*argument.protocol))
-    return fail("this sipalgd takes no SIP over " + std::string(name_of(*argument.protocol)), "only udp can be switched");
   if (command == Command::service_add) return add(*argument.protocol, argument.port);
   if (command == Command::service_remove) return remove(*argument.protocol, argument.port);
   for (const Protocol protocol : spoken)

@@ -25,7 +25,6 @@
 namespace sipalg {
 
 std::span<const Protocol> spoken_protocols();
-bool is_spoken(Protocol protocol);
 
 class ServiceSwitch {
  public:

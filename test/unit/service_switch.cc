@@ -20,13 +20,16 @@ const auto nothing_lives = [](Protocol, uint16_t, std::span<const uint16_t>) { r
 }  // namespace
 
 TEST_CASE("what holds at start is the file's") {
-  const ServiceSwitch service(Config::Service{true, {5060, 5080}});
+  const ServiceSwitch service(Config::Service{true, false, {5060, 5080}});
   CHECK(service.steered(Protocol::udp) == Ports{5060, 5080});
   CHECK(service.steered(Protocol::tcp).empty());
   CHECK_FALSE(service.differs_from_file());
-  const ServiceSwitch off(Config::Service{false, {5060}});
+  const ServiceSwitch off(Config::Service{false, false, {5060}});
   CHECK(off.steered(Protocol::udp).empty());
   CHECK_FALSE(off.service().udp.on);
+  const ServiceSwitch both(Config::Service{});
+  CHECK(both.steered(Protocol::udp) == Ports{5060});
+  CHECK(both.steered(Protocol::tcp) == Ports{5060});
 }
 
 TEST_CASE("a removed port drains until nothing needs it") {
@@ -48,7 +51,7 @@ TEST_CASE("a removed port drains until nothing needs it") {
 }
 
 TEST_CASE("off drains every port, on takes them back, both may be said twice") {
-  ServiceSwitch service{Config::Service{true, {5060, 5070}}};
+  ServiceSwitch service{Config::Service{true, false, {5060, 5070}}};
   for (int i = 0; i < 2; ++i) REQUIRE(change(service, Command::service_off));
   CHECK(service.report(Protocol::udp).draining == Ports{5060, 5070});
   CHECK(service.differs_from_file());
@@ -59,26 +62,43 @@ TEST_CASE("off drains every port, on takes them back, both may be said twice") {
     REQUIRE(change(service, Command::service_remove, "udp 5070"));
     REQUIRE(change(service, Command::service_add, "udp 5070"));
     CHECK(service.steered(Protocol::udp).empty());
-    for (int i = 0; i < 2; ++i) REQUIRE(change(service, Command::service_on));
+    for (int i = 0; i < 2; ++i) REQUIRE(change(service, Command::service_on, "udp"));
   }
   CHECK(service.steered(Protocol::udp) == Ports{5060, 5070});
   CHECK(service.report(Protocol::udp).draining.empty());
   CHECK_FALSE(service.differs_from_file());
 }
 
+TEST_CASE("UDP and TCP are switched each for itself") {
+  ServiceSwitch service{Config::Service{}};
+  REQUIRE(change(service, Command::service_add, "tcp 5070"));
+  CHECK(service.steered(Protocol::udp) == Ports{5060});
+  CHECK(service.steered(Protocol::tcp) == Ports{5060, 5070});
+  REQUIRE(change(service, Command::service_off, "tcp"));
+  CHECK(service.report(Protocol::tcp).draining == Ports{5060, 5070});
+  CHECK(service.service().udp.on);
+  CHECK(service.drain(nothing_lives));
+  CHECK(service.steered(Protocol::tcp).empty());
+  CHECK(service.steered(Protocol::udp) == Ports{5060});
+  REQUIRE(change(service, Command::service_off));
+  REQUIRE(change(service, Command::service_on));
+  CHECK(service.service().udp.on);
+  CHECK(service.service().tcp.on);
+}
+
 TEST_CASE("a reload applies the keys that changed and leaves the others") {
-  ServiceSwitch service{Config::Service{true, {5060}}};
+  ServiceSwitch service{Config::Service{true, false, {5060}}};
   REQUIRE(change(service, Command::service_add, "udp 5070"));
   REQUIRE(change(service, Command::service_off));
-  service.reload(Config::Service{true, {5060}});
+  service.reload(Config::Service{true, false, {5060}});
   CHECK(service.service().udp.ports == Ports{5060, 5070});
   CHECK_FALSE(service.service().udp.on);
-  service.reload(Config::Service{true, {5062}});
+  service.reload(Config::Service{true, false, {5062}});
   CHECK(service.service().udp.ports == Ports{5062});
   CHECK_FALSE(service.service().udp.on);
   CHECK(service.service().udp.removed == std::set<uint16_t>{5060, 5070});
-  REQUIRE(change(service, Command::service_on));
-  service.reload(Config::Service{false, {5062}});
+  REQUIRE(change(service, Command::service_on, "udp"));
+  service.reload(Config::Service{false, false, {5062}});
   CHECK_FALSE(service.service().udp.on);
   CHECK_FALSE(service.differs_from_file());
 }
@@ -91,10 +111,8 @@ TEST_CASE("what does not fit is refused with its cure, and changes nothing") {
   const Row rows[] = {
       {Command::service_add, "udp 5060", "udp port 5060 is in service already"},
       {Command::service_remove, "udp 5061", "udp port 5061 is not in service"},
-      {Command::service_add, "tcp 5060", "no SIP over tcp"},
-      {Command::service_remove, "tcp 5060", "no SIP over tcp"},
-      {Command::service_on, "tcp", "no SIP over tcp"},
-      {Command::service_off, "tcp", "no SIP over tcp"},
+      {Command::service_add, "tcp 5060", "tcp port 5060 is in service already"},
+      {Command::service_remove, "tcp 5070", "tcp port 5070 is not in service"},
   };
   for (const Row& row : rows) {
     INFO(row.argument);
