@@ -252,6 +252,7 @@ void Daemon::stop() {
   });
   streams_.release_all();
   queue_.flush();
+  streams_.forget_ended();
   guard_.close();
 }
 

@@ -11,6 +11,7 @@ namespace sipalg {
 namespace {
 
 constexpr std::string_view prefix = "stream/";
+constexpr char resized_mark = 'r', faithful_mark = 'f';  // the first byte of a record; the table's bytes follow
 
 // "stream/ZONE INSIDE OUTSIDE INSIDE OUTSIDE": the opener's ends, then the answerer's.
 std::string record_key(const StreamKey& key) {
@@ -48,7 +49,8 @@ StreamPath::StreamPath(LoggedEngine& engine, Ctnetlink& conntrack, StreamGuard& 
                        const Log& log)
     : engine_(engine), conntrack_(conntrack), guard_(guard), store_(store), log_(log), table_(*this, *this, this, stats) {}
 
-// A connection whose conntrack is gone can not be translated any more: it is not taken back.
+// A connection whose conntrack is gone can not be translated any more: it is not taken back. Those whose lengths never
+// changed are not guarded: they can do without us.
 std::size_t StreamPath::restore(Instant now) {
   std::vector<std::pair<std::string, std::string>> records;
   if (store_)
@@ -56,18 +58,22 @@ std::size_t StreamPath::restore(Instant now) {
       records.emplace_back(key, std::string(value.begin(), value.end()));
     });
   std::vector<Tuple> originals;
+  std::size_t restored = 0;
   for (const auto& [text, value] : records) {
     const auto key = parse_record_key(text);
-    if (key && conntrack_.find_flow(original_of(*key), key->zone) && table_.restore(*key, value, now)) {
-      note_resized(*key, true);
-      originals.push_back(original_of(*key));
-    } else {
+    const bool is_ours = key && !value.empty() && conntrack_.find_flow(original_of(*key), key->zone);
+    if (!is_ours || !table_.restore(*key, std::string_view(value).substr(1), now)) {
       store_->remove(text);
+      continue;
     }
+    ++restored;
+    if (value.front() != resized_mark) continue;
+    note_resized(*key, true);
+    originals.push_back(original_of(*key));
   }
   if (const auto adopted = guard_.adopt(originals); !adopted)
     log_.error("TCP connections of the time before can not be guarded: " + adopted.error().message());
-  return originals.size();
+  return restored;
 }
 
 void StreamPath::handle(const DatagramView& view, const Flow& flow, uint32_t mtu, PendingVerdict verdict, Instant now) {
@@ -86,6 +92,13 @@ void StreamPath::tick(Instant now) {
   if (now >= table_.next_timer()) table_.tick(now);
   if (const auto renewed = guard_.renew(now); !renewed)
     log_.error("guarding TCP connections: " + renewed.error().message());
+}
+
+void StreamPath::forget_ended() {
+  std::vector<StreamKey> ended;
+  for (const auto& [header, key] : resized_)
+    if (!conntrack_.find_flow(original_of(key), key.zone)) ended.push_back(key);
+  for (const StreamKey& key : ended) table_.forget(key);
 }
 
 // After `conntrack -F` the kernel makes a new entry of the connection's next segment, which judges again.
@@ -117,7 +130,7 @@ bool StreamPath::begin_resizing(const Flow& flow) {
 void StreamPath::note_resized(const StreamKey& key, bool is_resized) {
   for (const Tuple& header : {Tuple{Protocol::tcp, key.opener.outside, key.answerer.inside},
                               Tuple{Protocol::tcp, key.answerer.outside, key.opener.inside}})
-    is_resized ? static_cast<void>(resized_.insert(header)) : static_cast<void>(resized_.erase(header));
+    is_resized ? static_cast<void>(resized_.emplace(header, key)) : static_cast<void>(resized_.erase(header));
 }
 
 EditedMessage StreamPath::edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now) {
@@ -130,7 +143,9 @@ EditedMessage StreamPath::edit(std::string_view held, std::size_t bytes_behind, 
 void StreamPath::save(const StreamKey& key, std::string_view bytes) {
   if (!store_ || store_failed_) return;
   try {
-    store_->put(record_key(key), {reinterpret_cast<const uint8_t*>(bytes.data()), bytes.size()});
+    const bool is_resized = resized_.contains({Protocol::tcp, key.opener.outside, key.answerer.inside});
+    record_.assign(1, is_resized ? resized_mark : faithful_mark).append(bytes);
+    store_->put(record_key(key), {reinterpret_cast<const uint8_t*>(record_.data()), record_.size()});
   } catch (const std::exception& error) {
     tell_store_failure(error.what());
   }

@@ -11,6 +11,7 @@
 // At start, connections come back from the store and the guard is told which. A segment of a resized connection never
 // passes unmapped: when its flow can not be found it is dropped, and TCP sends it again.
 #pragma once
+#include <map>
 #include <optional>
 #include <set>
 #include <unordered_map>
@@ -44,6 +45,8 @@ class StreamPath : private StreamOutlet, private StreamEditor, private StreamSto
   void stop_editing() { is_editing_ = false; }
   // What is still held is dropped: the ends send it again.
   void release_all() { table_.release_all(); }
+  // Connections that conntrack knows no more need no guard when we end.
+  void forget_ended();
 
   std::size_t connections() const { return table_.size(); }
   std::size_t held_packets() const { return table_.held_packets(); }
@@ -72,8 +75,9 @@ class StreamPath : private StreamOutlet, private StreamEditor, private StreamSto
   bool is_editing_ = true;
   bool store_failed_ = false;
   Ticket next_ticket_ = 1;
+  std::string record_;  // of save()
   std::unordered_map<Ticket, PendingVerdict> pending_;
-  std::set<Tuple> resized_;   // headers of both directions behind postrouting
+  std::map<Tuple, StreamKey> resized_;  // by the headers of both directions behind postrouting
   std::set<Tuple> reborn_;    // resized connections whose conntrack is a new one, not confirmed yet: original tuples
   StreamTable table_;         // last: it answers through the others
 };
