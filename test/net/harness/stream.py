@@ -63,6 +63,14 @@ class End:
             raise Failure(f"{what}: {first_difference(bytes(seen), expected)}")
         return time.monotonic() - begin
 
+    def peek(self):
+        """What has come and was not read yet."""
+        self.socket.settimeout(0.02)
+        try:
+            return self.socket.recv(65536, socket.MSG_PEEK)
+        except TimeoutError:
+            return b""
+
     def receives_nothing(self, seconds=0.3, what="bytes that should not have come"):
         self.socket.settimeout(seconds)
         try:
