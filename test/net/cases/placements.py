@@ -175,7 +175,7 @@ def double_record_route_with_two_transports(bench):
     """A phone that speaks TCP with its inside Kamailio, which goes on over UDP: both Record-Route values, one of them with
     transport=tcp, come back as Kamailio wrote them, and the provider's BYE finds its way through both to the phone."""
     kamailio(bench, PBX, bench.router.inside, (f"udp:{PBX}:5060", f"tcp:{PBX}:5060"), hops={"bob": (WORKER, 5060, f"udp:{PBX}:5060")})
-    call = Call(bench, True, (PBX, 5060), caller_ends=False, transport="tcp").run()
+    call = Call(bench, True, (PBX, 5060), caller_ends=False, tcp="t1").run()
     sent = record_routes(bench.capture.message("lan0", True, "INVITE", call_id=call.call_id))
     equal(["transport=tcp" in value for value in sent], [False, True], f"Record-Routes of the inside proxy: {sent}")
     answer = bench.capture.message("lan0", False, 200, "INVITE", call_id=call.call_id)

@@ -130,5 +130,5 @@ class Program:
                 self.process.wait()
 
 
-def wait_port(namespace, address, port, what):
-    until(lambda: namespace.has_udp_socket(address, port), what, 10)
+def wait_port(namespace, address, port, what, protocol="udp"):
+    until(lambda: namespace.has_socket(address, port, protocol), what, 10)

@@ -78,13 +78,13 @@ class Namespace:
                 with open("/proc/sys/net/" + key.replace("__", "/"), "w", encoding="ascii") as file:
                     file.write(str(value))
 
-    def has_udp_socket(self, address, port):
-        """Is this endpoint taken? Asked without taking it."""
+    def has_socket(self, address, port, protocol="udp"):
+        """Is this endpoint taken (TCP: listened on, or a connection's)? Asked without taking it."""
         family = socket.AF_INET6 if ":" in address else socket.AF_INET
         raw = socket.inet_pton(family, address)
         # the table shows addresses as words in the machine's byte order
         words = "".join("%08X" % word for word in struct.unpack("=%dI" % (len(raw) // 4), raw))
-        table = "/proc/thread-self/net/udp" + ("6" if ":" in address else "")
+        table = f"/proc/thread-self/net/{protocol}" + ("6" if ":" in address else "")
         with self.inside(), open(table, encoding="ascii") as file:
             return any(line.split()[1] == f"{words}:{port:04X}" for line in list(file)[1:])
 

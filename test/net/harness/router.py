@@ -6,6 +6,7 @@ import os
 
 from .capture import Capture
 from .netns import Namespace, batch
+from .bad_line import Wire
 
 PHONE, PHONE_2, PBX = "10.0.0.2", "10.0.0.3", "10.0.0.10"
 LAN, WAN = "10.0.0.1", "203.0.113.1"
@@ -38,14 +39,17 @@ _numbers = itertools.count()
 
 class Router:
     """Three namespaces, gone with close(). `nat`: masquerade or a plain firewall; dnat, snat, accept: more admin rules.
-    dmz: a fourth namespace on a third interface."""
+    dmz: a fourth namespace on a third interface. bad_lines: both neighbours are reached through a Wire, which loses and
+    reorders."""
 
-    def __init__(self, nat=True, ipv6=False, dnat="", snat="", accept="", ports="", open_firewall=False, dmz=False):
+    def __init__(self, nat=True, ipv6=False, dnat="", snat="", accept="", ports="", open_firewall=False, dmz=False,
+                 bad_lines=False):
         self.prefix = "sa%d-%d" % (os.getpid(), next(_numbers))
         self._names = [self.prefix + suffix for suffix in ("-in", "-rt", "-out")]
-        self.inside = self.router = self.outside = self.dmz = self.capture = None
+        self.inside = self.router = self.outside = self.dmz = self.capture = self.lines = None
+        self.wires = []
         try:
-            self._make(nat, ipv6)
+            self._make(nat, ipv6, self._name_of_lines() if bad_lines else None)
             if dmz:
                 self._add_dmz(nat)
             rules = FIREWALL % {"more": "accept" if open_firewall else accept, "ports": ports}
@@ -57,14 +61,35 @@ class Router:
             self.close()
             raise
 
-    def _make(self, nat, ipv6):
-        lan, rtr, out = self._names
+    def _name_of_lines(self):
+        self._names.append(self.prefix + "-wires")
+        return self._names[-1]
+
+    def _link(self, neighbour, end, router, side, lines):
+        """The commands that make a link; through two ends in `lines` where there is one."""
+        if not lines:
+            return [f"link add {end} netns {neighbour} type veth peer name {side} netns {router}"]
+        return [f"link add {end} netns {neighbour} type veth peer name {end}-far netns {lines}",
+                f"link add {side} netns {router} type veth peer name {side}-far netns {lines}"]
+
+    def _start_lines(self):
+        self.lines = Namespace(self._names[3])
+        ends = (("i0-far", "lan0-far"), ("o0-far", "wan0-far"))
+        self.lines.run(["ip", "-batch", "-"], feed="".join(f"link set {end} up\n" for pair in ends for end in pair))
+        self.wires = [Wire(self.lines, *pair, seed=number) for number, pair in enumerate(ends)]
+
+    def set_mtu(self, lan=1500, wan=1500):
+        for namespace, link, mtu in ((self.inside, "i0", lan), (self.router, "lan0", lan), (self.router, "wan0", wan),
+                                     (self.outside, "o0", wan)):
+            namespace.run(["ip", "link", "set", link, "mtu", str(mtu)])
+
+    def _make(self, nat, ipv6, lines):
+        lan, rtr, out = self._names[:3]
         batch(["netns add " + name for name in self._names])
         lan_addresses = [PHONE, PHONE_2, PBX]
         out_addresses = [PROXY, MEDIA, STRANGER, WORKER, REGISTRAR_2]
-        batch([f"link add i0 netns {lan} type veth peer name lan0 netns {rtr}",
-               f"link add o0 netns {out} type veth peer name wan0 netns {rtr}"])
-        self.inside, self.router, self.outside = (Namespace(name) for name in self._names)
+        batch(self._link(lan, "i0", rtr, "lan0", lines) + self._link(out, "o0", rtr, "wan0", lines))
+        self.inside, self.router, self.outside = (Namespace(name) for name in self._names[:3])
         commands = {lan: [f"addr add {a}/24 dev i0" for a in lan_addresses],
                     rtr: [f"addr add {LAN}/24 dev lan0", f"addr add {WAN}/24 dev wan0"],
                     out: [f"addr add {a}/24 dev o0" for a in out_addresses]}
@@ -89,6 +114,8 @@ class Router:
         self.router.sysctl(ipv4__ip_forward=1, ipv4__conf__all__send_redirects=0, ipv4__conf__lan0__send_redirects=0)
         if ipv6:
             self.router.sysctl(ipv6__conf__all__forwarding=1)
+        if lines:
+            self._start_lines()
 
     def _add_dmz(self, nat):
         name = self.prefix + "-dmz"
@@ -104,7 +131,9 @@ class Router:
     def close(self):
         if self.capture:
             self.capture.close()
-        for namespace in (self.inside, self.router, self.outside, self.dmz):
+        for wire in self.wires:
+            wire.close()
+        for namespace in (self.inside, self.router, self.outside, self.dmz, self.lines):
             if namespace:
                 namespace.close()
         for name in self._names:

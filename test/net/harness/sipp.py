@@ -39,6 +39,16 @@ def expect_with_contact(kind, ipv6=False):
                   '<setdest host="[$host]" port="[$port]" protocol="udp"/>')
 
 
+def pause(seconds):
+    return f'<pause milliseconds="{int(seconds * 1000)}"/>'
+
+
+def over_tcp(xml):
+    """The same scenario on connections: nothing is sent twice, and SIPp itself knows where the next request goes."""
+    xml = xml.replace("SIP/2.0/UDP", "SIP/2.0/TCP").replace(' retrans="500"', "")
+    return re.sub(r"(\nContact: <sip:[^>;\n]*)>", r"\1;transport=tcp>", xml)
+
+
 def go():
     """Waits for Sipp.go()."""
     return expect(GO, rrs=False)
@@ -66,25 +76,28 @@ def then(step, number):
 
 
 class Sipp:
-    """One SIPp process on address:port, with one call unless told otherwise; `fields`: one line per call, [field0] in texts."""
+    """One SIPp process on address:port, with one call unless told otherwise; `fields`: one line per call, [field0] in texts.
+    tcp: "t1" has all calls on one connection, "tn" each on its own; such scenarios have pauses where others wait for go().
+    ports: the first of [auto_media_port]."""
 
     _numbers = itertools.count()
 
     def __init__(self, folder, namespace, address, port, steps, remote=None, call_id=None, calls=1, rate=10, limit=40,
-                 transport="udp", trace=True, fields=None):
+                 tcp=None, trace=True, fields=None, ports=None):
         self.address, self.port, self.call_id, self._namespace = address, port, call_id, namespace
         self._steps = itertools.count(1)  # two go() that look alike are one and its repetition to SIPp
+        self._protocol = "tcp" if tcp else "udp"
         number = next(self._numbers)
         self.base = os.path.join(folder, f"sipp-{number}-{address.replace(':', '_')}-{port}")
         with open(self.base + ".xml", "w", encoding="utf-8") as file:
-            file.write(scenario(*steps))
+            file.write(over_tcp(scenario(*steps)) if tcp else scenario(*steps))
         # SIPp takes media sockets whether it needs them or not: out of the way of the tests' own
-        media = ["-mi", "::1" if ":" in address else "127.0.0.1", "-mp", str(18000 + 4 * number)]
+        media = ["-mi", "::1" if ":" in address else "127.0.0.1", "-mp", str(ports or 18000 + 4 * number)]
         command = ["sipp", "-sf", self.base + ".xml", "-i", address, "-p", str(port), "-m", str(calls), "-r", str(rate),
                    *media, "-nostdin", "-timeout", str(int(limit * PATIENCE)), "-timeout_error", "-skip_rlimit", "-nd",
-                   "-l", str(calls), "-trace_err", "-error_file", self.base + ".err"]
-        if transport == "tcp":  # no datagram reaches it: such a call has no go()
-            command += ["-t", "t1"]
+                   "-l", str(max(calls, 1)), "-trace_err", "-error_file", self.base + ".err"]
+        if tcp:
+            command += ["-t", tcp, "-max_socket", "1000"]
         if trace:
             command += ["-trace_msg", "-message_file", self.base + ".msg"]
         if fields:
@@ -107,7 +120,7 @@ class Sipp:
     def _listens(self):
         if self.process.poll() is not None:
             raise Failure(f"SIPp on {self.address}:{self.port} ended: {self._log()}")
-        return self._namespace.has_udp_socket(self.address, self.port)
+        return self._namespace.has_socket(self.address, self.port, self._protocol)
 
     def go(self, like=None, call_id=None):
         """Lets the call take its next step. `like`: the message that step answers; SIPp copies from what came last."""
@@ -136,6 +149,12 @@ class Sipp:
             raise Failure(f"SIPp on {self.address}:{self.port} does not end\n{self._log()}") from None
         if code != 0:
             raise Failure(f"SIPp on {self.address}:{self.port} ended with {code}\n{self._log()}")
+
+    def received(self):
+        """The text of all messages that came."""
+        with open(self.base + ".msg", encoding="latin-1") as file:
+            parts = re.split(r"-{20,}[^\n]*\n", file.read())
+        return [part.split("\n\n", 1)[1] for part in parts if " message received " in part[:100] and "\n\n" in part]
 
     def _log(self):
         text = ""
