@@ -73,14 +73,17 @@ def kamailio(bench, address, namespace=None, listen=None, hops=(), register='sav
         folder = next((os.path.join(root, "modules") for root, names, _ in os.walk("/usr/lib")
                        if root.endswith("/kamailio") and "modules" in names), folder)
     namespace, listen = namespace or bench.router.outside, listen or [f"udp:{address}:5060"]
+    tcp = any(each.startswith("tcp") for each in listen)
     own = os.path.join(bench.folder, "kamailio-" + address)
     os.mkdir(own)
     path = os.path.join(own, "kamailio.cfg")
     with open(path, "w", encoding="utf-8") as file:
         file.write(CONFIG % {"listen": "\n".join("listen=" + each for each in listen), "modules": folder + "/", "register": register,
-                             "tcp": "disable_tcp=no" if any(each.startswith("tcp") for each in listen) else "disable_tcp=yes",
+                             "tcp": "tcp_connection_lifetime=600" if tcp else "disable_tcp=yes",
                              "hops": "\n".join(_hop(user, where) for user, where in dict(hops).items())})
     command = ["kamailio", "-DD", "-E", "-f", path, "-m", "32", "-M", "8", "-w", own, "-Y", own]
     program = bench.program(namespace, command, f"kamailio-{address}.log")
     wait_port(namespace, address, 5060, "kamailio")
+    if tcp:
+        wait_port(namespace, address, 5060, "kamailio", "tcp")
     return program

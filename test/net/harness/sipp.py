@@ -152,6 +152,8 @@ class Sipp:
 
     def received(self):
         """The text of all messages that came."""
+        if not os.path.exists(self.base + ".msg"):
+            return []
         with open(self.base + ".msg", encoding="latin-1") as file:
             parts = re.split(r"-{20,}[^\n]*\n", file.read())
         return [part.split("\n\n", 1)[1] for part in parts if " message received " in part[:100] and "\n\n" in part]
