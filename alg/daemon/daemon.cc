@@ -244,11 +244,13 @@ void Daemon::stop() {
   engine_.close_all(boot_time());
   keeper_.close_all();
   if (const auto stopped = steering_.stop(); !stopped) log_.error("the steering rules stay: " + stopped.error().message());
-  streams_.stop_editing();  // what is under way keeps its map, and the store has it for the next daemon
+  streams_.stop_editing();
   const Instant now = boot_time();
   queue_.drain([this, now](const QueuedPacket& packet, PendingVerdict verdict) {
     const auto view = view_datagram(packet.bytes);
-    if (view && view->protocol == Protocol::tcp) path_.handle(packet, std::move(verdict), now);
+    if (!view || view->protocol != Protocol::tcp) return;
+    // the next daemon edits it, when TCP has sent it again
+    streams_.is_resized(*view) ? verdict.drop() : path_.handle(packet, std::move(verdict), now);
   });
   streams_.release_all();
   queue_.flush();

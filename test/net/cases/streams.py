@@ -3,9 +3,9 @@
 import time
 
 from harness.case import case
-from harness.router import PHONE, PROXY
-from harness.stream import OUT, Listener, Talk, exchange, pair, registered
-from harness.wait import check, equal, until
+from harness.router import PHONE, PHONE_V6, PROXY, PROXY_V6, WAN_V6
+from harness.stream import OUT, Listener, Talk, connect, exchange, pair, registered, text
+from harness.wait import check, equal
 
 
 def in_pieces(sender, data, size, pause=0.0):
@@ -195,7 +195,6 @@ def compact_names_frame_too(bench):
     sent += talk.invite("after")[0]
     phone.send(sent)
     provider.receives(sent, "messages without Content-Length")
-    until(lambda: bench.daemon.show("stats"), "the daemon to answer")
     exchange(provider, phone, talk.answer("compact-0-0", method="INVITE", status="180 Ringing"), "the other direction")
 
 
@@ -216,3 +215,56 @@ def many_edits_of_both_signs_add_up(bench):
     exchange(provider, phone, talk.called("after-fin"), "a message behind the other end's FIN")
     provider.close()
     phone.sees_end()
+
+
+@case("issue 4", accept=OUT, ipv6=True)
+def ipv6_is_followed_too(bench):
+    """The same on IPv6 with a translated address: INVITEs cut into two segments, and calls to the phone."""
+    bench.router.router.nft("table ip6 admin_nat {\n chain out {\n type nat hook postrouting priority srcnat;\n"
+                            ' oifname "wan0" masquerade\n }\n}\n')
+    listener = Listener(bench, bench.router.outside, PROXY_V6, 5060)
+    phone = connect(bench, bench.router.inside, (PROXY_V6, 5060), (PHONE_V6, 40000))
+    provider = listener.accept()
+
+    def message(host, first_line, via, name, contact):
+        body = f"v=0\r\no=- 1 1 IN IP6 {host}\r\ns=-\r\nc=IN IP6 {host}\r\nt=0 0\r\nm=audio 4000 RTP/AVP 0\r\n"
+        return text(first_line, f"{via};branch=z9hG4bK-{name}", f"<sip:carol@example.net>;tag={name}", "<sip:bob@example.net>",
+                    f"{name}@six", "1 INVITE", [f"Contact: <sip:x@{contact};transport=tcp>"], body)
+
+    for cut in range(1, 400, 13):
+        make = lambda host: message(host, "INVITE sip:bob@example.net SIP/2.0", f"[{host}]:40000", f"out-{cut}", f"[{host}]:40000")
+        sent, expected = make(PHONE_V6), make(WAN_V6)
+        phone.send(sent[:cut])
+        phone.send(sent[cut:])
+        provider.receives(expected, f"an INVITE cut at {cut}")
+    make = lambda host: text(f"INVITE sip:x@[{host}]:40000;transport=tcp SIP/2.0", f"[{PROXY_V6}]:5060;branch=z9hG4bK-in",
+                             "<sip:bob@example.net>;tag=b", f"<sip:carol@example.net>;tag=out-{cut}", f"out-{cut}@six", "7 INVITE",
+                             [f"Contact: <sip:bob@[{PROXY_V6}]:5060;transport=tcp>"])
+    exchange(provider, phone, (make(WAN_V6), make(PHONE_V6)), "a request in the dialog")
+
+
+@case("issue 4", slow=True, accept=OUT)
+def message_that_never_ends_leaves_unchanged(bench):
+    """Half a message stays out for longer than it is held: it leaves unchanged, and so does its rest; the other direction and
+    new connections are not touched by that."""
+    listener = Listener(bench, bench.router.outside, PROXY, 5060)
+    phone, provider = pair(bench, listener, 40000)
+    talk = registered(phone, provider)
+    sent, _ = talk.invite("never")
+    phone.send(sent[:200])
+    begin = time.monotonic()
+    provider.receives(sent[:200], "half a message", 15)
+    check(8 < time.monotonic() - begin < 13, f"held for {time.monotonic() - begin:.1f} s")
+    phone.send(sent[200:])
+    provider.receives(sent[200:], "its rest")
+    exchange(provider, phone, talk.called("other"), "the other direction")
+    body = talk.invite("body")
+    cut = body[0].index(b"v=0") + 20
+    second, far = pair(bench, listener, 40001)
+    talk = Talk(40001)
+    sent, _ = talk.invite("half-a-body")
+    second.send(sent[:cut])
+    far.receives(sent[:cut], "a head and half an SDP", 15)
+    second.send(sent[cut:])
+    far.receives(sent[cut:], "its rest")
+    exchange(second, far, talk.invite("next"), "the next message, whose start is known")

@@ -57,6 +57,24 @@ def bytes_are_right_over_bad_lines(bench):
     check(all(lost and delayed for _, lost, delayed in counts), f"the lines were good: {counts}")
 
 
+OPTIONS = ({"tcp_sack": 0}, {"tcp_timestamps": 0}, {"tcp_window_scaling": 0}, {"tcp_sack": 0, "tcp_timestamps": 0},
+           {"tcp_congestion_control": "reno", "tcp_recovery": 0}, {"tcp_ecn": 1})
+
+
+@case("issue 4", accept=OUT, bad_lines=True)
+def ends_without_newer_options(bench):
+    """Over the same lines: ends without SACK, without timestamps, without window scaling, with ECN."""
+    listener = Listener(bench, bench.router.outside, PROXY, 5060)
+    for number, options in enumerate(OPTIONS):
+        values = {"ipv4__" + name: value for name, value in options.items()}
+        for namespace in (bench.router.inside, bench.router.outside):
+            namespace.sysctl(**values)
+        took, size = load(bench, 40000 + number, listener)
+        print(f"     {options}: {size} bytes in {took:.1f} s")
+        for namespace in (bench.router.inside, bench.router.outside):
+            namespace.sysctl(ipv4__tcp_sack=1, ipv4__tcp_timestamps=1, ipv4__tcp_window_scaling=1, ipv4__tcp_ecn=2)
+
+
 @case("issue 4", accept=OUT, bad_lines=True)
 def two_hundred_calls_over_bad_lines(bench):
     """200 calls at the same time, each on its own connection, with RTP on a sample, over lines with 1 % loss and 3 %

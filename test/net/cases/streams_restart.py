@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # TCP connections and the daemon's life: killed, restarted, gone for good, and conntrack flushed beneath it.
 import signal
+import threading
 import time
 
 from harness.case import case
 from harness.router import WAN
-from harness.stream import OUT, Listener, Talk, exchange, pair, registered
+from harness.stream import OUT, Listener, Reader, Talk, exchange, pair, registered
 from harness.wait import check, equal, until
 
 
@@ -101,6 +102,34 @@ def daemon_killed_in_the_middle_of_a_message(bench):
         exchange(provider, phone, as_sent(talk.called(f"behind-{number}")), "the other direction")
         after = talk.invite(f"after-{number}")
         exchange(phone, provider, after if whole is edited else (after[0],) * 2, "the message behind it")
+
+
+@case("issue 4", accept=OUT)
+def daemon_killed_again_and_again_under_load(bench):
+    """Both ends write without a pause while the daemon is killed and started five times: every byte of both directions is the
+    expected one."""
+    phone, provider, talk = busy(bench)
+    out = [talk.invite(f"load-{n}") for n in range(1200)]
+    back = [as_sent(talk.answer(f"nobody-{n}")) for n in range(1200)]  # to a request that nobody knows
+
+    def write(end, messages):
+        for message in messages:
+            end.send(message[0])
+            time.sleep(0.003)
+
+    writers = [threading.Thread(target=write, args=pair, daemon=True) for pair in ((phone, out), (provider, back))]
+    readers = [Reader(provider), Reader(phone)]
+    for thread in writers:
+        thread.start()
+    for turn in range(5):
+        time.sleep(0.2)
+        bench.daemon.stop(signal.SIGKILL if turn % 2 else signal.SIGTERM)
+        bench.daemon.start()
+    for thread in writers:
+        thread.join()
+    for reader, messages, what in ((readers[0], out, "out"), (readers[1], back, "in")):
+        reader.got(b"".join(m[1] for m in messages), f"what went {what}")
+    exchange(phone, provider, talk.invite("last"))
 
 
 @case("issue 4", accept=OUT)

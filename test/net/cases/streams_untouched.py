@@ -148,6 +148,19 @@ def connection_that_was_there_before_the_daemon_passes_untouched(bench):
 
 
 @case("issue 4", accept=OUT)
+def first_bytes_without_a_line_end_pass(bench):
+    """A client whose protocol begins with a few letters, no line end, and then waits for its server: the letters pass within
+    seconds, and so does everything behind them."""
+    phone, server = pair(bench, port=40000)
+    phone.send(b"HELLO")
+    took = server.receives(b"HELLO", "letters without a line end", 12)
+    print(f"     they stayed {took * 1000:.0f} ms")
+    passes(server, phone, b"what?\r\n", "the server's answer")
+    passes(phone, server, b" 10.0.0.2\r\n" + Talk(40000).register()[0], "what follows")
+    opens_nothing(bench)
+
+
+@case("issue 4", accept=OUT)
 def router_that_drops_the_first_syn(bench):
     """The first SYN is lost and sent again: the connection is followed."""
     bench.router.outside.nft("table ip lose {\n chain in {\n type filter hook input priority 0;\n"

@@ -12,8 +12,8 @@ import time
 from .router import PHONE, PROXY, WAN
 from .wait import PATIENCE, Failure
 
-# The administrator's firewall lets SIP over TCP out, as it does SIP over UDP
-OUT = "tcp dport { 5060, 5061 } accept"
+# The administrator's firewall lets SIP over TCP out, as it does SIP over UDP. What conntrack calls INVALID it drops.
+OUT = "ct state new tcp dport { 5060, 5061 } accept"
 
 
 def first_difference(seen, expected):
@@ -113,10 +113,43 @@ class End:
         self.socket.close()
 
 
+class Reader:
+    """Reads an end in the background."""
+
+    def __init__(self, end):
+        self._end, self._seen, self._enough = end, bytearray(), None
+        end.socket.settimeout(0.1)
+        self._thread = threading.Thread(target=self._loop, daemon=True)
+        self._thread.start()
+
+    def _loop(self):
+        while self._enough is None or len(self._seen) < self._enough:
+            try:
+                piece = self._end.socket.recv(1 << 16)
+            except TimeoutError:
+                continue
+            except OSError:
+                return
+            if not piece:
+                return
+            self._seen += piece
+
+    def got(self, expected, what, seconds=15):
+        """Exactly this, all in all."""
+        self._enough = len(expected)
+        self._thread.join(seconds * PATIENCE)
+        if bytes(self._seen) != expected:
+            raise Failure(f"{what}: {first_difference(bytes(self._seen), expected)}")
+
+
+def family_of(address):
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 class Listener:
     def __init__(self, bench, namespace, address, port, buffer=None):
         with namespace.inside():
-            self.socket = socket.socket()
+            self.socket = socket.socket(family_of(address))
         self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         if buffer:
             self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, buffer)
@@ -140,7 +173,7 @@ class Listener:
 def connect(bench, namespace, target, source=(PHONE, 0), seconds=10):
     """A connection as its opener has it. An OSError is the caller's: some tests want one."""
     with namespace.inside():
-        sock = socket.socket()
+        sock = socket.socket(family_of(source[0]))
     bench.keep(sock)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(source)
