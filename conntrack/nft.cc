@@ -16,6 +16,9 @@
 #ifndef NFT_TABLE_F_OWNER
 #define NFT_TABLE_F_OWNER 0x2
 #endif
+#ifndef NFT_TABLE_F_PERSIST
+#define NFT_TABLE_F_PERSIST 0x4
+#endif
 
 namespace sipalg::nft {
 namespace {
@@ -96,9 +99,10 @@ void put_table(NetlinkBatch& batch, const std::string& table) {
   batch.end();
 }
 
-void put_lasting_table(NetlinkBatch& batch, const std::string& table) {
+void put_lasting_table(NetlinkBatch& batch, const std::string& table, Lasting lasting) {
   const TablePtr t(nftnl_table_alloc());
   nftnl_table_set_str(t.get(), NFTNL_TABLE_NAME, table.c_str());
+  if (lasting == Lasting::owned) nftnl_table_set_u32(t.get(), NFTNL_TABLE_FLAGS, NFT_TABLE_F_OWNER | NFT_TABLE_F_PERSIST);
   nftnl_table_nlmsg_build_payload(begin(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE), t.get());
   batch.end();
 }

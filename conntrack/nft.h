@@ -29,7 +29,9 @@ void begin_batch(NetlinkBatch& batch);
 void end_batch(NetlinkBatch& batch);
 
 void put_table(NetlinkBatch& batch, const std::string& table); // flag owner
-void put_lasting_table(NetlinkBatch& batch, const std::string& table); // stays when the process ends; may exist already
+enum class Lasting : uint8_t { anybodys, owned };
+// Stays when the process ends; may exist already. `owned` (kernel 6.9): until then nobody else can change or flush it.
+void put_lasting_table(NetlinkBatch& batch, const std::string& table, Lasting lasting);
 void put_table_get(NetlinkBatch& batch, const std::string& table); // ENOENT: it is not there
 void put_table_delete(NetlinkBatch& batch, const std::string& table);
 struct Hook {

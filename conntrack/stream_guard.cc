@@ -32,7 +32,7 @@ StreamGuard::StreamGuard(Steering& steering) : steering_(steering), table_(steer
 // that fails takes its base chains back, and with them every queued packet of the namespace.
 void StreamGuard::put_table(NetlinkBatch& batch) const {
   const bool native_queue = steering_.way() == Steering::Way::native;
-  nft::put_lasting_table(batch, table_);
+  nft::put_lasting_table(batch, table_, is_owned_ ? nft::Lasting::owned : nft::Lasting::anybodys);
   const nft::Hook guard{NF_INET_POST_ROUTING, guard_priority, "filter"}, lost{NF_INET_FORWARD, lost_priority, "filter"};
   nft::put_chain(batch, table_, "guard", &guard);
   nft::put_chain(batch, table_, "lost", &lost);
@@ -51,7 +51,12 @@ void StreamGuard::put_table(NetlinkBatch& batch) const {
   }
 }
 
+// Whether the kernel knows owned tables that persist, and takes over one that was left, is asked without chains: see above.
 Steering::Result StreamGuard::make_table() {
+  NetlinkBatch table;
+  nft::begin_batch(table);
+  nft::put_lasting_table(table, table_, nft::Lasting::owned);
+  is_owned_ = steering_.commit(table).has_value();
   NetlinkBatch batch;
   nft::begin_batch(batch);
   put_table(batch);
@@ -104,9 +109,7 @@ Steering::Result StreamGuard::remove(const Tuple& original) {
 // An earlier daemon's leases of ours are renewed, those of connections nobody has a map for end now.
 Steering::Result StreamGuard::adopt(const std::vector<Tuple>& originals) {
   if (steering_.way() == Steering::Way::manual) return {};
-  NetlinkBatch probe;
-  nft::put_table_get(probe, table_);
-  if (originals.empty() && first_error(steering_.socket_.exchange(probe))) return {}; // nothing was left
+  if (originals.empty() && !is_there()) return {};
   if (const auto made = make_table(); !made) return made;
   NetlinkBatch batch;
   nft::begin_batch(batch);
@@ -117,9 +120,29 @@ Steering::Result StreamGuard::adopt(const std::vector<Tuple>& originals) {
   return result;
 }
 
+bool StreamGuard::is_there() const {
+  NetlinkBatch probe;
+  nft::put_table_get(probe, table_);
+  return !first_error(steering_.socket_.exchange(probe));
+}
+
+// Somebody has flushed the ruleset; our own table is still there.
+Steering::Result StreamGuard::restore_table() {
+  if (const auto made = make_table(); !made) return made;
+  NetlinkBatch batch;
+  nft::begin_batch(batch);
+  for (const Tuple& original : guarded_) put(batch, original, true);
+  return steering_.commit(batch);
+}
+
 // An element's time can not be set anew (before 6.12): delete and add, in one transaction.
 Steering::Result StreamGuard::renew(Instant now) {
-  if (guarded_.empty() || now < renewed_ + renewal) return {};
+  if (guarded_.empty()) return {};
+  if (!is_owned_ && now >= looked_ + look) {
+    looked_ = now;
+    if (!is_there()) return restore_table();
+  }
+  if (now < renewed_ + renewal) return {};
   renewed_ = now;
   NetlinkBatch batch;
   nft::begin_batch(batch);

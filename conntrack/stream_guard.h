@@ -12,6 +12,9 @@
 //     @held has a lease that the daemon renews: a daemon that comes back in time, with the map from its saved state, goes
 //     on; when none comes, the next segment of either end is answered by a reset, not by silence or wrong bytes.
 //     The daemon's table has the same connections in @resized4/6, where its own queue rule leaves them out.
+// A firewall that is loaded anew begins with `nft flush ruleset`. It does not reach tables that have an owner, and this one
+// has, too, where the kernel knows owned tables that persist (6.9). Elsewhere it is made again within `look`; a segment that
+// passes in between is wrong data.
 // Both tables change in one transaction. The second one is made with the first connection and stays until close(): when
 // a base chain goes, the kernel drops what is queued. With steering "manual" there is no guard: the administrator's
 // queue rules can not leave the guarded connections out.
@@ -30,6 +33,7 @@ class StreamGuard {
  public:
   static constexpr std::chrono::seconds lease{60};
   static constexpr std::chrono::seconds renewal{20};
+  static constexpr std::chrono::seconds look{1};
   static constexpr std::chrono::hours remembered{1}; // for @resized: how long after the daemon's end a reset is sent
 
   // Borrows the steering, whose socket and table it uses. What an earlier daemon left stays until adopt().
@@ -48,6 +52,8 @@ class StreamGuard {
 
  private:
   Steering::Result make_table();
+  Steering::Result restore_table();
+  bool is_there() const;
   void put_table(NetlinkBatch& batch) const;
   void put(NetlinkBatch& batch, const Tuple& original, bool is_new) const;
   void put_removal(NetlinkBatch& batch, const Tuple& original) const;
@@ -55,7 +61,8 @@ class StreamGuard {
   Steering& steering_;
   std::string table_;
   std::set<Tuple> guarded_;
-  Instant renewed_{};
+  Instant renewed_{}, looked_{};
+  bool is_owned_ = true;
   bool has_table_ = false;
 };
 

@@ -108,6 +108,18 @@ TEST_CASE("guard: a connection whose map nobody has is reset, another goes on") 
   CHECK(r.world.read(r.pair.client) == "reset");
 }
 
+TEST_CASE("guard: a flushed ruleset does not open the way") {
+  Router r;
+  REQUIRE(r.daemon->guard.add(r.original));
+  r.world.run(Side::router, "nft flush ruleset");
+  REQUIRE(r.daemon->guard.renew(Instant{1h}));  // where the kernel can not protect the table
+  CHECK(r.nft().find("10.0.0.2 . 40000") != std::string::npos);
+  CHECK(r.sent(r.pair.client, r.pair.server, "behind it") == "behind it");
+  CHECK(r.daemon->segments == 1);
+  r.daemon.reset();
+  CHECK(r.sent(r.pair.client, r.pair.server, "without a daemon") == "");
+}
+
 TEST_CASE("guard: leases are renewed in time") {
   Router r;
   REQUIRE(r.daemon->guard.add(r.original));

@@ -257,3 +257,19 @@ def connection_survives_a_conntrack_flush(bench):
         goes_on(phone, provider, talk, f"flush-{turn}")
     phone.close()
     provider.sees_end()
+
+
+@case("issue 4", accept=OUT)
+def firewall_reload_does_not_break_connections(bench):
+    """`nft flush ruleset` and the administrator's rules again, as a firewall's reload does it, in the middle of connections with
+    edits: no segment passes unmapped, and they go on; killed and started again, too."""
+    phone, provider, talk = busy(bench)
+    for turn in range(3):
+        bench.router.router.nft("flush ruleset\n" + bench.router.rules)
+        goes_on(phone, provider, talk, f"reload-{turn}")
+    bench.daemon.stop(signal.SIGKILL)
+    phone.send(talk.invite("down")[0])
+    provider.receives_nothing(0.3, "bytes of a resized connection without a daemon")
+    bench.daemon.start()
+    provider.receives(talk.invite("down")[1], "an INVITE that was sent without a daemon")
+    goes_on_behind_a_restart(phone, provider, talk, "after")

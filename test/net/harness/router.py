@@ -55,6 +55,7 @@ class Router:
             rules = FIREWALL % {"more": "accept" if open_firewall else accept, "ports": ports}
             if nat:
                 rules += MASQUERADE % {"dnat": dnat, "snat": snat}
+            self.rules = rules
             self.router.nft(rules)
             self.capture = Capture(self.router, ("lan0", "wan0"))
         except BaseException:
