@@ -92,6 +92,7 @@ def service_port_is_removed_without_touching_calls(bench):
     until(lambda: not bench.daemon.media_doors(), "media doors to close", 2)
     bench.daemon.ctl("clear", "calls")  # else its last transactions hold the port for 32 s
     until(lambda: service(bench)["draining"] == [], lambda: f"port 5060 to be let go: {service(bench)}", 45)
+    bench.daemon.ctl("service", "off", "tcp")  # its port is the same
     check("5060 }" not in bench.daemon.ctl("ruleset").stdout, "the kernel still brings port 5060")
 
 
@@ -212,7 +213,7 @@ def service_tells_what_is_wrong(bench):
                                 timeout=20)
         equal((result.returncode, bool(result.stderr or result.stdout)), (2, True), f"service {words}: {result.stderr!r}")
     refused = ((("add", "udp", "5060"), "in service already"), (("remove", "udp", "5090"), "not in service"),
-               (("add", "tcp", "5062"), "no SIP over tcp"), (("off", "tcp"), "no SIP over tcp"))
+               (("add", "tcp", "5060"), "in service already"), (("remove", "tcp", "5090"), "not in service"))
     for words, text in refused:
         result = bench.daemon.ctl("service", *words, check=False)
         equal(result.returncode, 1, f"exit of service {words}: {result.stderr!r}")
