@@ -116,7 +116,7 @@ def reload_keeps_calls(bench):
     call.still_talks()
     bench.daemon.configure("no-such-key = 1")
     bench.daemon.reload()
-    until(lambda: "sipalgd.toml:3" in bench.daemon.tail(60), lambda: "the log to name the line:\n" + bench.daemon.tail())
+    until(lambda: "sipalgd.toml:4" in bench.daemon.tail(60), lambda: "the log to name the line:\n" + bench.daemon.tail())
     equal(find(bench.daemon.show("config"), "signalling-source"), "any", "signalling-source after a bad file")
     equal(len(bench.daemon.calls()), 1, "calls")
     call.still_talks()

@@ -258,8 +258,9 @@ class Talk:
 def registered(phone, provider, contact_port=None):
     """REGISTER and its answer on this connection; what is said on it from then on."""
     talk = Talk(phone.address[1], contact_port)
-    exchange(phone, provider, talk.register())
-    exchange(provider, phone, talk.registered())
+    name = f"register-{talk.port}"
+    exchange(phone, provider, talk.register(name))
+    exchange(provider, phone, talk.registered(name))
     return talk
 
 
