@@ -122,13 +122,17 @@ void Connection::on_pure(Side side, const StreamPacket& packet, Instant now) {
   Half& mine = halves_[side];
   Half& acknowledged = halves_[other(side)];
   const Position begin = mine.position_of(packet.segment.sequence, mine.in_next);
-  if (acknowledged.carriers.empty() && acknowledged.wants_carrier(now)) return probe(side, outgoing_of(packet));
+  if (acknowledged.carriers.empty() && (acknowledged.wants_carrier(now) || acknowledged.lacks_carrier())) {
+    acknowledged.has_asked = true;
+    return probe(side, outgoing_of(packet));
+  }
   const bool is_sent = begin <= mine.decided || (mine.fin_sent && mine.may_pass_plain());
   if (mine.is_plain() && is_sent && !mine.is_behind() && acknowledged.acknowledges_plain()) return accept(packet.ticket);
   Ask ask;
   ask.begin = ask.end = begin;
   ask.room = room_of(side, packet);
   if (mine.wants_carrier(now) && carry(side, outgoing_of(packet), ask, now)) return;
+  if (mine.has_asked && mine.owes_held() && mine.carriers.empty()) return wait(side, packet, begin);
   // a keepalive or window probe behind held bytes wants an answer: it must be old for the receiver, too
   if (begin >= mine.decided && begin < mine.in_next) return probe(side, outgoing_of(packet));
   send(side, outgoing_of(packet), pure_sequence(mine, begin), packet.segment.flags, {});
@@ -148,9 +152,7 @@ void Connection::tick_half(Side side, Instant now) {
   if (!mine.is_holding()) return;
   if (now >= held_until(mine)) {
     if (is_first_line(mine)) return end_as_no_sip(now);
-    // the sender still has what stands behind a gap
-    mine.disordered.clear();
-    stop_reading(mine, Event::stream_messages_given_up);
+    give_up(mine);
     return pump(side, nullptr, now);
   }
   if (mine.has_stalled || now < mine.last_byte + world_.limits.stall) return;

@@ -94,6 +94,7 @@ class Connection {
   void decide_message(Side side, std::string_view held, std::size_t bytes_behind, bool in_hand, Instant now);
   bool may_keep(const Half& mine, std::size_t size) const;
   void pass(Half& mine, std::string_view bytes, bool in_hand);
+  void give_up(Half& mine);
   void stop_reading(Half& mine, Event why);
   void pass_for_good();
   void end_as_no_sip(Instant now);

@@ -82,7 +82,7 @@ void Connection::read(Side side, std::string_view fresh, Instant now) {
   const bool in_hand = !mine.is_holding();
   if (in_hand) mine.held_since = now;
   mine.last_byte = now;
-  mine.has_stalled = mine.is_unproven = false;
+  mine.has_stalled = mine.has_asked = mine.is_unproven = false;
   mine.in_next += static_cast<Position>(fresh.size());
   if (in_hand) {
     mine.buffer.assign(fresh.substr(decide(side, fresh, true, now)));
@@ -165,6 +165,18 @@ void Connection::decide_message(Side side, std::string_view held, std::size_t by
 void Connection::stop_reading(Half& mine, Event why) {
   if (mine.is_reading) world_.stats.count(why);
   mine.stop_reading();
+  is_dirty_ = true;
+}
+
+// What is held leaves unchanged. When it is known where the message ends, the next one is read again.
+void Connection::give_up(Half& mine) {
+  mine.disordered.clear();  // the sender still has what stands behind a gap
+  if (mine.buffer.empty() || !mine.framer.skip_message()) return stop_reading(mine, Event::stream_messages_given_up);
+  world_.stats.count(Event::stream_messages_given_up);
+  static_cast<void>(mine.framer.next(mine.buffer, world_.limits.message_bytes));
+  mine.keep(mine.buffer);
+  mine.buffer.clear();
+  mine.is_raising = false;
   is_dirty_ = true;
 }
 

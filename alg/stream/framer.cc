@@ -3,6 +3,7 @@
 #include "alg/stream/framer.h"
 
 #include <algorithm>
+#include <utility>
 #include <optional>
 
 #include "alg/sip/cursor.h"
@@ -72,6 +73,13 @@ Piece Framer::pass(std::size_t available) {
   const auto size = static_cast<std::size_t>(std::min<uint64_t>(available, to_pass_));
   to_pass_ -= size;
   return {Piece::Kind::pass, size, 0};
+}
+
+bool Framer::skip_message() {
+  if (to_pass_ != 0 || needed_ == 0) return to_pass_ != 0;
+  to_pass_ = std::exchange(needed_, 0);
+  searched_ = 0;
+  return true;
 }
 
 Piece Framer::next(std::string_view bytes, std::size_t most_message_bytes) {

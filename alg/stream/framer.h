@@ -32,6 +32,9 @@ class Framer {
   // `bytes`: everything that came and is not decided, at least one byte, longer than last time unless a piece was taken.
   Piece next(std::string_view bytes, std::size_t most_message_bytes);
 
+  // The message that is not complete shall pass as it comes. False: where it ends is not known.
+  bool skip_message();
+
   bool has_begun() const { return has_begun_; }    // the first line was seen, and it was SIP
   bool is_between() const { return to_pass_ == 0; }  // the next byte begins a message or is a CRLF before one
 

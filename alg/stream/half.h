@@ -24,14 +24,17 @@
 //   never a guess.
 //
 //   Carriers for owed bytes: packets that wait, any packet of the sender, and, when there is none, an acknowledgement of the
-//   receiver turned into such an old byte toward the sender, whose answer is one. A complete message was completed by a packet
-//   that is not taken over, so the sender's own timer guards the end.
+//   receiver turned into such an old byte toward the sender, whose answer is one. The acknowledgement that takes the last
+//   packet's bytes over asks for one in the same way (its raised acknowledgement counts for its receiver all the same), and the
+//   answer waits: a sender that falls silent in a message has left the packet that ends the wait. A complete message was
+//   completed by a packet that is not taken over, so the sender's own timer guards the end.
 //
 //   A gap. The first packet behind it waits (networks swap packets); the next three leave as old bytes, so that the sender
 //   counts repeated acknowledgements; and acknowledgements get SACK blocks for what we keep, so that it repeats only the gap.
 //
-//   Reading ends (framing lost, a bound passed, FIN in an incomplete message): what is in the buffer leaves unchanged and
-//   everything behind passes with the map as it comes, in whatever order.
+//   Time is over: what is in the buffer leaves unchanged, and so does the rest of that message, as it comes.
+//   Reading ends (framing lost, another bound passed, FIN in an incomplete message, time over in a head): what is in the buffer
+//   leaves unchanged and everything behind passes with the map as it comes, in whatever order.
 #pragma once
 #include <deque>
 #include <optional>
@@ -109,6 +112,7 @@ struct Half {
   unsigned probes = 0;          // packets that left as old bytes since the gap opened
   Instant held_since{}, last_byte{};
   bool has_stalled = false;     // since last_byte
+  bool has_asked = false;       // since last_byte: the sender, for a packet
 
   // Without gaps nothing has to wait for its turn.
   bool is_ordering() const { return is_reading || !disordered.empty() || !buffer.empty(); }
@@ -135,6 +139,9 @@ struct Half {
   bool owes() const { return acknowledged < map.to_out(std::min(taken, decided)); }
   bool has_debt() const { return cursor < std::min(decided_out(), right_edge) && map.has(cursor); }
   bool wants_carrier(Instant now) const { return has_debt() || (owes() && now >= resend_at); }
+  // Held bytes that their sender has forgotten, and no packet that could carry them when their time is over.
+  bool owes_held() const { return !buffer.empty() && taken > decided; }
+  bool lacks_carrier() const { return owes_held() && carriers.empty() && !has_asked; }
   bool is_finished() const { return fin && fin_sent && acknowledged > decided_out(); }
 
   // The same bytes at the same positions, and nobody's but the sender's: its packets and their acknowledgements may pass as

@@ -140,7 +140,10 @@ void TcpEnd::receive(const std::vector<uint8_t>& packet, int64_t now) {
   if (acceptable && in.has_timestamps && in.begin <= rcv_nxt_) ts_recent_ = std::max(ts_recent_, in.ts_value);
   if (!acceptable && options_.strict) return send_ack();
   if ((in.flags & ack) != 0) on_ack(in, now);
-  if (!acceptable) return send_ack();
+  if (!acceptable) {
+    send_ack();
+    return push(now);  // what its acknowledgement has let go
+  }
   if (!in.payload.empty() || (in.flags & fin) != 0) on_data(in, now);
   push(now);
 }

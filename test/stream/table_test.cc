@@ -227,6 +227,30 @@ TEST_CASE("an incomplete message leaves unchanged when its time is over, and eve
   CHECK(call.end(0).is_all_acknowledged());
 }
 
+TEST_CASE("a message whose body never ends passes, the next one is edited: its start is known") {
+  Call call;
+  call.settle();
+  const std::size_t half = grows.size() - 9;
+  call.end(0).write(grows.substr(0, half), call.now());
+  call.settle(11'000);
+  CHECK(call.end(1).received() == grows.substr(0, half));
+  call.end(0).write(grows.substr(half) + grows, call.now());
+  call.settle().close_both();
+  CHECK(call.end(1).received() == grows + Bench::edited(grows));
+  CHECK(call.stats[Event::stream_messages_given_up] == 1);
+}
+
+TEST_CASE("half a message of a sender that falls silent leaves when its time is over") {
+  Call call;
+  call.settle();
+  call.end(0).write(grows.substr(0, 50), call.now());
+  call.settle(9'000);
+  CHECK(call.end(1).received().empty());
+  call.settle(2'000);
+  CHECK(call.end(1).received() == grows.substr(0, 50));
+  CHECK(call.stats[Event::stream_messages_given_up] == 1);
+}
+
 TEST_CASE("FIN in an incomplete message: it leaves unchanged, then FIN") {
   for (const int64_t pause : {1, 100}) {
     Call call;

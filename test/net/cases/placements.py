@@ -54,7 +54,7 @@ class Call:
         callee = Callee(there, other + shift)
         self.callee = wait(callee_steps(callee, there + ":5060", not caller_ends), there, call_id=self.call_id)
         steps = caller_steps(caller, uri, proxied, caller_ends)
-        self.over_tcp = options.get("transport") == "tcp"
+        self.over_tcp = "tcp" in options
         if self.over_tcp:
             steps = [step.replace("SIP/2.0/UDP", "SIP/2.0/TCP").replace(":5060>", ":5060;transport=tcp>")
                      for step in steps if step != go()]
@@ -175,7 +175,7 @@ def double_record_route_with_two_transports(bench):
     """A phone that speaks TCP with its inside Kamailio, which goes on over UDP: both Record-Route values, one of them with
     transport=tcp, come back as Kamailio wrote them, and the provider's BYE finds its way through both to the phone."""
     kamailio(bench, PBX, bench.router.inside, (f"udp:{PBX}:5060", f"tcp:{PBX}:5060"), hops={"bob": (WORKER, 5060, f"udp:{PBX}:5060")})
-    call = Call(bench, True, (PBX, 5060), caller_ends=False, tcp="t1").run()
+    call = Call(bench, True, (PBX, 5060), caller_ends=False, tcp="t1", as_written=True).run()
     sent = record_routes(bench.capture.message("lan0", True, "INVITE", call_id=call.call_id))
     equal(["transport=tcp" in value for value in sent], [False, True], f"Record-Routes of the inside proxy: {sent}")
     answer = bench.capture.message("lan0", False, 200, "INVITE", call_id=call.call_id)

@@ -258,11 +258,10 @@ def message_that_never_ends_leaves_unchanged(bench):
     phone.send(sent[200:])
     provider.receives(sent[200:], "its rest")
     exchange(provider, phone, talk.called("other"), "the other direction")
-    body = talk.invite("body")
-    cut = body[0].index(b"v=0") + 20
     second, far = pair(bench, listener, 40001)
     talk = Talk(40001)
     sent, _ = talk.invite("half-a-body")
+    cut = sent.index(b"v=0") + 20
     second.send(sent[:cut])
     far.receives(sent[:cut], "a head and half an SDP", 15)
     second.send(sent[cut:])

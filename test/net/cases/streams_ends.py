@@ -16,7 +16,7 @@ def contact_with_the_connections_port_needs_no_door(bench):
     phone, provider = pair(bench, port=40000)
     talk = registered(phone, provider)
     equal([door for door in bench.daemon.doors() if "contact" in door["purpose"]], [], "doors for the Contact")
-    equal([r["confirmed"] for r in bench.daemon.registrations()], [True], "registrations")
+    equal(len(bench.daemon.registrations()), 1, "registrations")
     for number in range(3):
         exchange(provider, phone, talk.called(f"own-{number}"), "a call over the phone's connection")
         answer = lambda host: text("SIP/2.0 200 OK", f"{PROXY}:5060;branch=z9hG4bK-own-{number}", f"<sip:bob@{PROXY}>;tag=b",

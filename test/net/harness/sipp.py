@@ -78,19 +78,19 @@ def then(step, number):
 class Sipp:
     """One SIPp process on address:port, with one call unless told otherwise; `fields`: one line per call, [field0] in texts.
     tcp: "t1" has all calls on one connection, "tn" each on its own; such scenarios have pauses where others wait for go().
-    ports: the first of [auto_media_port]."""
+    as_written: the steps speak TCP already. ports: the first of [auto_media_port]."""
 
     _numbers = itertools.count()
 
     def __init__(self, folder, namespace, address, port, steps, remote=None, call_id=None, calls=1, rate=10, limit=40,
-                 tcp=None, trace=True, fields=None, ports=None):
+                 tcp=None, as_written=False, trace=True, fields=None, ports=None):
         self.address, self.port, self.call_id, self._namespace = address, port, call_id, namespace
         self._steps = itertools.count(1)  # two go() that look alike are one and its repetition to SIPp
         self._protocol = "tcp" if tcp else "udp"
         number = next(self._numbers)
         self.base = os.path.join(folder, f"sipp-{number}-{address.replace(':', '_')}-{port}")
         with open(self.base + ".xml", "w", encoding="utf-8") as file:
-            file.write(over_tcp(scenario(*steps)) if tcp else scenario(*steps))
+            file.write(over_tcp(scenario(*steps)) if tcp and not as_written else scenario(*steps))
         # SIPp takes media sockets whether it needs them or not: out of the way of the tests' own
         media = ["-mi", "::1" if ":" in address else "127.0.0.1", "-mp", str(ports or 18000 + 4 * number)]
         command = ["sipp", "-sf", self.base + ".xml", "-i", address, "-p", str(port), "-m", str(calls), "-r", str(rate),
