@@ -130,6 +130,12 @@ void Exchange::own_wishes(std::vector<RegistrationWish>& wishes) {
       transaction_->wishes.push_back(std::move(wish));
     } else {
       for (DoorId door : wish.doors) rooms_.calls.own(known->doors, door, passage_.now);
+      // Two bindings that differ in other URI parameters (RFC 3261 section 19.1.4): one that goes takes nothing from one that
+      // stays.
+      if (known->asked == 0U) {
+        known->asked = wish.asked;
+        known->before = std::move(wish.before);
+      }
     }
   }
 }

@@ -59,6 +59,18 @@ TEST_CASE("an old Contact removed and a new one added on one endpoint: the new o
   CHECK(contains(world.delivered(provider, w, sip_text(invite_from_bob)), "INVITE sip:alice@10.0.0.2 "));
 }
 
+TEST_CASE("two bindings of one user and endpoint, one removed and one living, in either order: the living one is registered") {
+  const std::string old = "Contact: <sip:alice@10.0.0.2;line=old>;expires=0\n", living = "Contact: <sip:alice@10.0.0.2;line=new>;expires=3600\n";
+  for (const std::string& both : {old + living, living + old}) {
+    World world;
+    world.out(phone, provider, sip_text(with(registration, contact_line, both)));
+    world.delivered(provider, w, sip_text(with(ok_to_registration, granted_line, "Contact: <sip:alice@203.0.113.1;line=new>;expires=3600\n")));
+    world.pass_time(50min);
+    CHECK(world.engine.registrations(world.now).size() == 1);
+    CHECK(world.door_of(phone));
+  }
+}
+
 TEST_CASE("the Path of an inside proxy lasts as long as the registration, and its Route comes back") {
   World world;
   world.out(phone, provider, sip_text(with(registration, contact_line, "Contact: <sip:alice@10.0.0.5>;expires=600\nPath: <sip:10.0.0.2;lr>\n")));
