@@ -171,8 +171,7 @@ void CallDatabase::revive(Leg& leg) { leg.ends.reset(); }
 void CallDatabase::end_leg(LegId id, Instant now, bool by_message) {
   Leg* leg = legs_.find(id);
   if (!leg || leg->ends) return;
-  for (MediaUse& use : leg->media) doors_.release(use.door, now);
-  leg->media.clear();
+  end_media(*leg, now);
   for (Dialog& dialog : leg->dialogs) dialog.state = Dialog::State::ended;
   leg->ends = now + limits::transaction_end;
   stats_.count(by_message ? Event::calls_ended_by_message : Event::calls_ended_by_time);
@@ -182,7 +181,18 @@ void CallDatabase::end_leg(LegId id, Instant now, bool by_message) {
 void CallDatabase::attempt_ended(LegId id, TransactionId invite, bool success, Instant now) {
   Leg* leg = legs_.find(id);
   if (!leg || std::erase(leg->invites, invite) == 0) return;
-  if (!success && leg->invites.empty() && !leg->is_confirmed() && !leg->is_subscribed()) end_leg(id, now, true);
+  if (success || !leg->invites.empty() || leg->has_invite_usage()) return;
+  end_media(*leg, now);
+  if (!leg->is_subscribed()) return end_leg(id, now, true);
+  for (Dialog& dialog : leg->dialogs) {  // what is left of it is a subscription (RFC 5057)
+    dialog.invite_usage = false;
+    if (dialog.subscribed_until) dialog.state = Dialog::State::confirmed;
+  }
+}
+
+void CallDatabase::end_media(Leg& leg, Instant now) {
+  for (MediaUse& use : leg.media) doors_.release(use.door, now);
+  leg.media.clear();
 }
 
 void CallDatabase::end_use(MediaUse& use, Instant when) {

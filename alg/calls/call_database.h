@@ -44,6 +44,7 @@ class CallDatabase {
   // All that speaks is done: media closes now, the rest in 64*T1.
   void end_leg(LegId id, Instant now, bool by_message);
   void attempt_ended(LegId id, TransactionId invite, bool success, Instant now);
+  void end_media(Leg& leg, Instant now);  // at once
   void end_use(MediaUse& use, Instant when);  // then schedule_leg
   void schedule_leg(LegId id);  // after a deadline of it moved earlier
 

@@ -65,14 +65,20 @@ void Exchange::heard_subscription_response() {
   Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
   if (!dialog) return;
   const uint32_t seconds = message_.expires.value_or(transaction_->expires_header.value_or(180));
-  dialog->state = Dialog::State::confirmed;
+  confirm_subscription(*dialog);
   dialog->subscribed_until = passage_.now + std::chrono::seconds{seconds};  // its leg lingers 64*T1 longer
   rooms_.calls.schedule_leg(leg_id_);
 }
 
+// Inside a dialog that an INVITE has begun and not yet confirmed (KPML of RFC 4730, `Event: talk`) a subscription confirms
+// nothing: the INVITE's own end still closes its media.
+void Exchange::confirm_subscription(Dialog& dialog) {
+  if (leg_->invites.empty() && dialog.state == Dialog::State::early) dialog.state = Dialog::State::confirmed;
+}
+
 // Subscription-State: active;expires=60 / terminated (RFC 6665 section 4.1.3).
 void Exchange::heard_notify() {
-  if (!leg_ || !message_.subscription_state.is_set()) return;
+  if (!leg_ || is_known_ || !message_.subscription_state.is_set()) return;
   Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
   if (!dialog) return;
   const std::string_view state = passage_.text(message_.subscription_state);
@@ -86,7 +92,7 @@ void Exchange::heard_notify() {
     }
     lasts = std::chrono::seconds{seconds.value_or(180)};
   }
-  dialog->state = Dialog::State::confirmed;
+  confirm_subscription(*dialog);
   dialog->subscribed_until = passage_.now + lasts;
   rooms_.calls.schedule_leg(leg_id_);
 }
@@ -170,8 +176,7 @@ void Exchange::end_invite_usage() {
     return !invite || invite->dialog == transaction_->dialog;
   });
   if (leg_->has_invite_usage() || !leg_->invites.empty()) return;
-  for (MediaUse& use : leg_->media) rooms_.doors.release(use.door, passage_.now);
-  leg_->media.clear();
+  rooms_.calls.end_media(*leg_, passage_.now);
   if (!leg_->is_subscribed()) rooms_.calls.end_leg(leg_id_, passage_.now, true);
 }
 

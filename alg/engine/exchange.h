@@ -101,6 +101,7 @@ class Exchange {
   uint32_t granted_to(const RegistrationWish& wish) const;
   void register_wish(RegistrationWish& wish, uint32_t granted);
   void heard_bye_response();
+  void confirm_subscription(Dialog& dialog);
   void heard_notify();
   void end_invite_usage();
 

@@ -1,0 +1,41 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Dialogs with more than one usage (RFC 5057): subscriptions beside and inside of calls, and which of them ends what.
+#include <catch2/catch.hpp>
+
+#include "test/engine/message_text.h"
+#include "test/engine/party.h"
+
+using namespace sipalg;
+using namespace sipalg::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+const Party alice{.user = "alice", .agent = "10.0.0.2:5060"};
+const Party bob{.user = "bob", .agent = "203.0.113.2:5060"};
+const std::string offer = audio("10.0.0.2", 4000), answer = audio("203.0.113.3", 30000);
+
+bool has_door(const Stage& stage) { return stage.world.door_of("10.0.0.2:4000").has_value(); }
+
+}  // namespace
+
+TEST_CASE("scenario: NOTIFY or SUBSCRIBE inside an early INVITE dialog: CANCEL and 487 close the media at once") {
+  play([](Stage& stage) {
+    for (const bool by_notify : {true, false}) {
+      Call call(stage, alice, bob, by_notify ? "talk" : "kpml");
+      const Request invite = call.send(true, "INVITE", {offer});
+      call.respond(invite, "183 Session Progress", {answer});
+      if (by_notify) {
+        call.transact(false, "NOTIFY", {{}, "Event: talk\nSubscription-State: active\n"});
+      } else {
+        call.transact(false, "SUBSCRIBE", {{}, "Event: kpml\nExpires: 7200\n"}, {{}, "Expires: 7200\n"});
+        call.transact(true, "NOTIFY", {{}, "Event: kpml\nSubscription-State: active;expires=7200\n"});
+      }
+      if (stage.works()) CHECK(has_door(stage));
+      call.respond(call.cancel(invite), "200 OK");
+      call.ack_failure(invite, call.respond(invite, "487 Request Terminated"));
+      if (stage.works()) CHECK_FALSE(has_door(stage));
+    }
+    stage.pass_time(3h);
+  });
+}
