@@ -76,24 +76,28 @@ void Exchange::confirm_subscription(Dialog& dialog) {
   if (leg_->invites.empty() && dialog.state == Dialog::State::early) dialog.state = Dialog::State::confirmed;
 }
 
+// How long a NOTIFY's subscription lasts; nothing: it says nothing new. Without `expires` what was granted before goes on
+// (RFC 6665 section 4.1.3); a NOTIFY of a call that nobody subscribed in (`Event: talk`) begins nothing.
+std::optional<std::chrono::seconds> Exchange::notified_time() const {
+  const std::string_view state = passage_.text(message_.subscription_state);
+  if (const std::size_t at = state.find("expires="); at != std::string_view::npos) {
+    const std::string_view rest = state.substr(at + 8);
+    if (const auto seconds = parse_number(rest.substr(0, rest.find_first_not_of("0123456789")))) return std::chrono::seconds{*seconds};
+  }
+  if (leg_->is_subscribed() || leg_->has_invite_usage() || !leg_->invites.empty()) return std::nullopt;
+  return std::chrono::seconds{180};  // it may precede the 2xx of SUBSCRIBE
+}
+
 // Subscription-State: active;expires=60 / terminated (RFC 6665 section 4.1.3).
 void Exchange::heard_notify() {
   if (!leg_ || is_known_ || !message_.subscription_state.is_set()) return;
+  const bool is_over = equals_ignoring_case(passage_.text(message_.subscription_state).substr(0, 10), "terminated");
+  const auto lasts = is_over ? std::chrono::seconds{0} : notified_time();
+  if (!lasts) return;
   Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
   if (!dialog) return;
-  const std::string_view state = passage_.text(message_.subscription_state);
-  std::chrono::milliseconds lasts{0};
-  if (!equals_ignoring_case(state.substr(0, 10), "terminated")) {
-    const std::size_t at = state.find("expires=");
-    std::optional<uint32_t> seconds;
-    if (at != std::string_view::npos) {
-      const std::string_view rest = state.substr(at + 8);
-      seconds = parse_number(rest.substr(0, rest.find_first_not_of("0123456789")));
-    }
-    lasts = std::chrono::seconds{seconds.value_or(180)};
-  }
   confirm_subscription(*dialog);
-  dialog->subscribed_until = passage_.now + lasts;
+  dialog->subscribed_until = passage_.now + *lasts;
   rooms_.calls.schedule_leg(leg_id_);
 }
 

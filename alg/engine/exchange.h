@@ -102,6 +102,7 @@ class Exchange {
   void register_wish(RegistrationWish& wish, uint32_t granted);
   void heard_bye_response();
   void confirm_subscription(Dialog& dialog);
+  std::optional<std::chrono::seconds> notified_time() const;
   void heard_notify();
   void end_invite_usage();
 

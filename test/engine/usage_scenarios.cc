@@ -39,3 +39,17 @@ TEST_CASE("scenario: NOTIFY or SUBSCRIBE inside an early INVITE dialog: CANCEL a
     stage.pass_time(3h);
   });
 }
+
+TEST_CASE("scenario: NOTIFY without expires leaves a subscription the time it was granted") {
+  play([](Stage& stage) {
+    Call call(stage, alice, bob, "presence");
+    const Request subscribe = call.send(true, "SUBSCRIBE", {{}, "Event: presence\nExpires: 3600\n"});
+    call.respond(subscribe, "200 OK", {{}, "Expires: 3600\n"});
+    call.transact(false, "NOTIFY", {{}, "Event: presence\nSubscription-State: active\n"});
+    stage.pass_time(55min);
+    if (stage.works()) CHECK(stage.world.door_of("10.0.0.2:5060"));
+    stage.world.forget_flows();
+    call.transact(false, "NOTIFY", {{}, "Event: presence\nSubscription-State: active\n"});
+    stage.pass_time(6min);
+  });
+}
