@@ -154,7 +154,8 @@ struct Leg {
   std::vector<StreamNote> streams;
   uint32_t sequence = 0;      // counts SDPs of the inside
   uint32_t open_offer = 0;    // of these, the last offer that waits for its answer; 0: none
-  bool held = false;          // last SDP was a hold
+  bool held = false;          // the last offer or its answer was a hold
+  bool offer_holds = false;   // the last offer was
   std::size_t ack_body = 0;   // the last SDP an ACK carried, as Transaction::bodies
   bool ack_body_failed = false;
 

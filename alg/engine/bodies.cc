@@ -112,8 +112,12 @@ void Exchange::remember_before_offer(const Dialog* dialog) {
   transaction_->before_offer = Settled{dialog ? dialog->remote : std::vector<RemoteStream>{}, leg_->streams, leg_->held};
 }
 
+// Held is a matter of the pair: an answer in the manner of RFC 2543, which says nothing of a direction, ends no hold that the
+// offer asked for (RFC 3264 sections 6.1 and 8.4).
 void Exchange::note_sdp() {
-  leg_->held = is_hold(rooms_.session);
+  const bool holds = is_hold(rooms_.session);
+  leg_->held = holds || (is_answer() && leg_->offer_holds);
+  if (!is_answer()) leg_->offer_holds = holds;
   leg_->streams = stream_notes(passage_.bytes, rooms_.session);
 }
 

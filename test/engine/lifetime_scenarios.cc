@@ -82,6 +82,19 @@ TEST_CASE("scenario: without media a call ends an hour after its last message, a
   });
 }
 
+TEST_CASE("scenario: a hold by 0.0.0.0 whose answer says nothing of it is a hold") {
+  play([](Stage& stage) {
+    Call call(stage, alice, bob, "held-2543");
+    call.establish(offer, answer);
+    call.reinvite(false, with(answer, "c=IN IP4 203.0.113.3", "c=IN IP4 0.0.0.0"), offer);
+    stage.pass_time(20h);
+    CHECK(is_up(stage));
+    call.reinvite(false, answer, offer);
+    stage.pass_time(2h);
+    CHECK(is_down(stage));
+  });
+}
+
 TEST_CASE("scenario: a refused resume leaves the call held: it has its 24 h") {
   play([](Stage& stage) {
     Call call(stage, alice, bob, "still-held");
