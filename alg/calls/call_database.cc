@@ -172,7 +172,11 @@ void CallDatabase::end_leg(LegId id, Instant now, bool by_message) {
   Leg* leg = legs_.find(id);
   if (!leg || leg->ends) return;
   end_media(*leg, now);
-  for (Dialog& dialog : leg->dialogs) dialog.state = Dialog::State::ended;
+  for (Dialog& dialog : leg->dialogs) {
+    dialog.state = Dialog::State::ended;
+    dialog.invite_usage = false;
+    dialog.subscribed_until.reset();
+  }
   leg->ends = now + limits::transaction_end;
   stats_.count(by_message ? Event::calls_ended_by_message : Event::calls_ended_by_time);
   schedule_leg(id);

@@ -54,14 +54,14 @@ bool CallDatabase::media_lives(const Leg& leg) const {
 }
 
 void CallDatabase::expire_idle(LegId id, Leg& leg, Instant now) {
+  for (Dialog& dialog : leg.dialogs)
+    if (dialog.subscribed_until && *dialog.subscribed_until <= now) dialog.subscribed_until.reset();
   if (leg.has_invite_usage()) {
     if (now < idle_deadline(leg)) return;
     if (!media_lives(leg)) return end_leg(id, now, false);
     leg.recheck = now + media_recheck;
     return;
   }
-  for (Dialog& dialog : leg.dialogs)
-    if (dialog.subscribed_until && *dialog.subscribed_until <= now) dialog.subscribed_until.reset();
   if (!leg.invites.empty() || leg.is_subscribed()) return;
   if (leg.is_confirmed() || now >= leg.last_message + limits::transaction_end) end_leg(id, now, false);
 }

@@ -18,7 +18,7 @@ void Exchange::heard_response() {
   switch (message_.method) {
     case Method::invite: return heard_invite_response();
     case Method::subscribe:
-    case Method::refer: return is_final ? heard_subscription_response() : void();
+    case Method::refer: return is_final && !is_copy ? heard_subscription_response() : void();
     case Method::registration: return is_final && !is_copy && !passage_.out ? heard_register_response() : void();
     case Method::bye: return is_final ? heard_bye_response() : void();
     case Method::update:
@@ -65,6 +65,7 @@ void Exchange::heard_subscription_response() {
   Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
   if (!dialog) return;
   const uint32_t seconds = message_.expires.value_or(transaction_->expires_header.value_or(180));
+  if (leg_->ends && seconds > 0) rooms_.calls.revive(*leg_);  // asked for anew, or its NOTIFY was faster
   confirm_subscription(*dialog);
   dialog->subscribed_until = passage_.now + std::chrono::seconds{seconds};  // its leg lingers 64*T1 longer
   rooms_.calls.schedule_leg(leg_id_);
@@ -73,7 +74,7 @@ void Exchange::heard_subscription_response() {
 // Inside a dialog that an INVITE has begun and not yet confirmed (KPML of RFC 4730, `Event: talk`) a subscription confirms
 // nothing: the INVITE's own end still closes its media.
 void Exchange::confirm_subscription(Dialog& dialog) {
-  if (leg_->invites.empty() && dialog.state == Dialog::State::early) dialog.state = Dialog::State::confirmed;
+  if (leg_->invites.empty()) dialog.state = Dialog::State::confirmed;
 }
 
 // How long a NOTIFY's subscription lasts; nothing: it says nothing new. Without `expires` what was granted before goes on
@@ -91,9 +92,9 @@ std::optional<std::chrono::seconds> Exchange::notified_time() const {
 // Subscription-State: active;expires=60 / terminated (RFC 6665 section 4.1.3).
 void Exchange::heard_notify() {
   if (!leg_ || is_known_ || !message_.subscription_state.is_set()) return;
-  const bool is_over = equals_ignoring_case(passage_.text(message_.subscription_state).substr(0, 10), "terminated");
-  const auto lasts = is_over ? std::chrono::seconds{0} : notified_time();
-  if (!lasts) return;
+  if (equals_ignoring_case(passage_.text(message_.subscription_state).substr(0, 10), "terminated")) return end_subscription();
+  const auto lasts = notified_time();
+  if (!lasts || leg_->ends) return;
   Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
   if (!dialog) return;
   confirm_subscription(*dialog);
@@ -160,6 +161,14 @@ void Exchange::heard_register_response() {
     }
   }
   transaction_->wishes.clear();
+}
+
+// The leg ends with its last usage (RFC 5057). A 2xx to SUBSCRIBE or REFER that follows revives it.
+void Exchange::end_subscription() {
+  Dialog* dialog = leg_->find_dialog(dialog_tag());
+  if (dialog) dialog->subscribed_until.reset();
+  if (!dialog || leg_->ends || leg_->has_invite_usage() || !leg_->invites.empty() || leg_->is_subscribed()) return;
+  rooms_.calls.end_leg(leg_id_, passage_.now, true);
 }
 
 void Exchange::heard_bye_response() {

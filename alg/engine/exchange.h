@@ -104,6 +104,7 @@ class Exchange {
   void confirm_subscription(Dialog& dialog);
   std::optional<std::chrono::seconds> notified_time() const;
   void heard_notify();
+  void end_subscription();
   void end_invite_usage();
 
   EngineRooms& rooms_;

@@ -53,3 +53,25 @@ TEST_CASE("scenario: NOTIFY without expires leaves a subscription the time it wa
     stage.pass_time(6min);
   });
 }
+
+TEST_CASE("scenario: a call that was transferred ends with its BYE, not by time") {
+  play([](Stage& stage) {
+    for (const bool terminated : {true, false}) {
+      Call call(stage, alice, bob, terminated ? "terminated" : "expired");
+      call.establish(offer, answer);
+      const Request refer = call.send(false, "REFER", {{}, "Refer-To: <sip:carol@203.0.113.7>\n"});
+      call.respond(refer, "202 Accepted");
+      call.transact(true, "NOTIFY", {{}, "Event: refer\nSubscription-State: active;expires=60\n"});
+      if (terminated) {
+        call.transact(true, "NOTIFY", {{}, "Event: refer\nSubscription-State: terminated;reason=noresource\n"});
+      } else {
+        stage.pass_time(61s);
+        if (stage.works()) CHECK(stage.world.engine.next_timer() > stage.world.now + 30s);
+      }
+      call.hang_up(false);
+      if (stage.works()) CHECK(stage.world.engine.totals().calls == 0);
+    }
+    if (stage.works()) CHECK(stage.world.stats[Event::calls_ended_by_message] == 2);
+    CHECK(stage.world.stats[Event::calls_ended_by_time] == 0);
+  });
+}
