@@ -103,7 +103,10 @@ DoorId DoorTable::find_media(Protocol protocol, const Endpoint& inside, const Ad
 }
 
 std::expected<std::vector<DoorId>, Reason> DoorTable::claim_media(const MediaWish& wish, Instant now) {
-  if (const auto full = bound_reached(wish.inside.address)) return std::unexpected(*full);
+  bool all_live = true;  // then nothing new is asked for
+  for (uint16_t i = 0; i < wish.ports; ++i)
+    all_live = all_live && find_media(wish.protocol, {wish.inside.address, static_cast<uint16_t>(wish.inside.port + i)}, wish.outside_address) != 0;
+  if (const auto full = bound_reached(wish.inside.address); full && !all_live) return std::unexpected(*full);
   const uint16_t first = choose_media_port(wish, now);
   if (first == 0) return std::unexpected(Reason::ports_exhausted);
   std::vector<DoorId> out;

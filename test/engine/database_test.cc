@@ -2,6 +2,7 @@
 // The call database: many calls on one 5-tuple, one Call-ID from several hosts, forks, ends by message, time and hand.
 #include <catch2/catch.hpp>
 
+#include "alg/doors/door_table.h"
 #include "test/engine/call_messages.h"
 #include "test/engine/world.h"
 
@@ -85,4 +86,21 @@ TEST_CASE("SUBSCRIBE: the dialog's doors last as long as the subscription; NOTIF
   world.pass_time(200s);
   CHECK_FALSE(world.door_of(phone));
   CHECK(world.doors() == 0);
+}
+
+TEST_CASE("a host with all the doors it may have: a living one is had again, a new one is not") {
+  FakeDoorKeeper kernel;
+  Stats stats;
+  DoorTable doors(kernel, stats);
+  const auto claim = [&doors](uint16_t port) {
+    DoorTable::MediaWish wish;
+    wish.inside = {*parse_address("10.0.0.2"), port};
+    wish.outside_address = *parse_address("203.0.113.1");
+    wish.ports = 2;
+    wish.with_rtcp = true;
+    return doors.claim_media(wish, Instant{});
+  };
+  for (uint16_t n = 0; n < limits::doors_per_inside_host; n = static_cast<uint16_t>(n + 2)) REQUIRE(claim(static_cast<uint16_t>(10'000 + n)));
+  CHECK(claim(10'000));
+  CHECK(claim(9'000).error() == Reason::table_full);
 }
