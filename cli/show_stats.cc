@@ -94,7 +94,7 @@ void show_events(const Json& answer, std::ostream& out) {
               {"Malform Media", number(events, "media-unreadable")},
               {"No Content Length", number(events, "no-content-length")},
               {"Cr Trunk Chnls", number(events, "calls-begun")},
-              {"Del Trunk Chnls", number(events, "calls-ended-by-message") + by_time},
+              {"Del Trunk Chnls", number(events, "calls-ended-by-message") + by_time + number(events, "calls-cleared")},
               {"trunk timer timeout", by_time}},
              out);
 }

@@ -292,7 +292,8 @@ std::vector<const Registration*> CallDatabase::registrations_at(const Endpoint& 
 
 bool CallDatabase::needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const {
   const auto is_one = [=](const auto& record) { return record.protocol == protocol && flow_needs(record, port, in_service); };
-  return legs_.any_of(is_one) || registrations_.any_of(is_one) || transactions_.any_of(is_one);
+  return legs_.any_of(is_one) || registrations_.any_of(is_one) ||
+         transactions_.any_of([&](const Transaction& t) { return !t.cleared && is_one(t); });
 }
 
 }  // namespace sipalg

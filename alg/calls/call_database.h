@@ -70,8 +70,9 @@ class CallDatabase {
 
   void tick(Instant now);
   Instant next_timer() const;
-  // Forgets legs (of one Call-ID, as received or escaped; empty: all) with the transactions that belong to them; how many.
-  std::size_t clear_legs(std::string_view call_id, Instant now);
+  // Forgets legs (of one Call-ID, as received or escaped; nothing: all); how many. Their transactions live on without doors:
+  // who waits for a response must get it as one to what he sent.
+  std::size_t clear_legs(std::optional<std::string_view> call_id, Instant now);
   std::size_t clear_registrations(Instant now);
   void close_all(Instant now);
 

@@ -102,6 +102,7 @@ struct Transaction {
   uint32_t offer = 0;                 // Leg::sequence of the local offer the request carried; 0: none
   uint32_t remote_offer = 0;          // and of the ways out for a remote one
   std::optional<Settled> before_offer;  // what a refusal brings back
+  bool cleared = false;               // with its call, by hand: it gives its responses their texts back, and opens nothing
   uint16_t last_status = 0;
   std::optional<uint32_t> expires_header;  // INVITE: seconds
   Instant ends{};

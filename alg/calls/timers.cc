@@ -122,17 +122,21 @@ void CallDatabase::tick(Instant now) {
 
 Instant CallDatabase::next_timer() const { return timers_.empty() ? Instant::max() : timers_.top().when; }
 
-std::size_t CallDatabase::clear_legs(std::string_view call_id, Instant now) {
+std::size_t CallDatabase::clear_legs(std::optional<std::string_view> call_id, Instant now) {
   std::size_t cleared = 0;
   for (LegId id : legs_.ids()) {
-    const std::string& known = legs_.find(id)->call_id;
-    if (!call_id.empty() && known != call_id && escaped(known) != call_id) continue;
+    const Leg& leg = *legs_.find(id);
+    if (call_id && leg.call_id != *call_id && escaped(leg.call_id) != *call_id) continue;
+    if (!leg.ends) stats_.count(Event::calls_cleared);
     erase_leg(id, now);
     ++cleared;
   }
   for (TransactionId id : transactions_.ids()) {
-    const Transaction* t = transactions_.find(id);
-    if (t->leg != 0 && !legs_.find(t->leg)) erase_transaction(id, now);
+    Transaction* t = transactions_.find(id);
+    if (t->leg == 0 || legs_.find(t->leg)) continue;
+    release_all(t->doors, now);
+    t->leg = 0;
+    t->cleared = true;
   }
   doors_.flush();
   return cleared;

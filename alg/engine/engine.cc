@@ -141,7 +141,7 @@ void Engine::outside_address_lost(const Address& address, Instant) { rooms_->doo
 void Engine::outside_address_returned(const Address& address) { rooms_->doors.address_returned(address); }
 
 std::size_t Engine::clear_call(std::string_view call_id, Instant now) { return rooms_->calls.clear_legs(call_id, now); }
-std::size_t Engine::clear_calls(Instant now) { return rooms_->calls.clear_legs({}, now); }
+std::size_t Engine::clear_calls(Instant now) { return rooms_->calls.clear_legs(std::nullopt, now); }
 std::size_t Engine::clear_registrations(Instant now) { return rooms_->calls.clear_registrations(now); }
 
 void Engine::close_all(Instant now) { rooms_->calls.close_all(now); }

@@ -124,7 +124,7 @@ void Exchange::find_leg() {
     leg_id_ = rooms_.calls.find_leg(passage_.text(message_.call_id), passage_.me.inside.address, inside_tag(), outside_tag());
     leg_ = rooms_.calls.leg(leg_id_);
   }
-  if (!leg_ && message_.is_request) begin_leg();
+  if (!leg_ && message_.is_request && !(transaction_ && transaction_->cleared)) begin_leg();
   note_routing();
   if (!leg_ || !transaction_) return;
   transaction_->leg = leg_id_;

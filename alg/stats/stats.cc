@@ -40,7 +40,7 @@ static_assert(!reasons.back().name.empty(), "a reason has no name");
 
 constexpr std::array<std::string_view, count_of<Event>> event_names{
     "doors-opened", "doors-closed", "doors-refused", "ways-out-opened",
-    "calls-begun", "calls-ended-by-message", "calls-ended-by-time", "calls-refused-by-bound",
+    "calls-begun", "calls-ended-by-message", "calls-ended-by-time", "calls-cleared", "calls-refused-by-bound",
     "registrations-begun", "registrations-ended-by-message", "registrations-ended-by-time",
     "transactions-begun", "transactions-timed-out", "retransmissions", "retransmitted-invites",
     "media-port-zero", "media-address-zero", "media-unreadable", "no-content-length",

@@ -48,7 +48,7 @@ constexpr bool is_of_groups(Reason reason) { return reason >= Reason::header_unr
 
 enum class Event : uint8_t {
   doors_opened, doors_closed, doors_refused, ways_out_opened,
-  calls_begun, calls_ended_by_message, calls_ended_by_time, calls_refused_by_bound,
+  calls_begun, calls_ended_by_message, calls_ended_by_time, calls_cleared, calls_refused_by_bound,
   registrations_begun, registrations_ended_by_message, registrations_ended_by_time,
   transactions_begun, transactions_timed_out, retransmissions, retransmitted_invites,
   media_port_zero, media_address_zero, media_unreadable, no_content_length,

@@ -74,6 +74,25 @@ TEST_CASE("clear call, calls and registrations close the doors at once") {
   CHECK(world.kernel.closed_twice == 0);
 }
 
+TEST_CASE("a call that is cleared while it rings: its responses still reach their sender as he wrote them") {
+  World world;
+  world.out(phone, provider, sip_text(numbered(invite, 1)));
+  world.delivered(provider, w, sip_text(with(numbered(ok_to_invite, 1), "200 OK", "180 Ringing")));
+  CHECK(world.engine.clear_call("", world.now) == 0);
+  CHECK(world.engine.clear_calls(world.now) == 1);
+  CHECK(world.doors() == 0);
+  const std::string got = world.delivered(provider, w, sip_text(numbered(ok_to_invite, 1)));
+  CHECK(got.find("Via: SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bK1x1;received=10.0.0.2") != std::string::npos);
+  CHECK(got.find("From: \"Alice\" <sip:alice@10.0.0.2>") != std::string::npos);
+  world.out(phone, provider, sip_text(numbered(invite, 1)));  // a copy brings nothing back
+  CHECK(world.engine.totals().calls == 0);
+  CHECK(world.stats[Event::calls_begun] == 1);
+  CHECK(world.stats[Event::calls_cleared] == 1);
+  world.pass_time(40s);
+  CHECK(world.doors() == 0);
+  CHECK(world.engine.totals().transactions == 0);
+}
+
 TEST_CASE("SUBSCRIBE: the dialog's doors last as long as the subscription; NOTIFY may come first") {
   World world;
   const std::string subscribe = with(with(invite.substr(0, invite.find("Subject")), "INVITE", "SUBSCRIBE"), "Max-Forwards", "Event: presence\nExpires: 600\nMax-Forwards") + "Content-Length: 0\n\n";
