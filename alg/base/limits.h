@@ -59,10 +59,12 @@ inline constexpr milliseconds t1{500};
 inline constexpr milliseconds transaction_end = 64 * t1;      // 32 s
 inline constexpr milliseconds response_linger = seconds{5};   // after a final response to other than INVITE
 inline constexpr milliseconds ringing = seconds{180};         // RFC 3261 section 16.6 step 11: timer C
+inline constexpr seconds ringing_longest = hours{1};          // an INVITE's Expires, from the last 1xx on
 inline constexpr milliseconds call_idle = hours{1};
 inline constexpr milliseconds call_idle_held = hours{24};
 inline constexpr std::chrono::duration<uint32_t> registration_default{3600};  // when nobody says how long
 inline constexpr milliseconds registration_longest = hours{24 * 7};
+inline constexpr seconds subscription_longest = hours{24 * 7};
 inline constexpr milliseconds stream_stall{20};               // an incomplete message stands still: kernel-facts section 4
 inline constexpr milliseconds stream_first_line = seconds{2};  // of a connection: so long it may leave open whether it is SIP
 inline constexpr milliseconds stream_hold = seconds{10};      // an incomplete message leaves unchanged

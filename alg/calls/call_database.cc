@@ -102,7 +102,8 @@ void CallDatabase::heard_response(TransactionId id, uint16_t status, Instant now
   t->last_status = status;
   if (status < 200) {
     const bool bounded = t->expires_header && *t->expires_header > 0;
-    const auto ringing = bounded ? std::chrono::seconds{*t->expires_header} : limits::ringing;
+    const auto ringing = bounded ? std::min<std::chrono::milliseconds>(std::chrono::seconds{*t->expires_header}, limits::ringing_longest)
+                                 : limits::ringing;
     t->ends = now + std::max<std::chrono::milliseconds>(t->method == sip::Method::invite ? ringing : limits::transaction_end,
                                                         limits::transaction_end);
     return;

@@ -67,7 +67,7 @@ void Exchange::heard_subscription_response() {
   const uint32_t seconds = message_.expires.value_or(transaction_->expires_header.value_or(180));
   if (leg_->ends && seconds > 0) rooms_.calls.revive(*leg_);  // asked for anew, or its NOTIFY was faster
   confirm_subscription(*dialog);
-  dialog->subscribed_until = passage_.now + std::chrono::seconds{seconds};  // its leg lingers 64*T1 longer
+  dialog->subscribed_until = passage_.now + std::min(std::chrono::seconds{seconds}, limits::subscription_longest);  // its leg lingers 64*T1 longer
   rooms_.calls.schedule_leg(leg_id_);
 }
 
@@ -98,7 +98,7 @@ void Exchange::heard_notify() {
   Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
   if (!dialog) return;
   confirm_subscription(*dialog);
-  dialog->subscribed_until = passage_.now + *lasts;
+  dialog->subscribed_until = passage_.now + std::min(*lasts, limits::subscription_longest);
   rooms_.calls.schedule_leg(leg_id_);
 }
 

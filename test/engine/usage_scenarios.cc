@@ -75,3 +75,24 @@ TEST_CASE("scenario: a call that was transferred ends with its BYE, not by time"
     CHECK(stage.world.stats[Event::calls_ended_by_time] == 0);
   });
 }
+
+TEST_CASE("scenario: no Expires keeps anything for ever") {
+  play([](Stage& stage) {
+    stage.lasts = true;
+    const std::string longest = "Expires: 4294967295\n";
+    Call ringing(stage, alice, bob, "ringing");
+    ringing.respond(ringing.send(true, "INVITE", {offer, longest}), "180 Ringing");
+    stage.pass_time(2h);
+    CHECK_FALSE((stage.works() && has_door(stage)));
+    for (const bool by_notify : {true, false}) {
+      Call call(stage, alice, bob, by_notify ? "notified" : "granted");
+      const Request subscribe = call.send(true, "SUBSCRIBE", {{}, "Event: presence\n" + (by_notify ? std::string() : longest)});
+      call.respond(subscribe, "200 OK", {{}, by_notify ? std::string() : longest});
+      if (by_notify) call.transact(false, "NOTIFY", {{}, "Event: presence\nSubscription-State: active;expires=4294967295\n"});
+    }
+    stage.pass_time(6 * 24h);
+    if (stage.works()) CHECK(stage.world.door_of("10.0.0.2:5060"));
+    stage.pass_time(2 * 24h);
+    CHECK(stage.world.doors() == 0);
+  });
+}
