@@ -176,6 +176,8 @@ std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors) {
   in_kernel_ += ids.size();
   opened_.insert(opened_.end(), ids.begin(), ids.end());
   stats_.count(Event::doors_opened, ids.size());
+  const auto ways_out = std::ranges::count(wanted, KernelDoor::Kind::way_out, &KernelDoor::kind);
+  stats_.count(Event::ways_out_opened, static_cast<uint64_t>(ways_out));
   return {};
 }
 

@@ -241,10 +241,8 @@ uint32_t Exchange::open_ways_out(Dialog& dialog, bool settled) {
   std::vector<DoorId> doors;
   for (const auto& [door, stream] : claimed) doors.push_back(door);
   if (!open_or_release(rules_, doors, passage_.now)) return sequence;
-  for (const auto& [door, stream] : claimed) {
-    rooms_.stats.count(Event::ways_out_opened);
+  for (const auto& [door, stream] : claimed)
     use({door, stream->line, false, true, dialog.tag, sequence, sequence, std::nullopt});
-  }
   if (settled && leg_->is_confirmed()) replace_older(sequence, true, dialog.tag);
   return sequence;
 }

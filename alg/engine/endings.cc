@@ -107,7 +107,7 @@ void Exchange::heard_notify() {
 uint32_t Exchange::granted_to(const RegistrationWish& wish) const {
   const uint32_t asked = message_.expires.value_or(wish.asked.value_or(limits::registration_default.count()));
   if (wish.asked == 0U) return 0;
-  if (message_.contacts.empty()) return asked;
+  if (message_.contacts.empty() || message_.is_unreadable(sip::Unreadable::contact)) return asked;
   uint32_t same_user = 0, same_endpoint = 0;
   for (const sip::NameAddr& contact : message_.contacts) {
     const uint32_t lasts = contact.expires.value_or(asked);

@@ -34,7 +34,6 @@ void Exchange::open_way_out(Protocol protocol, const Address& host, const Endpoi
   if (!door) return;
   std::vector<DoorId> doors{*door};
   if (!open_or_release(rules_, doors, passage_.now)) return;
-  rooms_.stats.count(Event::ways_out_opened);
   rooms_.calls.own(owned, *door, passage_.now);
 }
 

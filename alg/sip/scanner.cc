@@ -188,7 +188,10 @@ template <typename L> bool Scanner::read_list(Cursor value, L& list, Unreadable 
     while (value.is_at(',') || (!value.done() && is_in(*value.at, blank))) ++value.at;
     if (value.done()) return true;
     NameAddr* one = list.append();
-    if (one == nullptr) return fail(ScanError::too_many, value);
+    if (one == nullptr) {  // the bindings of many devices are no reason to leave the whole message alone
+      m_.mark_unreadable(mark);
+      return true;
+    }
     if (take_star(value, *one) || parse_name_addr(value, *one) == NameAddrResult::readable) continue;
     list.drop_last();
     m_.mark_unreadable(mark);

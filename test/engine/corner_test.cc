@@ -71,6 +71,19 @@ TEST_CASE("two bindings of one user and endpoint, one removed and one living, in
   }
 }
 
+TEST_CASE("more bindings in the 200 to REGISTER than the scanner holds: the rest of it is restored, the registration stands") {
+  World world;
+  world.out(phone, provider, sip_text(registration));
+  std::string others;
+  for (int n = 0; n < 40; ++n) others += "Contact: <sip:alice@198.51.100.7:" + std::to_string(2000 + n) + ">;expires=60\n";
+  const std::string got = world.delivered(provider, w, sip_text(with(ok_to_registration, granted_line, others + granted_line)));
+  CHECK(contains(got, "Via: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKr1"));
+  CHECK(contains(got, "Contact: <sip:alice@203.0.113.1>;expires=60\r\n"));
+  world.pass_time(9min);
+  CHECK(world.engine.registrations(world.now).size() == 1);
+  CHECK(world.door_of(phone));
+}
+
 TEST_CASE("the Path of an inside proxy lasts as long as the registration, and its Route comes back") {
   World world;
   world.out(phone, provider, sip_text(with(registration, contact_line, "Contact: <sip:alice@10.0.0.5>;expires=600\nPath: <sip:10.0.0.2;lr>\n")));
