@@ -112,6 +112,26 @@ void HeaderMap::via_source_door(const sip::Via& via, const Endpoint& sent_by) {
     (void)claim(passage_.protocol, passage_.me.inside, Purpose::via, via_doors);
 }
 
+// Another address of the sender (VPN, container, second interface) stays as it is; the response goes to the packet's source
+// address and this port all the same (RFC 3261 section 18.2.2).
+void HeaderMap::foreign_via_door(const sip::Via& via, const Endpoint& sent_by) {
+  if (!may_create_ || via.has_rport || passage_.protocol != Protocol::udp || sent_by.port < limits::lowest_port) return;
+  if (standing_of(rules_, passage_, sent_by.address) != Standing::foreign) return;
+  DoorTable::SignallingWish wish;
+  wish.inside = {passage_.me.inside.address, sent_by.port};
+  wish.outside_address = passage_.me.outside.address;
+  wish.own_mapping = wish.inside == passage_.me.inside ? passage_.me.outside.port : uint16_t{0};
+  wish.exactly = sent_by.port;
+  wish.scope = scopes_for(rules_.policy, passage_.peer.address).front();
+  wish.purpose = Purpose::via;
+  wish.zone = passage_.zone;
+  const auto door = rules_.doors.claim_signalling(wish, passage_.now);
+  if (!door) return;
+  group_.claimed(*door);
+  fields = fields | current_;
+  via_doors.push_back(*door);
+}
+
 void HeaderMap::via() {
   current_ = sip::Compared::top_via;
   const sip::Via& via = passage_.message.vias.front();
@@ -122,6 +142,7 @@ void HeaderMap::via() {
   via_wrote_outside_itself = wrote_outside_itself;
   if (group_.failed()) return;
   via_source_door(via, sent_by);
+  if (!outside) foreign_via_door(via, sent_by);
   if (!outside || *outside == sent_by) return;
   if (via.maddr.address == sent_by.address) {
     via_givens.push_back({Field::via, {outside->address, 0}, std::string(passage_.text(via.maddr.host)), {}});

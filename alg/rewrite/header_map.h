@@ -46,6 +46,7 @@ class HeaderMap {
   void write_host_port(const sip::HostPort& host_port, Span user, Field field, const Endpoint& outside, std::vector<Given>& list);
   void write_name_port(const sip::HostPort& host_port, Span user, Field field, uint16_t port, std::vector<Given>& list);
   void via_source_door(const sip::Via& via, const Endpoint& sent_by);
+  void foreign_via_door(const sip::Via& via, const Endpoint& sent_by);
   void map_registration(const sip::Uri& uri, bool is_path, std::optional<uint32_t> asked);
 
   Rules& rules_;

@@ -84,6 +84,16 @@ TEST_CASE("more bindings in the 200 to REGISTER than the scanner holds: the rest
   CHECK(world.door_of(phone));
 }
 
+TEST_CASE("a Via that names another address of the sender stays; the response to its port has a door") {
+  World world;
+  const std::string options = with(with(with(invite.substr(0, invite.find("Contact")) + "Content-Length: 0\n\n", "INVITE", "OPTIONS"), ";rport", ""), "UDP 10.0.0.2:5060", "UDP 192.168.77.9:5062");
+  const std::string got = world.out("10.0.0.2:49152", provider, sip_text(options));
+  CHECK(contains(got, "Via: SIP/2.0/UDP 192.168.77.9:5062;branch=z9hG4bK1\r\n"));
+  CHECK(world.door_of("10.0.0.2:5062") == ep("203.0.113.1:5062"));
+  world.pass_time(40s);
+  CHECK(world.doors() == 0);
+}
+
 TEST_CASE("the Path of an inside proxy lasts as long as the registration, and its Route comes back") {
   World world;
   world.out(phone, provider, sip_text(with(registration, contact_line, "Contact: <sip:alice@10.0.0.5>;expires=600\nPath: <sip:10.0.0.2;lr>\n")));
