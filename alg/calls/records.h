@@ -98,6 +98,8 @@ struct Transaction {
   bool response_body_failed = false;
   bool wrote_outside_itself = false;  // its Via held the outside address already
   bool request_had_sdp = false;
+  bool is_prack_answer = false;              // PRACK: its SDP answers the offer of a reliable 1xx
+  std::vector<std::string> prack_answered;   // INVITE without SDP: the dialogs whose offer a PRACK has answered
   std::vector<std::size_t> bodies;    // that were handled: a copy of one changes nothing (Exchange::body_mark)
   uint32_t offer = 0;                 // Leg::sequence of the local offer the request carried; 0: none
   uint32_t remote_offer = 0;          // and of the ways out for a remote one

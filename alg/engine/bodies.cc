@@ -26,10 +26,23 @@ bool Exchange::may_carry_sdp() const {
 bool Exchange::is_answer() const {
   if (!message_.is_request) return transaction_ && transaction_->request_had_sdp;
   if (message_.method == Method::ack) return true;
-  if (message_.method != Method::prack || !leg_) return false;
-  for (TransactionId id : leg_->invites)  // PRACK answers when the INVITE carried no offer
-    if (const Transaction* invite = rooms_.calls.transaction(id)) return !invite->request_had_sdp;
-  return false;
+  return transaction_ && transaction_->is_prack_answer;
+}
+
+// PRACK answers when the INVITE carried no offer; the next one in that dialog offers (RFC 3262 section 5).
+void Exchange::note_prack_answer() {
+  if (message_.method != Method::prack || !message_.is_request || is_known_ || !transaction_) return;
+  for (TransactionId id : leg_->invites) {
+    Transaction* invite = rooms_.calls.transaction(id);
+    if (!invite) continue;
+    std::vector<std::string>& answered = invite->prack_answered;
+    const std::string dialog(dialog_tag());
+    if (invite->request_had_sdp || std::ranges::find(answered, dialog) != answered.end()) return;
+    if (answered.size() >= limits::doors_per_dialog) return;
+    answered.push_back(dialog);
+    transaction_->is_prack_answer = true;
+    return;
+  }
 }
 
 void Exchange::handle_bodies() {
@@ -45,6 +58,7 @@ void Exchange::handle_bodies() {
     failure_ = Reason::transaction_untouched;
     return;
   }
+  note_prack_answer();
   begin_body();
   for (const sdp::Part& part : parts.sdp) handle_body(part);
   if (transaction_ && message_.is_request) transaction_->request_had_sdp = true;

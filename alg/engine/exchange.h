@@ -66,6 +66,7 @@ class Exchange {
   // --- bodies (bodies.cc) ---
   bool may_carry_sdp() const;
   bool is_answer() const;
+  void note_prack_answer();
   void handle_bodies();
   void handle_body(const sdp::Part& part);
   std::size_t body_mark() const;

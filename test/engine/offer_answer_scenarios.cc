@@ -72,6 +72,25 @@ TEST_CASE("scenario: a second offer in PRACK, its answer in the 200 to PRACK") {
   });
 }
 
+TEST_CASE("scenario: INVITE without offer, answered in PRACK; a second PRACK offers and is refused: the first ports stay") {
+  play([](Stage& stage) {
+    const std::string first = audio("10.0.0.2", 4000), second = audio("203.0.113.3", 30000);
+    Call call(stage, alice, bob, "prack-twice");
+    const Request invite = call.send(true, "INVITE");
+    call.respond(invite, "183 Session Progress", {second, "Require: 100rel\nRSeq: 1\n"});
+    call.transact(true, "PRACK", {first, "RAck: 1 1 INVITE\n"});
+    call.respond(invite, "180 Ringing", {{}, "Require: 100rel\nRSeq: 2\n"});
+    const Request offers = call.send(true, "PRACK", {with(first, "4000", "4040"), "RAck: 2 1 INVITE\n"});
+    call.respond(offers, "488 Not Acceptable Here");
+    stage.pass_time(40s);
+    if (stage.works()) CHECK(stage.world.door_of("10.0.0.2:4000"));
+    if (stage.works()) CHECK_FALSE(stage.world.door_of("10.0.0.2:4040"));
+    call.respond(invite, "200 OK");
+    call.ack();
+    call.hang_up(true);
+  });
+}
+
 TEST_CASE("scenario: INVITE without offer, offer in a reliable 1xx, answer in PRACK") {
   play([](Stage& stage) {
     for (const bool out : {true, false}) {
