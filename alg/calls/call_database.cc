@@ -183,6 +183,22 @@ void CallDatabase::end_leg(LegId id, Instant now, bool by_message) {
   schedule_leg(id);
 }
 
+void CallDatabase::end_invite_usage(LegId id, std::string_view dialog_tag, Instant now, bool by_message) {
+  Leg* leg = legs_.find(id);
+  if (!leg || leg->ends) return;
+  if (Dialog* dialog = leg->find_dialog(dialog_tag)) {
+    dialog->invite_usage = false;
+    dialog->hung_up = true;
+  }
+  std::erase_if(leg->invites, [&](TransactionId invite_id) {  // a re-INVITE of this dialog ends with it
+    const Transaction* invite = transactions_.find(invite_id);
+    return !invite || invite->dialog == dialog_tag;
+  });
+  if (leg->has_invite_usage() || !leg->invites.empty()) return;
+  end_media(*leg, now);
+  if (!leg->is_subscribed()) end_leg(id, now, by_message);
+}
+
 void CallDatabase::attempt_ended(LegId id, TransactionId invite, bool success, Instant now) {
   Leg* leg = legs_.find(id);
   if (!leg || std::erase(leg->invites, invite) == 0) return;

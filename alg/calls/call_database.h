@@ -43,6 +43,8 @@ class CallDatabase {
   void revive(Leg& leg);                  // a new attempt of a leg that was ending
   // All that speaks is done: media closes now, the rest in 64*T1.
   void end_leg(LegId id, Instant now, bool by_message);
+  // A BYE of this dialog was answered, or never will be. The leg ends with its last usage (RFC 5057).
+  void end_invite_usage(LegId id, std::string_view dialog, Instant now, bool by_message);
   void attempt_ended(LegId id, TransactionId invite, bool success, Instant now);
   void end_media(Leg& leg, Instant now);  // at once
   void end_use(MediaUse& use, Instant when);  // then schedule_leg

@@ -92,11 +92,12 @@ void CallDatabase::expire_transaction(TransactionId id, Instant now) {
     }
   }
   const sip::Method method = t->method;
+  const std::string dialog = t->dialog;
   if (!answered) stats_.count(Event::transactions_timed_out);
   erase_transaction(id, now);
   if (answered || leg == 0) return;
   if (method == sip::Method::invite) attempt_ended(leg, id, false, now);
-  if (method == sip::Method::bye) end_leg(leg, now, false);  // 64*T1 without an answer (RFC 3261 section 15.1.1)
+  if (method == sip::Method::bye) end_invite_usage(leg, dialog, now, false);  // 64*T1 without an answer (RFC 3261 section 15.1.1)
 }
 
 void CallDatabase::expire(const Entry& entry, Instant now) {

@@ -173,24 +173,7 @@ void Exchange::end_subscription() {
 
 void Exchange::heard_bye_response() {
   if (message_.status == 401 || message_.status == 407) return;
-  end_invite_usage();
-}
-
-// The media of this dialog is done; the leg ends with its last usage (RFC 5057).
-void Exchange::end_invite_usage() {
-  if (!leg_ || leg_->ends) return;
-  Dialog* dialog = leg_->find_dialog(transaction_->dialog);
-  if (dialog) {
-    dialog->invite_usage = false;
-    dialog->hung_up = true;
-  }
-  std::erase_if(leg_->invites, [&](TransactionId id) {  // a re-INVITE of this dialog ends with it
-    const Transaction* invite = rooms_.calls.transaction(id);
-    return !invite || invite->dialog == transaction_->dialog;
-  });
-  if (leg_->has_invite_usage() || !leg_->invites.empty()) return;
-  rooms_.calls.end_media(*leg_, passage_.now);
-  if (!leg_->is_subscribed()) rooms_.calls.end_leg(leg_id_, passage_.now, true);
+  rooms_.calls.end_invite_usage(leg_id_, transaction_->dialog, passage_.now, true);
 }
 
 }  // namespace sipalg

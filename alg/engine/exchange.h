@@ -106,7 +106,6 @@ class Exchange {
   std::optional<std::chrono::seconds> notified_time() const;
   void heard_notify();
   void end_subscription();
-  void end_invite_usage();
 
   EngineRooms& rooms_;
   const Passage& passage_;

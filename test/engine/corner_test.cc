@@ -321,3 +321,21 @@ Content-Length: {length}
     CHECK(contains(world.delivered(provider, w, follows), std::string(method) + " sip:alice@203.0.113.1 SIP/2.0\r\n"));
   }
 }
+
+TEST_CASE("a BYE to one branch of a fork that nobody answers ends that branch alone") {
+  World world;
+  world.out(phone, provider, sip_text(invite));
+  for (const char* tag : {"b1", "b2"}) {
+    const std::string answered = with(ok_to_invite, "tag=b1", std::string("tag=") + tag);
+    world.delivered(provider, w, sip_text(answered));
+    world.out(phone, "203.0.113.2:5080", sip_text(with(ack, "tag=b1", std::string("tag=") + tag)));
+  }
+  const std::string bye = with(with(ack, "ACK", "BYE"), "1 BYE", "2 BYE");  // to b1, which never answers
+  world.out(phone, "203.0.113.2:5080", sip_text(bye));
+  world.pass_time(std::chrono::minutes{2});
+  REQUIRE(world.engine.calls(world.now).size() == 1);
+  CHECK(world.door_of("10.0.0.2:4000"));
+  world.out(phone, "203.0.113.2:5080", sip_text(with(with(bye, "tag=b1", "tag=b2"), "2 BYE", "3 BYE")));
+  world.pass_time(std::chrono::minutes{2});
+  CHECK(world.doors() == 0);
+}
