@@ -84,7 +84,7 @@ class Bench:
 
     def socket(self, namespace, address, port):
         """A UDP endpoint in the test's own hands."""
-        return self._start(Socket(namespace, address, port))
+        return self.keep(Socket(namespace, address, port))
 
     def forget_flow(self, *match):
         """What time does to an idle flow: its conntrack is gone."""
