@@ -245,9 +245,10 @@ BIRTHS = ("birth_", "recent_births")        # of new flows, for half a minute ea
 
 def elements(bench):
     """{set or map of sipalg's table: elements} that calls put there."""
-    table = json.loads(bench.router.router.run(["nft", "-j", "list", "table", "inet", "sipalg"]).stdout)["nftables"]
-    sets = [item.get("set") or item.get("map") for item in table if "set" in item or "map" in item]
-    return {s["name"]: s["elem"] for s in sets if s.get("elem") and not s["name"].startswith(CONFIGURED + BIRTHS)}
+    listed = [json.loads(bench.router.router.run(["nft", "-j", "list", kind, "inet"]).stdout)["nftables"] for kind in ("sets", "maps")]
+    sets = [item.get("set") or item.get("map") for items in listed for item in items if "set" in item or "map" in item]
+    return {s["name"]: s["elem"] for s in sets
+            if s["table"] == "sipalg" and s.get("elem") and not s["name"].startswith(CONFIGURED + BIRTHS)}
 
 
 def nothing_is_left(bench):
