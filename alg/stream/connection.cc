@@ -133,8 +133,9 @@ void Connection::on_pure(Side side, const StreamPacket& packet, Instant now) {
   ask.room = room_of(side, packet);
   if (mine.wants_carrier(now) && carry(side, outgoing_of(packet), ask, now)) return;
   if (mine.has_asked && mine.owes_held() && mine.carriers.empty()) return wait(side, packet, begin);
-  // a keepalive or window probe behind held bytes wants an answer: it must be old for the receiver, too
-  if (begin >= mine.decided && begin < mine.in_next) return probe(side, outgoing_of(packet));
+  // A keepalive or window probe behind held bytes wants an answer: it must be old for the receiver, too. Exactly that: other
+  // acknowledgements from below in_next (a window's edge, a rewound sender) would be answered for ever.
+  if (begin >= mine.decided && begin + 1 == mine.in_next) return probe(side, outgoing_of(packet));
   send(side, outgoing_of(packet), pure_sequence(mine, begin), packet.segment.flags, {});
 }
 
