@@ -79,6 +79,8 @@ def every_way_to_close_reaches_the_other_end(bench):
                 there, back = (talk.invite, talk.called) if from_phone else (talk.called, talk.invite)
                 if not edits:
                     there = back = lambda name: (Talk(port).invite(name)[1].replace(WAN.encode(), b"198.51.100.1"),) * 2
+                # a Call-ID and branch are one transaction, whichever connection they come by
+                there, back = ((lambda name, make=make: make(f"{name}-{port}")) for make in (there, back))
                 what = f"{way} from the {'phone' if from_phone else 'provider'}, {'with' if edits else 'without'} edits"
                 ENDINGS[way](first, second, there, back, what)
                 for end in (phone, provider):
