@@ -4,6 +4,7 @@
 # How it works: whoever writes a message here writes it twice, once with the phone's inside endpoint and once with the one
 # the world sees; the first is sent and the second must arrive, nothing else, not a byte more. Content-Length is computed in
 # each, so an edit that changes the SDP's length is in it.
+import select
 import socket
 import struct
 import threading
@@ -114,21 +115,20 @@ class End:
 
 
 class Reader:
-    """Reads an end in the background."""
+    """Reads an end in the background. The end's timeout is left alone: somebody may be writing to it meanwhile."""
 
     def __init__(self, end):
         self._end, self._seen, self._enough = end, bytearray(), None
-        end.socket.settimeout(0.1)
         self._thread = threading.Thread(target=self._loop, daemon=True)
         self._thread.start()
 
     def _loop(self):
         while self._enough is None or len(self._seen) < self._enough:
             try:
+                if not select.select([self._end.socket], [], [], 0.1)[0]:
+                    continue
                 piece = self._end.socket.recv(1 << 16)
-            except TimeoutError:
-                continue
-            except OSError:
+            except (OSError, ValueError):  # reset, or closed here
                 return
             if not piece:
                 return
