@@ -24,6 +24,12 @@ nft::Rule of_family(const std::string& table, const std::string& chain, Family f
   return rule;
 }
 
+// An element may be gone, its time over, and one that is gone can not be deleted: so it is added first.
+void put_gone(NetlinkBatch& batch, const std::string& table, const std::string& set, const nft::Element& element) {
+  nft::put_elements(batch, table, set, {&element, 1});
+  nft::put_elements_delete(batch, table, set, {&element, 1});
+}
+
 } // namespace
 
 StreamGuard::StreamGuard(Steering& steering) : steering_(steering), table_(steering.options().table + "_streams") {}
@@ -65,25 +71,25 @@ Steering::Result StreamGuard::make_table() {
   return result;
 }
 
-void StreamGuard::put(NetlinkBatch& batch, const Tuple& original, bool is_new) const {
+// An element's time can not be set anew (before 6.12): delete and add.
+void StreamGuard::put(NetlinkBatch& batch, const Tuple& original) const {
   const Family family = family_of(original);
-  nft::Element element{ruleset::connection_key(original), {}, false, lease};
-  if (!is_new) nft::put_elements_delete(batch, table_, held_set(family), {&element, 1});
-  nft::put_elements(batch, table_, held_set(family), {&element, 1});
-  element.timeout = remembered;
-  if (!is_new) nft::put_elements_delete(batch, table_, ruleset::resized_set(family), {&element, 1});
-  nft::put_elements(batch, table_, ruleset::resized_set(family), {&element, 1});
-  if (!is_new) return;
+  nft::Element element{ruleset::connection_key(original), {}, false, {}};
+  for (const auto& [set, time] : {std::pair<std::string, std::chrono::seconds>{held_set(family), lease}, {ruleset::resized_set(family), remembered}}) {
+    element.timeout = time;
+    put_gone(batch, table_, set, element);
+    nft::put_elements(batch, table_, set, {&element, 1});
+  }
   element.timeout = {};
   nft::put_elements(batch, steering_.options().table, ruleset::resized_set(family), {&element, 1});
 }
 
 void StreamGuard::put_removal(NetlinkBatch& batch, const Tuple& original) const {
   const Family family = family_of(original);
-  const nft::Element element{ruleset::connection_key(original), {}, false};
-  nft::put_elements_delete(batch, table_, held_set(family), {&element, 1});
-  nft::put_elements_delete(batch, table_, ruleset::resized_set(family), {&element, 1});
-  nft::put_elements_delete(batch, steering_.options().table, ruleset::resized_set(family), {&element, 1});
+  const nft::Element element{ruleset::connection_key(original), {}, false, {}};
+  put_gone(batch, table_, held_set(family), element);
+  put_gone(batch, table_, ruleset::resized_set(family), element);
+  put_gone(batch, steering_.options().table, ruleset::resized_set(family), element);
 }
 
 Steering::Result StreamGuard::add(const Tuple& original) {
@@ -92,7 +98,7 @@ Steering::Result StreamGuard::add(const Tuple& original) {
     if (const auto made = make_table(); !made) return made;
   NetlinkBatch batch;
   nft::begin_batch(batch);
-  put(batch, original, true);
+  put(batch, original);
   const auto result = steering_.commit(batch);
   if (result) guarded_.insert(original);
   return result;
@@ -114,7 +120,7 @@ Steering::Result StreamGuard::adopt(const std::vector<Tuple>& originals) {
   NetlinkBatch batch;
   nft::begin_batch(batch);
   for (const Family family : ruleset::families) nft::put_flush(batch, table_, held_set(family));
-  for (const Tuple& original : originals) put(batch, original, true);
+  for (const Tuple& original : originals) put(batch, original);
   const auto result = steering_.commit(batch);
   if (result) guarded_ = {originals.begin(), originals.end()};
   return result;
@@ -131,11 +137,10 @@ Steering::Result StreamGuard::restore_table() {
   if (const auto made = make_table(); !made) return made;
   NetlinkBatch batch;
   nft::begin_batch(batch);
-  for (const Tuple& original : guarded_) put(batch, original, true);
+  for (const Tuple& original : guarded_) put(batch, original);
   return steering_.commit(batch);
 }
 
-// An element's time can not be set anew (before 6.12): delete and add, in one transaction.
 Steering::Result StreamGuard::renew(Instant now) {
   if (guarded_.empty()) return {};
   if (!is_owned_ && now >= looked_ + look) {
@@ -146,7 +151,7 @@ Steering::Result StreamGuard::renew(Instant now) {
   renewed_ = now;
   NetlinkBatch batch;
   nft::begin_batch(batch);
-  for (const Tuple& original : guarded_) put(batch, original, false);
+  for (const Tuple& original : guarded_) put(batch, original);
   return steering_.commit(batch);
 }
 

@@ -55,7 +55,7 @@ class StreamGuard {
   Steering::Result restore_table();
   bool is_there() const;
   void put_table(NetlinkBatch& batch) const;
-  void put(NetlinkBatch& batch, const Tuple& original, bool is_new) const;
+  void put(NetlinkBatch& batch, const Tuple& original) const;
   void put_removal(NetlinkBatch& batch, const Tuple& original) const;
 
   Steering& steering_;

@@ -120,6 +120,21 @@ TEST_CASE("guard: a flushed ruleset does not open the way") {
   CHECK(r.sent(r.pair.client, r.pair.server, "without a daemon") == "");
 }
 
+TEST_CASE("guard: a lease that is over is no reason to fail") {
+  Router r;
+  REQUIRE(r.daemon->guard.add(r.original));
+  REQUIRE(StreamGuard(r.daemon->steering).adopt({}));  // empties @held, as time does
+  SECTION("it is renewed") {
+    REQUIRE(r.daemon->guard.renew(Instant{1h}));
+    CHECK(r.sent(r.pair.client, r.pair.server, "along the guard") == "along the guard");
+  }
+  SECTION("it is removed") {
+    REQUIRE(r.daemon->guard.remove(r.original));
+    CHECK(r.sent(r.pair.client, r.pair.server, "the next of these ends") == "the next of these ends");
+  }
+  CHECK(r.daemon->segments == 1);
+}
+
 TEST_CASE("guard: leases are renewed in time") {
   Router r;
   REQUIRE(r.daemon->guard.add(r.original));
