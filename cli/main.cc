@@ -27,6 +27,7 @@ constexpr Question questions[] = {
     {"show", "calls", Command::calls, show_calls, "The calls, one line each"},
     {"show", "call", Command::call, show_call, "One call with its streams and doors"},
     {"show", "doors", Command::doors, show_doors, "The doors that are open"},
+    {"show", "connections", Command::connections, show_connections, "The TCP connections that are followed"},
     {"show", "registrations", Command::registrations, show_registrations, "Who is registered where, and for how long"},
     {"show", "config", Command::config, show_config, "The configuration in force"},
     {"clear", "stats", Command::clear_stats, show_stats, "Show all counters, then set them to zero"},

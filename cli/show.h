@@ -12,6 +12,7 @@ void show_calls(const Json& answer, std::ostream& out);
 void show_call(const Json& answer, std::ostream& out);
 void show_doors(const Json& answer, std::ostream& out);
 void show_registrations(const Json& answer, std::ostream& out);
+void show_connections(const Json& answer, std::ostream& out);
 void show_config(const Json& answer, std::ostream& out);
 void show_ruleset(const Json& answer, std::ostream& out);
 void show_cleared(const Json& answer, std::ostream& out);  // how many

@@ -11,7 +11,7 @@ namespace sipalg::control {
 namespace {
 
 constexpr std::array<std::string_view, static_cast<std::size_t>(Command::count_)> names{
-    "stats", "calls", "call", "doors", "registrations", "config", "clear-stats", "ruleset",
+    "stats", "calls", "call", "doors", "registrations", "connections", "config", "clear-stats", "ruleset",
     "clear-call", "clear-calls", "clear-registrations",
     "service-list", "service-add", "service-remove", "service-on", "service-off"};
 static_assert(!names.back().empty(), "a command has no name");

@@ -23,7 +23,7 @@ inline constexpr std::size_t answer_bytes = 32UL * 1024 * 1024;
 inline constexpr std::size_t rows = 10'000;  // of one list in one answer; the answer tells how many were left off
 
 enum class Command : uint8_t {
-  stats, calls, call, doors, registrations, config, clear_stats, ruleset, clear_call, clear_calls, clear_registrations,
+  stats, calls, call, doors, registrations, connections, config, clear_stats, ruleset, clear_call, clear_calls, clear_registrations,
   service_list, service_add, service_remove, service_on, service_off, count_,
 };
 std::string_view name_of(Command command);  // "clear-stats"

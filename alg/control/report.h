@@ -51,6 +51,20 @@ struct Registration {  // accepted by its registrar
   int64_t remaining = 0;
 };
 
+struct End {  // of a connection: as the inside sees it, and as the outside does
+  Endpoint inside, outside;
+};
+
+struct Connection {  // followed, over TCP
+  End opener, answerer;
+  uint16_t zone = 0;         // conntrack's
+  std::string state;         // "opening", "open", "closing"
+  bool reads_opener = false, reads_answerer = false;  // its messages are read; false: what it sends passes unread
+  bool resized = false;      // lengths were changed: without sipalgd it can not go on
+  std::size_t held_segments = 0, held_bytes = 0;
+  int64_t idle = 0;
+};
+
 struct ServiceLine {  // one protocol: what holds now, and what the configuration file says
   Protocol protocol = Protocol::udp;
   bool on = true;

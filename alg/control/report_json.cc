@@ -59,6 +59,20 @@ Json to_json(const Registration& registration) {
           {"remaining_ms", registration.remaining}};
 }
 
+Json to_json(const Connection& connection) {
+  const auto end = [](const End& which) { return Json{{"inside", to_string(which.inside)}, {"outside", to_string(which.outside)}}; };
+  return {{"opener", end(connection.opener)},
+          {"answerer", end(connection.answerer)},
+          {"zone", connection.zone},
+          {"state", connection.state},
+          {"reads_opener", connection.reads_opener},
+          {"reads_answerer", connection.reads_answerer},
+          {"resized", connection.resized},
+          {"held_segments", connection.held_segments},
+          {"held_bytes", connection.held_bytes},
+          {"idle_ms", connection.idle}};
+}
+
 Json to_json(const ServiceLine& line) {
   return {{"protocol", name_of(line.protocol)},
           {"on", line.on},

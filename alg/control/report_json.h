@@ -12,6 +12,7 @@ Json to_json(const Door& door);
 Json to_json(const Stream& stream);
 Json to_json(const Call& call);
 Json to_json(const Registration& registration);
+Json to_json(const Connection& connection);
 Json to_json(const ServiceLine& line);
 Json to_json(const Totals& totals);
 

@@ -43,7 +43,10 @@ Json Daemon::answer_stats() const {
   const std::vector<uint64_t> counts = kernel_counts();
   Json& kernel = out["kernel"] = Json::object();
   for (std::size_t i = 0; i < kernel_names.size(); ++i) kernel[kernel_names[i]] = counts[i] - kernel_counts_cleared_[i];
-  out["now"] = report::to_json(engine_.totals());
+  Json& now = out["now"] = report::to_json(engine_.totals());
+  now["connections"] = streams_.connections();
+  now["held_segments"] = streams_.held_packets();
+  now["held_bytes"] = streams_.held_bytes();
   return out;
 }
 
@@ -99,6 +102,8 @@ std::expected<Json, control::Error> Daemon::answer(const control::Request& reque
     case Command::doors: return report::list_to_json<report::Door>("doors", engine_.doors(now), control::rows);
     case Command::registrations:
       return report::list_to_json<report::Registration>("registrations", engine_.registrations(now), control::rows);
+    case Command::connections:
+      return report::list_to_json<report::Connection>("connections", streams_.report(now), control::rows);
     case Command::config: return answer_config();
     case Command::clear_stats: return clear_stats();
     case Command::clear_call: return clear_call(request.argument);

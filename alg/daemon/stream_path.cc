@@ -101,6 +101,18 @@ void StreamPath::forget_ended() {
   for (const StreamKey& key : ended) table_.forget(key);
 }
 
+std::vector<report::Connection> StreamPath::report(Instant now) const {
+  const auto end = [](const FlowEnd& which) { return report::End{which.inside, which.outside}; };
+  constexpr std::array state_names{"opening", "open", "closing"};
+  std::vector<report::Connection> out;
+  for (const StreamSummary& stream : table_.summaries())
+    out.push_back({end(stream.key.opener), end(stream.key.answerer), stream.key.zone,
+                   state_names.at(static_cast<std::size_t>(stream.state)), stream.reads_opener,
+                   stream.reads_answerer, stream.is_resized, stream.held_packets, stream.held_bytes,
+                   std::chrono::duration_cast<std::chrono::milliseconds>(now - stream.last_seen).count()});
+  return out;
+}
+
 // After `conntrack -F` the kernel makes a new entry of the connection's next segment, which judges again.
 void StreamPath::keep_liberal(const Flow& flow, const DatagramView& view) {
   if (!resized_.contains(header_of(view))) return;

@@ -16,6 +16,7 @@
 #include <set>
 #include <unordered_map>
 
+#include "alg/control/report.h"
 #include "alg/daemon/logged_engine.h"
 #include "alg/daemon/state_store.h"
 #include "alg/stream/stream_table.h"
@@ -48,6 +49,7 @@ class StreamPath : private StreamOutlet, private StreamEditor, private StreamSto
   // Connections that conntrack knows no more need no guard when we end.
   void forget_ended();
 
+  std::vector<report::Connection> report(Instant now) const;
   std::size_t connections() const { return table_.size(); }
   std::size_t held_packets() const { return table_.held_packets(); }
   std::size_t held_bytes() const { return table_.held_bytes(); }

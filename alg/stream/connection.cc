@@ -167,6 +167,13 @@ void Connection::tick_half(Side side, Instant now) {
   probe_or_carry(side, std::move(newest), now);
 }
 
+StreamSummary Connection::summary() const {
+  using State = StreamSummary::State;
+  const State state = is_closing_ ? State::closing : are_open() ? State::open : State::opening;
+  return {key_, state, halves_[opener].is_reading, halves_[answerer].is_reading, is_resizing_, held_packets(), held_bytes(),
+          last_seen_};
+}
+
 Instant Connection::held_until(const Half& half) const {
   return half.held_since + (is_first_line(half) ? world_.limits.first_line : world_.limits.hold);
 }

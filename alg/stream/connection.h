@@ -56,6 +56,7 @@ class Connection {
   std::string saved() const;
   bool restore(std::string_view bytes, Instant now);
 
+  StreamSummary summary() const;
   std::size_t held_bytes() const { return halves_[0].bytes() + halves_[1].bytes(); }
   std::size_t held_packets() const { return halves_[0].carriers.size() + halves_[1].carriers.size(); }
 

@@ -136,4 +136,12 @@ std::size_t StreamTable::held_packets() const {
   return packets;
 }
 
+
+std::vector<StreamSummary> StreamTable::summaries() const {
+  std::vector<StreamSummary> out;
+  out.reserve(rooms_->entries.size());
+  for (const auto& [key, entry] : rooms_->entries) out.push_back(entry.connection.summary());
+  return out;
+}
+
 }  // namespace sipalg

@@ -30,6 +30,7 @@
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 #include "alg/base/instant.h"
 #include "alg/packet/datagram.h"
@@ -76,6 +77,17 @@ struct StreamKey {
   friend bool operator==(const StreamKey&, const StreamKey&) = default;
 };
 
+// How a followed connection is at the moment.
+struct StreamSummary {
+  enum class State : uint8_t { opening, open, closing };  // until both SYNs, until both FINs are acknowledged or a reset
+  StreamKey key;
+  State state = State::opening;
+  bool reads_opener = false, reads_answerer = false;  // false: what it sends passes unread, with the map
+  bool is_resized = false;                            // begin_resizing() was called
+  std::size_t held_packets = 0, held_bytes = 0;
+  Instant last_seen{};
+};
+
 // Keeps what must survive the process. Called before the verdict that depends on it.
 class StreamStore {
  public:
@@ -113,6 +125,7 @@ class StreamTable {
   std::size_t size() const;        // connections followed
   std::size_t held_bytes() const;  // of all of them: incomplete, out of order, owed, not acknowledged
   std::size_t held_packets() const;
+  std::vector<StreamSummary> summaries() const;  // in no order
 
  private:
   struct Rooms;

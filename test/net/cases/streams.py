@@ -3,9 +3,9 @@
 import time
 
 from harness.case import case
-from harness.router import PHONE, PHONE_V6, PROXY, PROXY_V6, WAN_V6
+from harness.router import PHONE, PHONE_V6, PROXY, PROXY_V6, WAN, WAN_V6
 from harness.stream import OUT, Listener, Talk, connect, exchange, pair, registered, text
-from harness.wait import check, equal
+from harness.wait import check, equal, until
 
 
 def in_pieces(sender, data, size, pause=0.0):
@@ -241,6 +241,36 @@ def ipv6_is_followed_too(bench):
                              "<sip:bob@example.net>;tag=b", f"<sip:carol@example.net>;tag=out-{cut}", f"out-{cut}@six", "7 INVITE",
                              [f"Contact: <sip:bob@[{PROXY_V6}]:5060;transport=tcp>"])
     exchange(provider, phone, (make(WAN_V6), make(PHONE_V6)), "a request in the dialog")
+
+
+@case("issue 4", accept=OUT)
+def connections_are_shown(bench):
+    """`show connections` and `show stats` tell which connections are followed, whose messages are read, whether lengths were
+    changed and what is held; what is no SIP is not followed."""
+    listener = Listener(bench, bench.router.outside, PROXY, 5060)
+    phone, provider = pair(bench, listener, 40000)
+    rows = lambda: bench.daemon.show("connections")["connections"]
+    row = rows()[0]
+    equal((row["opener"], row["answerer"]),
+          ({"inside": f"{PHONE}:40000", "outside": f"{WAN}:40000"}, {"inside": f"{PROXY}:5060", "outside": f"{PROXY}:5060"}), "ends")
+    equal([row[key] for key in ("state", "reads_opener", "reads_answerer", "resized", "held_bytes")], ["open", True, True, False, 0], "state")
+    talk = registered(phone, provider)
+    sent, edited = talk.invite("half")
+    phone.send(sent[:400])
+    until(lambda: rows()[0]["held_bytes"] >= 400, "a half message to be held")
+    now = bench.daemon.show("stats")["now"]
+    equal((now["connections"], now["held_bytes"]), (1, rows()[0]["held_bytes"]), "show stats")
+    check(f"{PHONE}:40000 ({WAN}:40000)" in bench.daemon.ctl("show", "connections").stdout, "the text lacks the ends")
+    phone.send(sent[400:])
+    provider.receives(edited, "the message")
+    until(lambda: rows()[0]["held_bytes"] == 0, "nothing to be held")
+    equal([rows()[0][key] for key in ("reads_opener", "resized")], [True, True], "state behind the edit")
+    other, far = pair(bench, listener, 40001)
+    other.send(b"GET / HTTP/1.1\r\n\r\n")
+    far.receives(b"GET / HTTP/1.1\r\n\r\n")
+    equal(len(rows()), 1, "connections")
+    phone.reset()
+    until(lambda: rows()[0]["state"] == "closing", "the connection to be closing")
 
 
 @case("issue 4", slow=True, accept=OUT)
