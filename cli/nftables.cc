@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cli/nftables.h"
 
-#include <linux/capability.h>
 #include <nftables/libnftables.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
-#include <array>
 #include <memory>
 
+#include "alg/daemon/privileges.h"
 #include "alg/zones/zone_policy.h"
 #include "cli/client.h"
 
@@ -18,12 +15,6 @@ namespace {
 struct Free {
   void operator()(nft_ctx* context) const { nft_ctx_free(context); }
 };
-
-bool has_net_admin() {
-  __user_cap_header_struct header{_LINUX_CAPABILITY_VERSION_3, 0};
-  std::array<__user_cap_data_struct, 2> data{};
-  return syscall(SYS_capget, &header, data.data()) == 0 && (data[0].effective & 1U << CAP_NET_ADMIN) != 0;
-}
 
 std::string cure_for(const std::string& error) {
   if (error.find("Operation not permitted") == std::string::npos) return "`sipalgctl firewall` prints what was to be loaded";

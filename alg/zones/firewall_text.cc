@@ -18,11 +18,6 @@ std::string set_name(const std::string& zone) { return "zone." + zone; }
 std::string chain_name(const ZonePair& pair) { return "pair." + pair.source + "." + pair.destination; }
 std::string back_name(const ZonePair& pair) { return "back." + pair.destination + "." + pair.source; }
 
-std::string inspected(const ZonePair& pair) {
-  if (pair.inspect.empty()) return "nothing";
-  return joined(pair.inspect, [](const Application* a) { return std::string(a->name); });
-}
-
 bool is_of_self(const ZonePair& pair) { return pair.source == self_zone || pair.destination == self_zone; }
 
 // Without these the router loses its neighbours, its address or the path MTU, however strict the policy for it is.
@@ -119,7 +114,7 @@ void Writer::head() {
   for (const Zone& zone : policy_.zones)
     line(0, "# zone " + zone.name + ": " + joined(zone.interfaces, [](const ZoneInterface& i) { return i.name; }));
   for (const ZonePair& pair : policy_.pairs)
-    line(0, "# " + pair.source + " -> " + pair.destination + ": inspect " + inspected(pair));
+    line(0, "# " + pair.source + " -> " + pair.destination + ": inspect " + pair.inspected_names());
   line(0, "#");
   line(0, "# Within a zone everything passes; between zones what a pair inspects, the answers to it, the doors of its "
           "calls and");
@@ -170,7 +165,7 @@ void Writer::services(const ZonePair& pair) {
 
 void Writer::pair_chain(const ZonePair& pair) {
   line(0, "");
-  line(1, "# " + pair.source + " -> " + pair.destination + ": inspect " + inspected(pair));
+  line(1, "# " + pair.source + " -> " + pair.destination + ": inspect " + pair.inspected_names());
   line(1, "chain " + chain_name(pair) + " {");
   line(2, "ct state invalid drop");
   services(pair);

@@ -25,12 +25,6 @@ constexpr std::array<Application, 10> known{{
 
 bool is_letter(char c) { return to_lower(c) >= 'a' && to_lower(c) <= 'z'; }
 
-std::string names_of(std::span<const Application* const> inspected) {
-  std::string out;
-  for (const Application* application : inspected) out += (out.empty() ? "" : ", ") + std::string(application->name);
-  return out.empty() ? "nothing" : out;
-}
-
 } // namespace
 
 std::span<const Application> applications() { return known; }
@@ -48,6 +42,12 @@ std::string application_names() {
 
 bool ZonePair::inspects(std::string_view application) const {
   return std::ranges::find(inspect, application, &Application::name) != inspect.end();
+}
+
+std::string ZonePair::inspected_names() const {
+  std::string out;
+  for (const Application* application : inspect) out += (out.empty() ? "" : ", ") + std::string(application->name);
+  return out.empty() ? "nothing" : out;
 }
 
 const ZonePair* ZonePolicy::find_pair(std::string_view source, std::string_view destination) const {
@@ -92,7 +92,7 @@ bool overlap(std::string_view one, std::string_view other) {
 std::vector<std::string> notices(const ZonePolicy& policy) {
   std::vector<std::string> out;
   for (const ZonePair& pair : policy.pairs) {
-    const std::string allowed = names_of(pair.inspect);
+    const std::string allowed = pair.inspected_names();
     if (pair.destination == self_zone) {
       const bool has_ssh = pair.inspects("ssh") || pair.inspects("tcp");
       out.push_back("zone-pair " + pair.source + " -> self: from " + pair.source + " only " + allowed +

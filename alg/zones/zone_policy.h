@@ -42,6 +42,7 @@ struct ZonePair {
   std::string source, destination;
   std::vector<const Application*> inspect;
   bool inspects(std::string_view application) const;
+  std::string inspected_names() const;  // "sip, icmp"; "nothing"
 };
 struct ZonePolicy {
   std::vector<Zone> zones;
