@@ -5,19 +5,12 @@
 #include <memory>
 
 #include "alg/packet/datagram.h"
+#include "test/unit/packet_bytes.h"
 
 using namespace sipalg;
+using namespace sipalg::test;
 
 namespace {
-
-using Bytes = std::vector<uint8_t>;
-
-Bytes operator+(Bytes a, const Bytes& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-Bytes be16(std::size_t v) { return {static_cast<uint8_t>(v >> 8), static_cast<uint8_t>(v)}; }
-Bytes text(std::string_view s) { return {s.begin(), s.end()}; }
 
 Bytes udp(std::string_view payload) { return be16(5060) + be16(5070) + be16(8 + payload.size()) + be16(0) + text(payload); }
 Bytes tcp(std::string_view payload) {
@@ -39,23 +32,10 @@ std::expected<DatagramView, PacketError> view(const Bytes& packet, std::unique_p
   return view_datagram({memory.get(), packet.size()});
 }
 
-// The plain definition: 16 bit words added with end-around carry after each.
-uint16_t sum(const Bytes& bytes) {
-  uint32_t s = 0;
-  for (std::size_t i = 0; i < bytes.size(); i += 2) {
-    s += static_cast<uint32_t>(bytes[i] * 256 + (i + 1 < bytes.size() ? bytes[i + 1] : 0));
-    if (s > 0xffff) s -= 0xffff;
-  }
-  return static_cast<uint16_t>(s);
-}
-
+// 0 would say that there is none (RFC 768)
 bool has_right_udp_checksum(const Bytes& packet) {
   const auto d = view_datagram(packet);
-  if (!d) return false;
-  Bytes all(d->source.address.bytes().begin(), d->source.address.bytes().end());
-  all = all + Bytes(d->destination.address.bytes().begin(), d->destination.address.bytes().end());
-  const Bytes segment(packet.begin() + d->transport_offset, packet.end());
-  return sum(all + be16(0) + be16(segment.size()) + be16(17) + segment) == 0xffff && (segment[6] | segment[7]) != 0;
+  return d && has_right_checksums(packet) && (packet[d->transport_offset + 6] | packet[d->transport_offset + 7]) != 0;
 }
 
 }  // namespace

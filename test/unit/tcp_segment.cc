@@ -4,18 +4,12 @@
 
 #include <catch2/catch.hpp>
 
+#include "test/unit/packet_bytes.h"
+
 using namespace sipalg;
+using namespace sipalg::test;
 
 namespace {
-
-using Bytes = std::vector<uint8_t>;
-
-Bytes operator+(Bytes a, const Bytes& b) {
-  a.insert(a.end(), b.begin(), b.end());
-  return a;
-}
-Bytes be16(std::size_t v) { return {static_cast<uint8_t>(v >> 8), static_cast<uint8_t>(v)}; }
-Bytes be32(uint32_t v) { return be16(v >> 16) + be16(v & 0xffff); }
 
 Bytes tcp(const Bytes& options, std::string_view payload, uint8_t flags = 0xd8) {
   return be16(5060) + be16(40'000) + be32(0xfffffff0U) + be32(1000) + Bytes{static_cast<uint8_t>((20 + options.size()) / 4 << 4), flags} + be16(512) + be16(0) + be16(7) +
@@ -30,27 +24,6 @@ Bytes v6(const Bytes& inside) {
 }
 
 const Bytes times{1, 1, 8, 10, 0, 0, 0, 9, 0, 0, 0, 5}, sack = Bytes{1, 1, 5, 18} + be32(2000) + be32(2100) + be32(3000) + be32(3100);
-
-// The plain definition: 16 bit words added with end-around carry after each.
-uint16_t sum(const Bytes& bytes) {
-  uint32_t s = 0;
-  for (std::size_t i = 0; i < bytes.size(); i += 2) {
-    s += static_cast<uint32_t>(bytes[i] * 256 + (i + 1 < bytes.size() ? bytes[i + 1] : 0));
-    if (s > 0xffff) s -= 0xffff;
-  }
-  return static_cast<uint16_t>(s);
-}
-
-bool has_right_checksums(const Bytes& packet) {
-  const auto view = view_datagram(packet);
-  if (!view) return false;
-  Bytes all(view->source.address.bytes().begin(), view->source.address.bytes().end());
-  all = all + Bytes(view->destination.address.bytes().begin(), view->destination.address.bytes().end());
-  const Bytes segment(packet.begin() + view->transport_offset, packet.end());
-  const bool is_v4 = packet[0] >> 4 == 4;
-  if (is_v4 && sum(Bytes(packet.begin(), packet.begin() + view->transport_offset)) != 0xffff) return false;
-  return sum(all + be16(0) + be16(segment.size()) + be16(6) + segment) == 0xffff;
-}
 
 SegmentView view(const Bytes& packet) {
   const auto datagram = view_datagram(packet);
