@@ -87,7 +87,8 @@ class Rule {
   Rule& equals(unsigned reg, std::span<const uint8_t> value);
   Rule& equals_byte(unsigned reg, uint8_t value);
   Rule& equals_number(unsigned reg, uint32_t value); // host order
-  Rule& mask(unsigned reg, uint32_t bits);
+  Rule& mask(unsigned reg, uint32_t bits); // host order
+  Rule& mask_byte(unsigned reg, uint8_t bits);
   Rule& in_set(unsigned reg, const std::string& set, bool inverted = false);
   Rule& map(unsigned reg, const std::string& set, unsigned result);
   Rule& dynset(uint32_t operation, unsigned key, std::optional<unsigned> data, const std::string& set,

@@ -80,14 +80,22 @@ Rule& Rule::equals_number(unsigned reg, uint32_t value) {
   return equals(reg, bytes);
 }
 
-Rule& Rule::mask(unsigned reg, uint32_t bits) {
-  const uint32_t zero = 0;
-  nftnl_expr* e = add("bitwise");
+static void set_mask(nftnl_expr* e, unsigned reg, const void* bits, uint32_t size) {
+  constexpr uint32_t zero = 0;
   nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_SREG, register_of(reg));
   nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_DREG, register_of(reg));
-  nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, sizeof bits);
-  nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, &bits, sizeof bits);
-  nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, &zero, sizeof zero);
+  nftnl_expr_set_u32(e, NFTNL_EXPR_BITWISE_LEN, size);
+  nftnl_expr_set(e, NFTNL_EXPR_BITWISE_MASK, bits, size);
+  nftnl_expr_set(e, NFTNL_EXPR_BITWISE_XOR, &zero, size);
+}
+
+Rule& Rule::mask(unsigned reg, uint32_t bits) {
+  set_mask(add("bitwise"), reg, &bits, sizeof bits);
+  return *this;
+}
+
+Rule& Rule::mask_byte(unsigned reg, uint8_t bits) {
+  set_mask(add("bitwise"), reg, &bits, sizeof bits);
   return *this;
 }
 

@@ -4,12 +4,19 @@
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <netinet/tcp.h>
+
+#include <algorithm>
+#include <vector>
 
 #include "conntrack/ruleset.h"
 
 namespace sipalg {
 namespace {
 
+using namespace std::chrono_literals;
+
+constexpr uint32_t tcp_flags_offset = 13;  // RFC 9293 section 3.1
 constexpr int guard_priority = ruleset::hook_priority - 1, lost_priority = -1;
 
 std::string held_set(Family family) { return "held" + ruleset::digit(family); }
@@ -25,9 +32,9 @@ nft::Rule of_family(const std::string& table, const std::string& chain, Family f
 }
 
 // An element may be gone, its time over, and one that is gone can not be deleted: so it is added first.
-void put_gone(NetlinkBatch& batch, const std::string& table, const std::string& set, const nft::Element& element) {
-  nft::put_elements(batch, table, set, {&element, 1});
-  nft::put_elements_delete(batch, table, set, {&element, 1});
+void put_gone(NetlinkBatch& batch, const std::string& table, const std::string& set, std::span<const nft::Element> elements) {
+  nft::put_elements(batch, table, set, elements);
+  nft::put_elements_delete(batch, table, set, elements);
 }
 
 } // namespace
@@ -48,11 +55,15 @@ void StreamGuard::put_table(NetlinkBatch& batch) const {
   for (const Family family : ruleset::families) {
     const std::string held = held_set(family), resized = ruleset::resized_set(family);
     for (const std::string& set : {held, resized})
-      nft::put_set(batch, table_, {set, id++, NFT_SET_TIMEOUT, ruleset::connection_type(family), ruleset::connection_length(family)});
+      nft::put_set(batch, table_, {set, id++, NFT_SET_TIMEOUT | NFT_SET_EVAL, ruleset::connection_type(family), ruleset::connection_length(family)});
     nft::Rule queued = of_family(table_, "guard", family), living = of_family(table_, "lost", family),
               reset = of_family(table_, "lost", family);
     ruleset::load_connection(queued, family).in_set(0, held).queue(queue, native_queue, nft::Rule::Unread::is_dropped).put(batch);
     ruleset::load_connection(living, family).in_set(0, held).verdict(static_cast<uint32_t>(NFT_RETURN)).put(batch);
+    // a SYN alone: the ends begin anew, with the same ports
+    nft::Rule anew = of_family(table_, "lost", family);
+    anew.transport(tcp_flags_offset, 1, 0).mask_byte(0, TH_SYN | TH_ACK | TH_RST | TH_FIN).equals_byte(0, TH_SYN);
+    ruleset::load_connection(anew, family).dynset(NFT_DYNSET_OP_DELETE, 0, std::nullopt, resized, 0).put(batch);
     ruleset::load_connection(reset, family).in_set(0, resized).reset().put(batch);
   }
 }
@@ -71,25 +82,28 @@ Steering::Result StreamGuard::make_table() {
   return result;
 }
 
-// An element's time can not be set anew (before 6.12): delete and add.
-void StreamGuard::put(NetlinkBatch& batch, const Tuple& original) const {
-  const Family family = family_of(original);
-  nft::Element element{ruleset::connection_key(original), {}, false, {}};
-  for (const auto& [set, time] : {std::pair<std::string, std::chrono::seconds>{held_set(family), lease}, {ruleset::resized_set(family), remembered}}) {
-    element.timeout = time;
-    put_gone(batch, table_, set, element);
-    nft::put_elements(batch, table_, set, {&element, 1});
+// `anew`: the time of what is there begins again; before 6.12 that takes delete and add.
+void StreamGuard::put(NetlinkBatch& batch, std::span<const Tuple> originals, bool anew) const {
+  for (const Family family : ruleset::families) {
+    std::vector<nft::Element> elements;
+    for (const Tuple& original : originals)
+      if (family_of(original) == family) elements.push_back({ruleset::connection_key(original), {}, false, {}});
+    if (elements.empty()) continue;
+    nft::put_elements(batch, steering_.options().table, ruleset::resized_set(family), elements);
+    for (const auto& [set, time] : {std::pair<std::string, std::chrono::seconds>{held_set(family), lease}, {ruleset::resized_set(family), remembered}}) {
+      for (nft::Element& element : elements) element.timeout = time;
+      if (anew) put_gone(batch, table_, set, elements);
+      nft::put_elements(batch, table_, set, elements);
+    }
   }
-  element.timeout = {};
-  nft::put_elements(batch, steering_.options().table, ruleset::resized_set(family), {&element, 1});
 }
 
 void StreamGuard::put_removal(NetlinkBatch& batch, const Tuple& original) const {
   const Family family = family_of(original);
   const nft::Element element{ruleset::connection_key(original), {}, false, {}};
-  put_gone(batch, table_, held_set(family), element);
-  put_gone(batch, table_, ruleset::resized_set(family), element);
-  put_gone(batch, steering_.options().table, ruleset::resized_set(family), element);
+  put_gone(batch, table_, held_set(family), {&element, 1});
+  put_gone(batch, table_, ruleset::resized_set(family), {&element, 1});
+  put_gone(batch, steering_.options().table, ruleset::resized_set(family), {&element, 1});
 }
 
 Steering::Result StreamGuard::add(const Tuple& original) {
@@ -98,7 +112,7 @@ Steering::Result StreamGuard::add(const Tuple& original) {
     if (const auto made = make_table(); !made) return made;
   NetlinkBatch batch;
   nft::begin_batch(batch);
-  put(batch, original);
+  put(batch, {&original, 1}, false);
   const auto result = steering_.commit(batch);
   if (result) guarded_.insert(original);
   return result;
@@ -120,7 +134,7 @@ Steering::Result StreamGuard::adopt(const std::vector<Tuple>& originals) {
   NetlinkBatch batch;
   nft::begin_batch(batch);
   for (const Family family : ruleset::families) nft::put_flush(batch, table_, held_set(family));
-  for (const Tuple& original : originals) put(batch, original);
+  put(batch, originals, false);
   const auto result = steering_.commit(batch);
   if (result) guarded_ = {originals.begin(), originals.end()};
   return result;
@@ -137,7 +151,7 @@ Steering::Result StreamGuard::restore_table() {
   if (const auto made = make_table(); !made) return made;
   NetlinkBatch batch;
   nft::begin_batch(batch);
-  for (const Tuple& original : guarded_) put(batch, original);
+  put(batch, std::vector(guarded_.begin(), guarded_.end()), false);
   return steering_.commit(batch);
 }
 
@@ -147,11 +161,21 @@ Steering::Result StreamGuard::renew(Instant now) {
     looked_ = now;
     if (!is_there()) return restore_table();
   }
-  if (now < renewed_ + renewal) return {};
+  // a share of them at each call: all together would not fit a transaction
+  const auto size = static_cast<int64_t>(guarded_.size());
+  const auto due = std::min<int64_t>(size * ((now - renewed_) / 1ms) / (renewal / 1ms), most_at_once);
+  if (due == 0) return {};
   renewed_ = now;
+  std::vector<Tuple> originals;
+  auto next = guarded_.upper_bound(last_renewed_);
+  for (int64_t i = 0; i < std::min(due, size); ++i) {
+    if (next == guarded_.end()) next = guarded_.begin();
+    originals.push_back(*next++);
+  }
+  last_renewed_ = originals.back();
   NetlinkBatch batch;
   nft::begin_batch(batch);
-  for (const Tuple& original : guarded_) put(batch, original);
+  put(batch, originals, true);
   return steering_.commit(batch);
 }
 

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Keeps the segments of resized TCP connections from passing the daemon by, also when there is none.
 //
-// How it works. A connection whose lengths the daemon changed only works through its sequence map: one segment that goes by
-// unmapped is wrong data at the receiver. The daemon's own table dies with it, so these connections stand in a second
-// table that does not:
+// How it works. A connection whose lengths the daemon changed (or of which it has taken over bytes) only works through its
+// sequence map: one segment that goes by unmapped is wrong data at the receiver. The daemon's own table dies with it, so these
+// connections stand in a second table that does not:
 //
 //     table inet NAME_streams                       outlives the daemon
 //       chain guard   postrouting 149   @held -> queue, no bypass: nobody reads it, the kernel drops; TCP sends it again
-//       chain lost    forward -1        @resized but not @held -> TCP reset: the ends connect anew
+//       chain lost    forward -1        @resized but not @held -> TCP reset: the ends connect anew; the SYN of the same
+//                                       ends takes the old connection out of @resized
 //
 //     @held has a lease that the daemon renews: a daemon that comes back in time, with the map from its saved state, goes
 //     on; when none comes, the next segment of either end is answered by a reset, not by silence or wrong bytes.
@@ -33,6 +34,7 @@ class StreamGuard {
  public:
   static constexpr std::chrono::seconds lease{60};
   static constexpr std::chrono::seconds renewal{20};
+  static constexpr int64_t most_at_once = 4000;
   static constexpr std::chrono::seconds look{1};
   static constexpr std::chrono::hours remembered{1}; // for @resized: how long after the daemon's end a reset is sent
 
@@ -44,7 +46,8 @@ class StreamGuard {
   Steering::Result remove(const Tuple& original);
   // At start: these connections go on with us; others that an earlier daemon left are reset.
   Steering::Result adopt(const std::vector<Tuple>& originals);
-  Steering::Result renew(Instant now); // cheap before its time
+  // Call it once a second: each call renews those whose time has come.
+  Steering::Result renew(Instant now);
   // At the daemon's end, behind Queue::drain(): takes the table away unless it still guards.
   void close();
   std::size_t size() const { return guarded_.size(); }
@@ -55,12 +58,13 @@ class StreamGuard {
   Steering::Result restore_table();
   bool is_there() const;
   void put_table(NetlinkBatch& batch) const;
-  void put(NetlinkBatch& batch, const Tuple& original) const;
+  void put(NetlinkBatch& batch, std::span<const Tuple> originals, bool anew) const;
   void put_removal(NetlinkBatch& batch, const Tuple& original) const;
 
   Steering& steering_;
   std::string table_;
   std::set<Tuple> guarded_;
+  Tuple last_renewed_;
   Instant renewed_{}, looked_{};
   bool is_owned_ = true;
   bool has_table_ = false;

@@ -46,9 +46,13 @@ inline constexpr std::size_t stream_first_line_bytes = 8192;      // until then 
 inline constexpr std::size_t stream_disordered_bytes = 131'072;   // of one direction, behind a gap
 inline constexpr std::size_t stream_kept_bytes = 262'144;         // of one direction: edited or taken over, not acknowledged
 inline constexpr std::size_t stream_held_bytes = 64 * 1024 * 1024;  // all of that, of all connections
+inline constexpr std::size_t stream_held_bytes_per_host = stream_held_bytes / 8;  // of the connections a host has opened
 inline constexpr std::size_t stream_held_packets = 48;            // of one direction; the kernel holds them for us
+inline constexpr std::size_t stream_waiting_packets = 4096;       // of all connections: half of what the kernel's queue takes
+inline constexpr std::size_t stream_waiting_packets_per_host = stream_waiting_packets / 8;
 inline constexpr uint16_t stream_headroom = 120;                  // taken from the MSS, so that an edited segment fits the MTU
 inline constexpr uint16_t stream_lowest_mss = 256;
+inline constexpr uint16_t stream_sure_payload = 512;             // of a segment that every path takes (576 bytes: RFC 791)
 
 // --- times (RFC 3261 table 4: T1 = 500 ms) ---
 using std::chrono::hours;

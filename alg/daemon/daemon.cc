@@ -250,7 +250,7 @@ void Daemon::stop() {
     const auto view = view_datagram(packet.bytes);
     if (!view || view->protocol != Protocol::tcp) return;
     // the next daemon edits it, when TCP has sent it again
-    streams_.is_resized(*view) ? verdict.drop() : path_.handle(packet, std::move(verdict), now);
+    streams_.is_guarded(*view) ? verdict.drop() : path_.handle(packet, std::move(verdict), now);
   });
   streams_.release_all();
   queue_.flush();

@@ -42,7 +42,7 @@ void PacketPath::handle(const QueuedPacket& packet, PendingVerdict verdict, Inst
 
 void PacketPath::pass_unknown(const DatagramView& view, PendingVerdict& verdict) {
   stats_.count_packet(Reason::unknown_flow);
-  if (view.protocol == Protocol::tcp && streams_.is_resized(view)) verdict.drop();
+  if (view.protocol == Protocol::tcp && streams_.is_guarded(view)) verdict.drop();
 }
 
 void PacketPath::handle_datagram(const DatagramView& view, const Flow& flow, uint32_t mtu, PendingVerdict& verdict, Instant now) {

@@ -11,7 +11,7 @@ namespace sipalg {
 namespace {
 
 constexpr std::string_view prefix = "stream/";
-constexpr char resized_mark = 'r', faithful_mark = 'f';  // the first byte of a record; the table's bytes follow
+constexpr char guarded_mark = 'g', faithful_mark = 'f';  // the first byte of a record; the table's bytes follow
 
 // "stream/ZONE INSIDE OUTSIDE INSIDE OUTSIDE": the opener's ends, then the answerer's.
 std::string record_key(const StreamKey& key) {
@@ -67,8 +67,8 @@ std::size_t StreamPath::restore(Instant now) {
       continue;
     }
     ++restored;
-    if (value.front() != resized_mark) continue;
-    note_resized(*key, true);
+    if (value.front() != guarded_mark) continue;
+    note_guarded(*key, true);
     originals.push_back(original_of(*key));
   }
   if (const auto adopted = guard_.adopt(originals); !adopted)
@@ -79,11 +79,11 @@ std::size_t StreamPath::restore(Instant now) {
 void StreamPath::handle(const DatagramView& view, const Flow& flow, uint32_t mtu, PendingVerdict verdict, Instant now) {
   const Ticket ticket = next_ticket_++;
   pending_.emplace(ticket, std::move(verdict));
-  if (!resized_.empty()) keep_liberal(flow, view);
+  if (!guarded_.empty()) keep_liberal(flow, view);
   try {
     table_.handle(ticket, view, flow, mtu, now);
   } catch (...) {
-    if (pending_.contains(ticket)) is_resized(view) ? drop(ticket) : accept(ticket);
+    if (pending_.contains(ticket)) is_guarded(view) ? drop(ticket) : accept(ticket);
     throw;
   }
 }
@@ -96,7 +96,7 @@ void StreamPath::tick(Instant now) {
 
 void StreamPath::forget_ended() {
   std::vector<StreamKey> ended;
-  for (const auto& [header, key] : resized_)
+  for (const auto& [header, key] : guarded_)
     if (!conntrack_.find_flow(original_of(key), key.zone)) ended.push_back(key);
   for (const StreamKey& key : ended) table_.forget(key);
 }
@@ -115,7 +115,7 @@ std::vector<report::Connection> StreamPath::report(Instant now) const {
 
 // After `conntrack -F` the kernel makes a new entry of the connection's next segment, which judges again.
 void StreamPath::keep_liberal(const Flow& flow, const DatagramView& view) {
-  if (!resized_.contains(header_of(view))) return;
+  if (!guarded_.contains(header_of(view))) return;
   const StreamKey key = StreamKey::of(flow);
   if (flow.is_new) {
     reborn_.insert(original_of(key));
@@ -132,17 +132,23 @@ void StreamPath::accept(Ticket ticket) { take(ticket).accept(); }
 void StreamPath::accept(Ticket ticket, std::span<const uint8_t> packet) { take(ticket).accept(packet); }
 void StreamPath::drop(Ticket ticket) { take(ticket).drop(); }
 
-bool StreamPath::begin_resizing(const Flow& flow) {
+bool StreamPath::begin_guarding(const Flow& flow) {
   const StreamKey key = StreamKey::of(flow);
   if (!conntrack_.set_liberal(original_of(key), flow.zone) || !guard_.add(original_of(key))) return false;
-  note_resized(key, true);
+  note_guarded(key, true);
   return true;
 }
 
-void StreamPath::note_resized(const StreamKey& key, bool is_resized) {
+void StreamPath::end_guarding(const StreamKey& key) {
+  note_guarded(key, false);
+  reborn_.erase(original_of(key));
+  static_cast<void>(guard_.remove(original_of(key)));
+}
+
+void StreamPath::note_guarded(const StreamKey& key, bool is_guarded) {
   for (const Tuple& header : {Tuple{Protocol::tcp, key.opener.outside, key.answerer.inside},
                               Tuple{Protocol::tcp, key.answerer.outside, key.opener.inside}})
-    is_resized ? static_cast<void>(resized_.emplace(header, key)) : static_cast<void>(resized_.erase(header));
+    is_guarded ? static_cast<void>(guarded_.emplace(header, key)) : static_cast<void>(guarded_.erase(header));
 }
 
 EditedMessage StreamPath::edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now) {
@@ -152,11 +158,10 @@ EditedMessage StreamPath::edit(std::string_view held, std::size_t bytes_behind, 
   return {verdict.edited(), verdict.bytes};
 }
 
-void StreamPath::save(const StreamKey& key, std::string_view bytes) {
+void StreamPath::save(const StreamKey& key, std::string_view bytes, bool is_guarded) {
   if (!store_ || store_failed_) return;
   try {
-    const bool is_resized = resized_.contains({Protocol::tcp, key.opener.outside, key.answerer.inside});
-    record_.assign(1, is_resized ? resized_mark : faithful_mark).append(bytes);
+    record_.assign(1, is_guarded ? guarded_mark : faithful_mark).append(bytes);
     store_->put(record_key(key), {reinterpret_cast<const uint8_t*>(record_.data()), record_.size()});
   } catch (const std::exception& error) {
     tell_store_failure(error.what());
@@ -164,9 +169,7 @@ void StreamPath::save(const StreamKey& key, std::string_view bytes) {
 }
 
 void StreamPath::forget(const StreamKey& key) {
-  note_resized(key, false);
-  reborn_.erase(original_of(key));
-  static_cast<void>(guard_.remove(original_of(key)));
+  end_guarding(key);
   if (!store_ || store_failed_) return;
   try {
     store_->remove(record_key(key));

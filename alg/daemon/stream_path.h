@@ -5,10 +5,10 @@
 //
 //     segment -> StreamTable -> verdict, at once or later (the pending verdict waits here under its ticket)
 //                   |   message -> LoggedEngine -> its new bytes
-//                   |   before the first resized segment: conntrack stops judging, the guard takes the connection
+//                   |   before a length changes or bytes are taken over: conntrack stops judging, the guard takes the connection
 //                   |   before a verdict that later packets depend on: the map goes to the state store
 //
-// At start, connections come back from the store and the guard is told which. A segment of a resized connection never
+// At start, connections come back from the store and the guard is told which. A segment of a guarded connection never
 // passes unmapped: when its flow can not be found it is dropped, and TCP sends it again.
 #pragma once
 #include <map>
@@ -37,7 +37,7 @@ class StreamPath : private StreamOutlet, private StreamEditor, private StreamSto
   // Exactly one verdict, now or later.
   void handle(const DatagramView& view, const Flow& flow, uint32_t mtu, PendingVerdict verdict, Instant now);
   // Would this segment, passed as it is, be wrong data?
-  bool is_resized(const DatagramView& view) const { return resized_.contains(header_of(view)); }
+  bool is_guarded(const DatagramView& view) const { return guarded_.contains(header_of(view)); }
 
   void tick(Instant now);
   Instant next_timer() const { return table_.next_timer(); }
@@ -58,14 +58,15 @@ class StreamPath : private StreamOutlet, private StreamEditor, private StreamSto
   void accept(Ticket ticket) override;
   void accept(Ticket ticket, std::span<const uint8_t> packet) override;
   void drop(Ticket ticket) override;
-  bool begin_resizing(const Flow& flow) override;
+  bool begin_guarding(const Flow& flow) override;
+  void end_guarding(const StreamKey& key) override;
   EditedMessage edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now) override;
-  void save(const StreamKey& key, std::string_view bytes) override;
+  void save(const StreamKey& key, std::string_view bytes, bool is_guarded) override;
   void forget(const StreamKey& key) override;
 
   static Tuple header_of(const DatagramView& view) { return {Protocol::tcp, view.source, view.destination}; }
   PendingVerdict take(Ticket ticket);
-  void note_resized(const StreamKey& key, bool is_resized);
+  void note_guarded(const StreamKey& key, bool is_guarded);
   void keep_liberal(const Flow& flow, const DatagramView& view);
   void tell_store_failure(const char* what);
 
@@ -79,8 +80,8 @@ class StreamPath : private StreamOutlet, private StreamEditor, private StreamSto
   Ticket next_ticket_ = 1;
   std::string record_;  // of save()
   std::unordered_map<Ticket, PendingVerdict> pending_;
-  std::map<Tuple, StreamKey> resized_;  // by the headers of both directions behind postrouting
-  std::set<Tuple> reborn_;    // resized connections whose conntrack is a new one, not confirmed yet: original tuples
+  std::map<Tuple, StreamKey> guarded_;  // by the headers of both directions behind postrouting
+  std::set<Tuple> reborn_;    // guarded connections whose conntrack is a new one, not confirmed yet: original tuples
   StreamTable table_;         // last: it answers through the others
 };
 

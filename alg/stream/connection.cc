@@ -53,7 +53,23 @@ void Connection::handle(const StreamPacket& packet, Instant now) {
   Half& acknowledged = halves_[other(side)];
   if (!acknowledged.carriers.empty() && acknowledged.wants_carrier(now)) pump(other(side), nullptr, now);
   is_closing_ |= halves_[0].is_finished() && halves_[1].is_finished();
+  end_guarding();
   end_if_unread();
+}
+
+// From here on no segment may pass the daemon by, also when there is none. False: then no byte may be changed or taken over.
+bool Connection::guard(const Flow& flow) {
+  if (!is_guarded_) is_guarded_ = world_.outlet.begin_guarding(flow);
+  return is_guarded_;
+}
+
+// Bytes were taken over and the receiver has them all: as long as no length has changed, the ends can do without us again.
+void Connection::end_guarding() {
+  if (!is_guarded_ || has_resized_ || !halves_[0].may_pass_plain() || !halves_[1].may_pass_plain()) return;
+  is_guarded_ = false;
+  is_dirty_ = true;
+  settle();  // before segments may pass unseen
+  world_.outlet.end_guarding(key_);
 }
 
 // RFC 9293 section 3.5. A SYN in a living connection is no first one: it passes, and its end answers (RFC 5961 section 4).
@@ -78,15 +94,22 @@ void Connection::on_syn(Side side, const StreamPacket& packet) {
   world_.outlet.accept(packet.ticket, out_);
 }
 
+// The receiver takes a reset only at the byte it expects (RFC 5961 section 3). A sender's own stands behind all it has sent, or
+// where it was told that the receiver stands; any other is a guess of somebody's, and stays as far off as it was.
 void Connection::on_reset(Side side, const StreamPacket& packet) {
   Half& mine = halves_[side];
   const Position begin = mine.position_of(packet.segment.sequence, mine.in_next);
+  const Position expected = mine.map.to_in(mine.acknowledged);
+  const bool is_at_end = begin == mine.in_next + (mine.has_whole_fin() ? 1 : 0);
+  const bool is_true = is_at_end || begin == expected || begin == mine.taken;
   if (mine.may_pass_plain() && halves_[other(side)].acknowledges_plain()) {
     accept(packet.ticket);
   } else {
-    // the receiver takes a reset only at the byte it expects (RFC 5961 section 3): what was sent, not what is held
-    send(side, outgoing_of(packet), pure_sequence(mine, begin), packet.segment.flags, packet.segment.payload);
+    Position at = begin <= mine.in_next ? mine.map.to_out(begin) : mine.decided_out() + begin - mine.decided;
+    if (is_true) at = is_at_end ? pure_sequence(mine, begin) : mine.acknowledged;
+    send(side, outgoing_of(packet), at, packet.segment.flags, packet.segment.payload);
   }
+  if (!is_true) return;
   for (Half& half : halves_) {
     for (const Carrier& carrier : half.carriers) drop(carrier.ticket);
     half.carriers.clear();
@@ -106,11 +129,15 @@ bool Connection::on_acknowledgement(Side side, const StreamPacket& packet) {
   const Position until = acknowledged.position_of(segment.acknowledgement, acknowledged.acknowledged);
   const bool is_pure = segment.payload.empty() && !segment.has(tcp_fin);
   if (!acknowledged.acknowledge(until, until + (Position{segment.window} << scale_of(side)), is_pure)) {
-    // no TCP sends this (RFC 9293 section 3.10.7.4): a plain connection's end will say so itself
-    mine.may_pass_plain() && acknowledged.acknowledges_plain() ? accept(packet.ticket) : drop(packet.ticket);
+    // of a connection that is guarded no TCP sends this (RFC 9293 section 3.10.7.4); others may have had bytes pass us by
+    if (!mine.is_plain() || !acknowledged.is_plain()) return drop(packet.ticket), false;
+    world_.stats.count(Event::stream_framing_lost);
+    pass_for_good();
+    accept(packet.ticket);
     return false;
   }
-  if (acknowledged.take_over()) {
+  if (acknowledged.may_take_over() && guard(*packet.flow)) {
+    acknowledged.take_over();
     world_.stats.count(Event::stream_takeovers);
     is_dirty_ = true;
   }
@@ -170,7 +197,7 @@ void Connection::tick_half(Side side, Instant now) {
 StreamSummary Connection::summary() const {
   using State = StreamSummary::State;
   const State state = is_closing_ ? State::closing : are_open() ? State::open : State::opening;
-  return {key_, state, halves_[opener].is_reading, halves_[answerer].is_reading, is_resizing_, held_packets(), held_bytes(),
+  return {key_, state, halves_[opener].is_reading, halves_[answerer].is_reading, has_resized_, held_packets(), held_bytes(),
           last_seen_};
 }
 

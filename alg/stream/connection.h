@@ -18,19 +18,28 @@
 #pragma once
 #include <array>
 #include <string>
+#include <unordered_map>
 
 #include "alg/stream/half.h"
 
 namespace sipalg {
 
-// What all connections share.
+struct StreamUse {
+  std::size_t bytes = 0, packets = 0;  // held; waiting
+};
+
+// What all connections share. A host that fills its share takes nothing from the others'.
 struct StreamWorld {
   StreamOutlet& outlet;
   StreamEditor& editor;
   StreamStore* store;
   Stats& stats;
   StreamLimits limits;
-  std::size_t held = 0;  // bytes, of all connections
+  StreamUse total;
+  std::unordered_map<Address, StreamUse> hosts;  // by the opener of the connection; only those that use something
+  bool has_room(const Address& host, std::size_t bytes) const;
+  bool may_wait(const Address& host) const;
+  void note(const Address& host, StreamUse before, StreamUse now);
 };
 
 struct StreamPacket {
@@ -57,6 +66,8 @@ class Connection {
   bool restore(std::string_view bytes, Instant now);
 
   StreamSummary summary() const;
+  StreamUse use() const { return {held_bytes(), held_packets()}; }
+  const Address& host() const { return key_.opener.inside.address; }
   std::size_t held_bytes() const { return halves_[0].bytes() + halves_[1].bytes(); }
   std::size_t held_packets() const { return halves_[0].carriers.size() + halves_[1].carriers.size(); }
 
@@ -79,6 +90,8 @@ class Connection {
   void on_reset(Side side, const StreamPacket& packet);
   bool on_acknowledgement(Side side, const StreamPacket& packet);
   void on_pure(Side side, const StreamPacket& packet, Instant now);
+  bool guard(const Flow& flow);
+  void end_guarding();
   void tick_half(Side side, Instant now);
   void end_if_unread();
   Instant held_until(const Half& half) const;
@@ -94,6 +107,7 @@ class Connection {
   std::size_t decide(Side side, std::string_view run, bool in_hand, Instant now);
   void decide_message(Side side, std::string_view held, std::size_t bytes_behind, bool in_hand, Instant now);
   bool may_keep(const Half& mine, std::size_t size) const;
+  std::size_t most_carriers() const { return world_.may_wait(host()) ? world_.limits.held_packets : 0; }
   void pass(Half& mine, std::string_view bytes, bool in_hand);
   void give_up(Half& mine);
   void stop_reading(Half& mine, Event why);
@@ -112,6 +126,7 @@ class Connection {
   void probe_or_carry(Side side, Carrier carrier, Instant now);
   void send(Side side, const Outgoing& outgoing, Position sequence, uint8_t flags, std::string_view payload);
   SackBlocks sack_for(Side side, const StreamPacket* packet, Position acknowledged) const;
+  Position edge_for(Side side) const;
   uint16_t written_window(Side side, Position room) const;
   Position pure_sequence(const Half& mine, Position begin) const;
   std::size_t room_of(Side side, const StreamPacket& packet) const;
@@ -123,7 +138,8 @@ class Connection {
   std::array<Half, 2> halves_;
   std::array<Flow, 2> flows_;  // of each side's newest packet
   Instant last_seen_{};
-  bool is_resizing_ = false;   // conntrack no longer judges lengths
+  bool is_guarded_ = false;    // conntrack no longer judges lengths, and nothing passes the daemon by
+  bool has_resized_ = false;
   bool is_sip_ = true;         // as far as is known
   bool is_closing_ = false, is_over_ = false;
   bool is_dirty_ = false, is_stored_ = false;

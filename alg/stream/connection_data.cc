@@ -15,7 +15,7 @@ void Connection::on_data(Side side, const StreamPacket& packet, Instant now) {
   const bool has_new_fin = segment.has(tcp_fin) && !mine.fin;
   if ((mine.fin && end > *mine.fin) || (has_new_fin && end < mine.in_next)) return drop(packet.ticket);
   // bytes passed while there was no process; of a connection with edits none can have (the guard drops them)
-  if (mine.is_unproven && begin > mine.in_next && !is_resizing_) stop_reading(mine, Event::stream_framing_lost);
+  if (mine.is_unproven && begin > mine.in_next && !is_guarded_) stop_reading(mine, Event::stream_framing_lost);
   if (!mine.is_ordering()) return pass_unread(side, packet, begin, now);
   if (begin > mine.in_next) return on_gap(side, packet, begin, now);
   if (end <= mine.in_next && !has_new_fin) return on_repeat(side, packet, begin, now);
@@ -28,7 +28,7 @@ void Connection::on_gap(Side side, const StreamPacket& packet, Position begin, I
   const Position end = begin + static_cast<Position>(segment.payload.size());
   const auto most = static_cast<Position>(world_.limits.disordered_bytes);
   const bool is_full = mine.disordered.bytes() + segment.payload.size() > world_.limits.disordered_bytes ||
-                       world_.held + segment.payload.size() > world_.limits.held_bytes;
+                       !world_.has_room(host(), segment.payload.size());
   // nothing of it is acknowledged, so its sender sends it again
   if (end - mine.in_next > most || is_full) return drop(packet.ticket);
   if (!mine.is_holding()) mine.held_since = now;
@@ -37,7 +37,7 @@ void Connection::on_gap(Side side, const StreamPacket& packet, Position begin, I
   mine.last_byte = now;
   mine.has_stalled = false;
   const unsigned number = mine.probes++;
-  if ((number == 0 || number > 3) && mine.carriers.size() < world_.limits.held_packets) return wait(side, packet, begin);
+  if ((number == 0 || number > 3) && mine.carriers.size() < most_carriers()) return wait(side, packet, begin);
   mine.is_raising = true;
   probe(side, outgoing_of(packet));
 }
@@ -98,8 +98,8 @@ void Connection::read(Side side, std::string_view fresh, Instant now) {
     mine.is_raising = !mine.disordered.empty() && mine.is_raising;
   } else if (mine.has_whole_fin()) {
     stop_reading(mine, Event::stream_messages_given_up);  // it will never be whole
-  } else if (world_.held > world_.limits.held_bytes) {
-    stop_reading(mine, Event::stream_messages_given_up);
+  } else if (!world_.has_room(host(), mine.buffer.size())) {
+    give_up(mine);
   }
 }
 
@@ -130,7 +130,7 @@ std::size_t Connection::decide(Side side, std::string_view run, bool in_hand, In
 }
 
 bool Connection::may_keep(const Half& mine, std::size_t size) const {
-  return mine.map.kept_bytes() + size <= world_.limits.kept_bytes && world_.held + size <= world_.limits.held_bytes;
+  return mine.map.kept_bytes() + size <= world_.limits.kept_bytes && world_.has_room(host(), size);
 }
 
 // Kept when they may have to leave with another packet than their own.
@@ -152,10 +152,12 @@ void Connection::decide_message(Side side, std::string_view held, std::size_t by
     if (edited.is_edited) world_.stats.count(Event::stream_edits_refused);
     return pass(mine, held, in_hand);
   }
-  if (edited.bytes.size() != held.size() && !is_resizing_) is_resizing_ = world_.outlet.begin_resizing(flow);
-  if (edited.bytes.size() != held.size() && !is_resizing_) {
-    world_.stats.count(Event::stream_edits_refused);
-    return pass(mine, held, in_hand);
+  if (edited.bytes.size() != held.size()) {
+    if (!guard(flow)) {
+      world_.stats.count(Event::stream_edits_refused);
+      return pass(mine, held, in_hand);
+    }
+    has_resized_ = true;
   }
   const Position end = mine.decided + static_cast<Position>(held.size());
   mine.map.append(mine.decided, end, edited.bytes, true);
@@ -168,10 +170,16 @@ void Connection::stop_reading(Half& mine, Event why) {
   is_dirty_ = true;
 }
 
-// What is held leaves unchanged. When it is known where the message ends, the next one is read again.
+// What is held leaves unchanged. When it is known where the message ends, the next one is read again. What stands behind a gap
+// is its sender's: it sends it again with what fills the gap.
 void Connection::give_up(Half& mine) {
-  mine.disordered.clear();  // the sender still has what stands behind a gap
-  if (mine.buffer.empty() || !mine.framer.skip_message()) return stop_reading(mine, Event::stream_messages_given_up);
+  mine.disordered.clear();
+  mine.probes = 0;
+  if (mine.buffer.empty()) {
+    mine.is_raising = false;
+    return;
+  }
+  if (!mine.framer.skip_message()) return stop_reading(mine, Event::stream_messages_given_up);
   world_.stats.count(Event::stream_messages_given_up);
   static_cast<void>(mine.framer.next(mine.buffer, world_.limits.message_bytes));
   mine.keep(mine.buffer);

@@ -15,7 +15,7 @@ void Connection::settle() {
   if (!is_dirty_ || is_over_ || world_.store == nullptr) return;
   is_dirty_ = false;
   is_stored_ = true;
-  world_.store->save(key_, saved());
+  world_.store->save(key_, saved(), is_guarded_);
 }
 
 void Connection::accept(Ticket ticket) {
@@ -98,7 +98,7 @@ void Connection::pump(Side side, const StreamPacket* packet, Instant now) {
     mine.carriers.clear();
     return;
   }
-  while (mine.carriers.size() > world_.limits.held_packets) {
+  while (mine.carriers.size() > most_carriers()) {
     mine.is_raising = true;
     const Carrier oldest = std::move(mine.carriers.front());
     mine.carriers.pop_front();
@@ -156,11 +156,24 @@ SackBlocks Connection::sack_for(Side side, const StreamPacket* packet, Position 
   return out;
 }
 
-// What is left of the receiver's window, in its unit. Less than one unit is written as one: the sender would take 0 for a
+// How far the sender may send: as far as the receiver says. A message that is larger than the receiver's window and held in part
+// would never be whole; what was taken over of it lies here, so the room for its rest is ours, too.
+Position Connection::edge_for(Side side) const {
+  const Half& mine = halves_[side];
+  const Half& data = halves_[other(side)];
+  const Position edge = data.map.to_in(mine.stamp.acknowledged + (Position{mine.stamp.window} << scale_of(side)));
+  if (!data.owes_held()) return edge;
+  const std::size_t lacking = data.framer.lacking(data.buffer.size());
+  const std::size_t most = world_.limits.message_bytes - std::min(world_.limits.message_bytes, data.buffer.size());
+  return std::max(edge, data.in_next + static_cast<Position>(std::min(lacking, most)));
+}
+
+// What is left of the window, in the receiver's unit. Less than one unit is written as one: the sender would take 0 for a
 // closed window; what then does not fit stays kept until it does.
 uint16_t Connection::written_window(Side side, Position room) const {
   const Position units = room > 0 ? std::max<Position>(room >> scale_of(side), 1) : 0;
-  return static_cast<uint16_t>(std::min<Position>(units, halves_[side].stamp.window));
+  const Position most = halves_[other(side)].owes_held() ? 65'535 : halves_[side].stamp.window;
+  return static_cast<uint16_t>(std::min(units, most));
 }
 
 void Connection::send(Side side, const Outgoing& outgoing, Position sequence, uint8_t flags, std::string_view payload) {
@@ -171,9 +184,8 @@ void Connection::send(Side side, const Outgoing& outgoing, Position sequence, ui
   fields.sequence = mine.sequence_of(sequence);
   fields.flags = flags;
   const Position acknowledged = std::max(data.map.to_in(mine.stamp.acknowledged), data.taken);
-  const Position edge = data.map.to_in(mine.stamp.acknowledged + (Position{mine.stamp.window} << scale_of(side)));
   if ((flags & tcp_ack) != 0) fields.acknowledgement = data.sequence_of(acknowledged);
-  fields.window = written_window(side, edge - acknowledged);
+  fields.window = written_window(side, edge_for(side) - acknowledged);
   fields.timestamps = mine.stamp.timestamps;
   fields.sack = sack_for(side, outgoing.packet, acknowledged);
   if ((flags & tcp_urg) != 0 && outgoing.packet != nullptr) {

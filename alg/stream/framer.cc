@@ -76,14 +76,35 @@ Piece Framer::pass(std::size_t available) {
 }
 
 bool Framer::skip_message() {
-  if (to_pass_ != 0 || needed_ == 0) return to_pass_ != 0;
-  to_pass_ = std::exchange(needed_, 0);
   searched_ = 0;
+  if (to_pass_ == 0) to_pass_ = std::exchange(needed_, 0);
+  is_skipping_head_ = to_pass_ == 0 && has_begun_;
+  return to_pass_ != 0 || is_skipping_head_;
+}
+
+bool Framer::advance(uint64_t bytes) {
+  if (bytes > to_pass_) return false;
+  to_pass_ -= bytes;
   return true;
+}
+
+Piece Framer::skip_head(std::string_view bytes, std::size_t most_message_bytes) {
+  const uint64_t passed = skipped_.size();
+  skipped_.append(bytes);
+  const auto head = sip::judge_beginning(skipped_) == sip::Beginning::other ? std::nullopt : find_head_end(skipped_, 0);
+  const bool goes_on = sip::judge_beginning(skipped_) != sip::Beginning::other && !head && skipped_.size() <= most_message_bytes;
+  if (goes_on) return {Piece::Kind::pass, bytes.size(), 0};
+  const BodyFields fields = head ? read_fields(std::string_view(skipped_).substr(0, *head)) : BodyFields{};
+  is_skipping_head_ = false;
+  skipped_.clear();
+  if (!fields.is_certain || !fields.length) return {Piece::Kind::lost, 0, 0};
+  to_pass_ = *head + *fields.length - passed;
+  return pass(bytes.size());
 }
 
 Piece Framer::next(std::string_view bytes, std::size_t most_message_bytes) {
   if (to_pass_ != 0) return pass(bytes.size());
+  if (is_skipping_head_) return skip_head(bytes, most_message_bytes);
   if (const std::size_t ends = std::min(bytes.find_first_not_of("\r\n"), bytes.size()); ends != 0)
     return {Piece::Kind::pass, ends, 0};
   if (bytes.size() < needed_) return {};

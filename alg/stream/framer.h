@@ -16,6 +16,7 @@
 #pragma once
 #include <cstddef>
 #include <cstdint>
+#include <string>
 #include <string_view>
 
 namespace sipalg {
@@ -32,21 +33,31 @@ class Framer {
   // `bytes`: everything that came and is not decided, at least one byte, longer than last time unless a piece was taken.
   Piece next(std::string_view bytes, std::size_t most_message_bytes);
 
-  // The message that is not complete shall pass as it comes. False: where it ends is not known.
+  // The message that is not complete shall pass as it comes; its head is read all the same, to know where it ends. False: it
+  // is not known whether it is a message.
   bool skip_message();
 
+  // How many bytes more the incomplete message of `there` bytes wants at once; of a head whose end is not seen, a guess.
+  std::size_t lacking(std::size_t there) const { return needed_ > there ? needed_ - there : head_guess; }
+
   bool has_begun() const { return has_begun_; }    // the first line was seen, and it was SIP
-  bool is_between() const { return to_pass_ == 0; }  // the next byte begins a message or is a CRLF before one
+  bool is_skipping_head() const { return is_skipping_head_; }
+  bool is_between() const { return to_pass_ == 0 && !is_skipping_head_; }  // the next byte begins a message or is a CRLF before one
 
   // For what survives: `bytes` of a body are still to pass.
   uint64_t to_pass() const { return to_pass_; }
+  bool advance(uint64_t bytes);  // of a body have passed unseen. False: not all of these can be of it
   void resume(bool has_begun, uint64_t to_pass) { has_begun_ = has_begun, to_pass_ = to_pass, searched_ = 0; }
 
  private:
+  static constexpr std::size_t head_guess = 4096;
   Piece pass(std::size_t available);
+  Piece skip_head(std::string_view bytes, std::size_t most_message_bytes);
   Piece frame_head(std::string_view bytes, std::size_t most_message_bytes);
   Piece decide_message(std::size_t head, std::size_t body, bool is_body_held, std::size_t there, std::size_t most);
   bool has_begun_ = false;
+  bool is_skipping_head_ = false;
+  std::string skipped_;  // of a head that passes as it comes
   uint64_t to_pass_ = 0;
   std::size_t searched_ = 0;  // no blank line begins before this byte of the head
   std::size_t needed_ = 0;    // of a message whose head is known: not complete before that many bytes

@@ -48,12 +48,12 @@ void Half::stop_reading() {
   is_reading = is_raising = false;
 }
 
-// What passed between the last save and the end of the process can not be read any more.
+// What passed between the last save and the end of the process can not be read any more; of a body nothing is.
 void Half::catch_up(Position out) {
   sent = out;
   const Position in = map.to_in(out);
   if (in <= decided) return;
-  stop_reading();
+  if (!is_reading || !buffer.empty() || !framer.advance(static_cast<uint64_t>(in - decided))) stop_reading();
   if (in <= in_next) return;
   disordered.clear();
   in_next = decided = in;
@@ -66,6 +66,7 @@ bool Half::acknowledge(Position out, Position window_end, bool is_pure) {
   }
   if (out > acknowledged) {
     acknowledged = out;
+    is_narrow &= out < sent;
     map.acknowledge(out);
     cursor = std::max(cursor, out);
     repeated = 0;
@@ -73,12 +74,6 @@ bool Half::acknowledge(Position out, Position window_end, bool is_pure) {
     cursor = acknowledged;
   }
   right_edge = std::max(right_edge, window_end);
-  return true;
-}
-
-bool Half::take_over() {
-  if (!is_raising || buffer.empty() || taken >= in_next || acknowledged < decided_out()) return false;
-  taken = in_next;
   return true;
 }
 
@@ -98,13 +93,29 @@ Position Half::chunk_begin(const Ask& ask, Instant now) {
   return begin;
 }
 
+// An edited segment may be larger than a path takes whose narrow part is not the next link. The message that says so tells its
+// sender what he knows already, or quotes a sequence number that he has not sent. So what is repeated leaves no larger than it
+// came; what goes again from the same place, and all until the receiver has everything, in pieces that every path takes.
+Position Half::room_for(const Ask& ask, Position begin) const {
+  const auto room = static_cast<Position>(ask.room);
+  constexpr Position sure = limits::stream_sure_payload;
+  if (is_narrow || (begin < sent && begin == resent && resends > 0)) return std::min(room, sure);
+  return ask.is_repeated && begin < sent ? std::min(room, std::max(ask.end - ask.begin, sure)) : room;
+}
+
+void Half::note_resend(Position begin) {
+  if (begin != resent) resends = 0;
+  if (++resends > 1) is_narrow = true;
+  resent = begin;
+}
+
 // A packet keeps its own end when those behind it can carry the rest; one that repeats carries what it was asked for.
 Position Half::chunk_end(const Ask& ask, Position begin) const {
   const Position all = decided_out();
   const Position own = map.to_out(std::min(ask.end, decided));
   Position end = std::max(own, all - static_cast<Position>(ask.room_after));
   if (begin < cursor && cursor >= all) end = std::max(own, map.to_out(std::min(taken, decided)));
-  return std::min({end, all, begin + static_cast<Position>(ask.room), right_edge});
+  return std::min({end, all, begin + room_for(ask, begin), right_edge});
 }
 
 void Half::fill(Position begin, Position end, const Ask& ask, std::string& bytes) const {
@@ -142,6 +153,7 @@ bool Half::next_chunk(const Ask& ask, const StreamLimits& limits, Instant now, C
   }
   end = begin + static_cast<Position>(chunk.bytes.size());
   if (begin < end && begin < map.to_out(std::min(taken, decided))) resend_at = now + limits.resend;
+  if (begin < end && begin < sent) note_resend(begin);
   if (begin < end) advance(begin, end);
   chunk.begin = begin;
   chunk.is_last = end == decided_out();

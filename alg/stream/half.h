@@ -130,12 +130,16 @@ struct Half {
   Position sent = 0;          // out: the highest ever sent
   bool fin_sent = false;
   unsigned repeated = 0;      // acknowledgements that said nothing new
+  Position resent = -1;       // where bytes were last sent from again
+  unsigned resends = 0;       // from there
+  bool is_narrow = false;     // so many that the path may be narrower than the sender knows
   Instant resend_at{};
 
   Position decided_out() const { return map.to_out(decided); }
   // `is_pure`: no data on it. False: it acknowledges what was never sent.
   bool acknowledge(Position out, Position window_end, bool is_pure);
-  bool take_over();  // true: `taken` has moved
+  bool may_take_over() const { return is_raising && !buffer.empty() && taken < in_next && acknowledged >= decided_out(); }
+  void take_over() { taken = in_next; }
   bool owes() const { return acknowledged < map.to_out(std::min(taken, decided)); }
   bool has_debt() const { return cursor < std::min(decided_out(), right_edge) && map.has(cursor); }
   bool wants_carrier(Instant now) const { return has_debt() || (owes() && now >= resend_at); }
@@ -158,6 +162,8 @@ struct Half {
  private:
   Position chunk_begin(const Ask& ask, Instant now);
   Position chunk_end(const Ask& ask, Position begin) const;
+  Position room_for(const Ask& ask, Position begin) const;
+  void note_resend(Position begin);
   void fill(Position begin, Position end, const Ask& ask, std::string& bytes) const;
   void advance(Position begin, Position end);
 };

@@ -21,7 +21,7 @@ uint64_t checksum_over(std::string_view bytes) {
 constexpr int64_t flag_reading = 1, flag_begun = 2, flag_sack = 4, flag_first = 8, flag_fin_sent = 16;
 
 int64_t flags_of(const Half& half) {
-  return (half.is_reading ? flag_reading : 0) | (half.framer.has_begun() ? flag_begun : 0) | (half.sack_permitted ? flag_sack : 0) |
+  return (half.is_reading && !half.framer.is_skipping_head() ? flag_reading : 0) | (half.framer.has_begun() ? flag_begun : 0) | (half.sack_permitted ? flag_sack : 0) |
          (half.is_first_message ? flag_first : 0) | (half.fin_sent ? flag_fin_sent : 0);
 }
 
@@ -140,7 +140,7 @@ std::string_view ByteReader::text() {
 std::string Connection::saved() const {
   ByteWriter out;
   out.number(version);
-  out.number((is_resizing_ ? 1 : 0) | (is_sip_ ? 2 : 0) | (is_closing_ ? 4 : 0));
+  out.number((is_guarded_ ? 1 : 0) | (is_sip_ ? 2 : 0) | (is_closing_ ? 4 : 0) | (has_resized_ ? 8 : 0));
   for (const Half& half : halves_) write_half(out, half);
   return out.finish();
 }
@@ -149,7 +149,8 @@ bool Connection::restore(std::string_view bytes, Instant now) {
   ByteReader in(bytes);
   if (in.number() != version) return false;
   const int64_t flags = in.number();
-  is_resizing_ = (flags & 1) != 0;
+  is_guarded_ = (flags & 1) != 0;
+  has_resized_ = (flags & 8) != 0;
   is_sip_ = (flags & 2) != 0;
   is_closing_ = (flags & 4) != 0;
   if (!read_half(in, halves_[0]) || !read_half(in, halves_[1]) || !in.done()) return false;

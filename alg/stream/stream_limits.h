@@ -11,7 +11,10 @@ struct StreamLimits {
   std::size_t disordered_bytes = limits::stream_disordered_bytes;  // of one direction, behind a gap
   std::size_t kept_bytes = limits::stream_kept_bytes;           // of one direction: decided, not acknowledged
   std::size_t held_bytes = limits::stream_held_bytes;           // of all connections together
+  std::size_t held_bytes_per_host = limits::stream_held_bytes_per_host;
   std::size_t held_packets = limits::stream_held_packets;       // of one direction
+  std::size_t waiting_packets = limits::stream_waiting_packets;  // of all connections together
+  std::size_t waiting_packets_per_host = limits::stream_waiting_packets_per_host;
   limits::milliseconds stall = limits::stream_stall;
   limits::milliseconds first_line = limits::stream_first_line;
   limits::milliseconds hold = limits::stream_hold;

@@ -14,6 +14,27 @@ StreamKey StreamKey::of(const Flow& flow) {
   return {flow.receiver, flow.sender, flow.zone};
 }
 
+bool StreamWorld::has_room(const Address& host, std::size_t bytes) const {
+  const auto share = hosts.find(host);
+  return total.bytes + bytes <= limits.held_bytes &&
+         (share == hosts.end() ? 0 : share->second.bytes) + bytes <= limits.held_bytes_per_host;
+}
+
+bool StreamWorld::may_wait(const Address& host) const {
+  const auto share = hosts.find(host);
+  return total.packets < limits.waiting_packets && (share == hosts.end() || share->second.packets < limits.waiting_packets_per_host);
+}
+
+void StreamWorld::note(const Address& host, StreamUse before, StreamUse now) {
+  if (before.bytes == now.bytes && before.packets == now.packets) return;
+  StreamUse& share = hosts[host];
+  for (StreamUse* use : {&total, &share}) {
+    use->bytes += now.bytes - before.bytes;
+    use->packets += now.packets - before.packets;
+  }
+  if (share.bytes == 0 && share.packets == 0) hosts.erase(host);
+}
+
 struct StreamTable::Rooms {
   struct Entry {
     Connection connection;
@@ -34,8 +55,9 @@ struct StreamTable::Rooms {
 
 void StreamTable::Rooms::erase(Entries::iterator entry) {
   Connection& connection = entry->second.connection;
+  const StreamUse before = connection.use();
   connection.forget();
-  world.held -= connection.held_bytes();
+  world.note(connection.host(), before, {});
   timers.erase({entry->second.timer, &entry->first});
   entries.erase(entry);
 }
@@ -56,9 +78,9 @@ void StreamTable::Rooms::set_timer(Entries::iterator entry) {
 
 template <typename Use> void StreamTable::Rooms::use(Entries::iterator entry, Use&& use) {
   Connection& connection = entry->second.connection;
-  const std::size_t before = connection.held_bytes();
+  const StreamUse before = connection.use();
   use(connection);
-  world.held += connection.held_bytes() - before;
+  world.note(connection.host(), before, connection.use());
   if (connection.is_over()) return erase(entry);
   set_timer(entry);
 }
@@ -74,7 +96,7 @@ bool StreamTable::Rooms::opens(const StreamPacket& packet, Entries::iterator kno
 }
 
 StreamTable::StreamTable(StreamOutlet& outlet, StreamEditor& editor, StreamStore* store, Stats& stats, StreamLimits limits)
-    : rooms_(std::make_unique<Rooms>(Rooms{{outlet, editor, store, stats, limits}, {}, {}})) {}
+    : rooms_(std::make_unique<Rooms>(Rooms{{outlet, editor, store, stats, limits, {}, {}}, {}, {}})) {}
 StreamTable::~StreamTable() = default;
 
 void StreamTable::handle(Ticket ticket, const DatagramView& view, const Flow& flow, uint32_t mtu, Instant now) {
@@ -109,7 +131,12 @@ void StreamTable::tick(Instant now) {
 Instant StreamTable::next_timer() const { return rooms_->timers.empty() ? Instant::max() : rooms_->timers.begin()->first; }
 
 void StreamTable::release_all() {
-  for (auto& [key, entry] : rooms_->entries) entry.connection.answer_all();
+  Rooms& rooms = *rooms_;
+  for (auto& [key, entry] : rooms.entries) {
+    const StreamUse before = entry.connection.use();
+    entry.connection.answer_all();
+    rooms.world.note(entry.connection.host(), before, entry.connection.use());
+  }
 }
 
 bool StreamTable::restore(const StreamKey& key, std::string_view bytes, Instant now) {
@@ -118,7 +145,7 @@ bool StreamTable::restore(const StreamKey& key, std::string_view bytes, Instant 
   Connection connection(key, rooms.world);
   if (!connection.restore(bytes, now)) return false;
   const auto entry = rooms.entries.emplace(key, Rooms::Entry{std::move(connection), {}}).first;
-  rooms.world.held += entry->second.connection.held_bytes();
+  rooms.world.note(entry->second.connection.host(), {}, entry->second.connection.use());
   rooms.world.stats.count(Event::streams_restored);
   rooms.set_timer(entry);
   return true;
@@ -129,13 +156,8 @@ void StreamTable::forget(const StreamKey& key) {
 }
 
 std::size_t StreamTable::size() const { return rooms_->entries.size(); }
-std::size_t StreamTable::held_bytes() const { return rooms_->world.held; }
-std::size_t StreamTable::held_packets() const {
-  std::size_t packets = 0;
-  for (const auto& [key, entry] : rooms_->entries) packets += entry.connection.held_packets();
-  return packets;
-}
-
+std::size_t StreamTable::held_bytes() const { return rooms_->world.total.bytes; }
+std::size_t StreamTable::held_packets() const { return rooms_->world.total.packets; }
 
 std::vector<StreamSummary> StreamTable::summaries() const {
   std::vector<StreamSummary> out;

@@ -42,6 +42,14 @@ namespace sipalg {
 
 using Ticket = uint64_t;  // the caller's name of a packet that waits for its verdict
 
+// A connection by its ends, whichever of them sends.
+struct StreamKey {
+  FlowEnd opener, answerer;
+  uint16_t zone = 0;
+  static StreamKey of(const Flow& flow);
+  friend bool operator==(const StreamKey&, const StreamKey&) = default;
+};
+
 // Where verdicts go.
 class StreamOutlet {
  public:
@@ -49,9 +57,12 @@ class StreamOutlet {
   virtual void accept(Ticket ticket) = 0;
   virtual void accept(Ticket ticket, std::span<const uint8_t> packet) = 0;  // a whole IP packet instead; borrowed for the call
   virtual void drop(Ticket ticket) = 0;
-  // Before the first message of a connection whose length changes: conntrack must stop judging sequence numbers of `flow`
-  // (BE_LIBERAL, kernel-facts section 4). False: the message then leaves unchanged.
-  virtual bool begin_resizing(const Flow& flow) = 0;
+  // Before a length of a connection changes, or bytes of it are taken over: conntrack must stop judging sequence numbers of
+  // `flow` (BE_LIBERAL, kernel-facts section 4), and from here on no segment may pass unmapped, whether there is a daemon or
+  // not. False: nothing of it is changed.
+  virtual bool begin_guarding(const Flow& flow) = 0;
+  // Its ends can do without the daemon again.
+  virtual void end_guarding(const StreamKey& key) = 0;
 };
 
 struct EditedMessage {
@@ -69,21 +80,13 @@ class StreamEditor {
   virtual EditedMessage edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now) = 0;
 };
 
-// A connection by its ends, whichever of them sends.
-struct StreamKey {
-  FlowEnd opener, answerer;
-  uint16_t zone = 0;
-  static StreamKey of(const Flow& flow);
-  friend bool operator==(const StreamKey&, const StreamKey&) = default;
-};
-
 // How a followed connection is at the moment.
 struct StreamSummary {
   enum class State : uint8_t { opening, open, closing };  // until both SYNs, until both FINs are acknowledged or a reset
   StreamKey key;
   State state = State::opening;
   bool reads_opener = false, reads_answerer = false;  // false: what it sends passes unread, with the map
-  bool is_resized = false;                            // begin_resizing() was called
+  bool is_resized = false;                            // lengths were changed
   std::size_t held_packets = 0, held_bytes = 0;
   Instant last_seen{};
 };
@@ -92,7 +95,8 @@ struct StreamSummary {
 class StreamStore {
  public:
   virtual ~StreamStore() = default;
-  virtual void save(const StreamKey& key, std::string_view bytes) = 0;  // replaces what was saved for `key`
+  // Replaces what was saved for `key`. `is_guarded`: between begin_guarding() and end_guarding().
+  virtual void save(const StreamKey& key, std::string_view bytes, bool is_guarded) = 0;
   virtual void forget(const StreamKey& key) = 0;
 };
 

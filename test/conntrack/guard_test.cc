@@ -108,6 +108,37 @@ TEST_CASE("guard: a connection whose map nobody has is reset, another goes on") 
   CHECK(r.world.read(r.pair.client) == "reset");
 }
 
+TEST_CASE("guard: the ends of a lost connection may begin anew with the same ports") {
+  Router r;
+  REQUIRE(r.daemon->guard.add(r.original));
+  r.daemon.reset();
+  r.world.run(Side::router, "nft flush set inet sipalg_streams held4");  // what time does
+  CHECK(r.sent(r.pair.client, r.pair.server, "lost") == "");
+  CHECK(r.world.read(r.pair.client) == "reset");
+  r.sent(r.pair.server, r.pair.client, "lost");
+  CHECK(r.world.read(r.pair.server) == "reset");
+  r.pair.client = Fd();
+  r.pair.server = Fd();
+  const auto again = r.world.connect(Side::outside, "203.0.113.2:5060", Side::inside, "10.0.0.2:40000", "203.0.113.2:5060");
+  REQUIRE(again);
+  CHECK(r.sent(again->client, again->server, "anew") == "anew");
+  CHECK(r.sent(again->server, again->client, "and back") == "and back");
+}
+
+TEST_CASE("guard: thousands of connections are taken over and renewed") {
+  Router r;
+  std::vector<Tuple> many{r.original};
+  for (uint16_t port = 1024; port < 21'024; ++port) many.push_back({Protocol::tcp, {ep("10.0.0.3:1").address, port}, r.original.destination});
+  REQUIRE(r.daemon->guard.adopt(many));
+  CHECK(r.daemon->guard.size() == many.size());
+  r.world.idle(1500ms);
+  const int before = r.seconds_left();
+  for (int second = 0; second < 25; ++second) REQUIRE(r.daemon->guard.renew(Instant{1h} + std::chrono::seconds{second}));
+  CHECK(r.seconds_left() > before);
+  CHECK(r.sent(r.pair.client, r.pair.server, "along the guard") == "along the guard");
+  for (const Tuple& one : many) REQUIRE(r.daemon->guard.remove(one));
+}
+
 TEST_CASE("guard: a flushed ruleset does not open the way") {
   Router r;
   REQUIRE(r.daemon->guard.add(r.original));

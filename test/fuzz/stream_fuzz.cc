@@ -28,7 +28,8 @@ struct Caller : StreamOutlet, StreamEditor, StreamStore {
     static_cast<void>(view_segment(*view));
   }
   void drop(Ticket ticket) override { answer(ticket); }
-  bool begin_resizing(const Flow&) override { return true; }
+  bool begin_guarding(const Flow&) override { return true; }
+  void end_guarding(const StreamKey&) override {}
   EditedMessage edit(std::string_view held, std::size_t, const Flow&, Instant) override {
     check(!held.empty());
     text = std::string(held);
@@ -36,7 +37,7 @@ struct Caller : StreamOutlet, StreamEditor, StreamStore {
     if (held.size() % 3 == 1) text.resize(held.size() / 2);
     return {held.size() % 5 != 0, text};
   }
-  void save(const StreamKey& key, std::string_view bytes) override { saved.insert_or_assign(key.zone, std::string(bytes)); }
+  void save(const StreamKey& key, std::string_view bytes, bool) override { saved.insert_or_assign(key.zone, std::string(bytes)); }
   void forget(const StreamKey& key) override { saved.erase(key.zone); }
   std::set<Ticket> waiting;
   std::map<uint16_t, std::string> saved;

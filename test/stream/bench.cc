@@ -61,21 +61,36 @@ void Bench::travel(std::function<void()> arrival) {
 }
 
 void Bench::from_end(std::size_t from, std::vector<uint8_t> packet) {
+  if (is_lost && is_lost(from, packet)) return;
   travel([this, from, packet = std::move(packet)] { to_table(from, packet); });
 }
 
-void Bench::restart() {
+void Bench::save(const StreamKey& key, std::string_view bytes, bool is_now_guarded) {
+  if (is_now_guarded && !is_guarded) throw std::runtime_error("saved as guarded, and is not");
+  saved[key] = bytes;
+}
+
+void Bench::crash() {
   // what waited is dropped by the kernel with its queue
   ++crashes;
   verdicts += pending_.size();
   pending_.clear();
   table = std::make_unique<StreamTable>(*this, *this, this, stats, setup_.limits);
+  is_down_ = setup_.down > 0;
+  if (!is_down_) return restore();
+  at(now_ + 1 + static_cast<int64_t>(random_() % static_cast<uint64_t>(setup_.down)), [this] { restore(); });
+}
+
+void Bench::restore() {
+  is_down_ = false;
   for (const auto& [key, bytes] : saved)
     if (!table->restore(key, bytes, instant())) throw std::runtime_error("what was saved is refused");
 }
 
 void Bench::to_table(std::size_t from, const std::vector<uint8_t>& packet) {
-  if (setup_.crash > 0 && std::uniform_real_distribution<double>(0, 1)(random_) < setup_.crash) restart();
+  if (!is_down_ && setup_.crash > 0 && std::uniform_real_distribution<double>(0, 1)(random_) < setup_.crash) crash();
+  if (is_bypassed) return to_end(1 - from, packet);
+  if (is_down_) return is_guarded ? void() : to_end(1 - from, packet);
   const Ticket ticket = ++tickets;
   pending_[ticket] = {1 - from, packet};
   const auto view = view_datagram(packet);
@@ -108,6 +123,7 @@ void Bench::drop(Ticket ticket) {
 
 void Bench::to_end(std::size_t to, std::vector<uint8_t> packet) {
   if (on_wire) on_wire(to, packet);
+  if (packet.size() > setup_.network.path_mtu) return;
   travel([this, to, packet = std::move(packet)] { ends_[to]->receive(packet, now_); });
 }
 

@@ -95,7 +95,8 @@ class Router : StreamOutlet, StreamEditor {
   }
   void accept(Ticket ticket, std::span<const uint8_t> packet) override { leave(pending_.extract(ticket).mapped().to, packet); }
   void drop(Ticket ticket) override { pending_.erase(ticket); }
-  bool begin_resizing(const Flow&) override { return true; }
+  bool begin_guarding(const Flow&) override { return true; }
+  void end_guarding(const StreamKey&) override {}
   EditedMessage edit(std::string_view held, std::size_t, const Flow&, Instant) override {
     text_ = test::Bench::edited(held);
     return {text_ != held, text_};

@@ -22,10 +22,12 @@ struct Out {
 
 // The opener's segments are numbered from its first byte, what it acknowledges from the answerer's, and the other way round.
 struct Wire : StreamOutlet, StreamEditor {
+  explicit Wire(const StreamLimits& limits = {}) : table(*this, *this, nullptr, stats, limits) {}
   void accept(Ticket ticket) override { out[ticket].packet = in[ticket]; }
   void accept(Ticket ticket, std::span<const uint8_t> packet) override { out[ticket].packet.assign(packet.begin(), packet.end()); }
   void drop(Ticket ticket) override { out[ticket].dropped = true; }
-  bool begin_resizing(const Flow&) override { return true; }
+  bool begin_guarding(const Flow&) override { return true; }
+  void end_guarding(const StreamKey&) override {}
   EditedMessage edit(std::string_view held, std::size_t, const Flow& flow, Instant) override {
     was_new = flow.is_new;
     text = std::string(held);
@@ -79,7 +81,7 @@ struct Wire : StreamOutlet, StreamEditor {
   std::map<Ticket, Out> out;
   Ticket last = 0;
   Stats stats;
-  StreamTable table{*this, *this, nullptr, stats};
+  StreamTable table;
   Instant now{std::chrono::hours{1}};
   std::string text;
   bool was_new = false;
@@ -147,7 +149,7 @@ TEST_CASE("an incomplete message waits; then one packet leaves as an old byte, a
   CHECK(wire.out[keepalive].view().payload.size() == 1);
   const Ticket answer = wire.send({false, tcp_ack, 0, 0, "", 1000});
   CHECK(wire.acknowledged(answer) == 30);
-  CHECK(wire.out[answer].view().window == 970);
+  CHECK(wire.out[answer].view().window == 4096);  // the room for the rest of a head is ours
   CHECK(wire.stats[Event::stream_takeovers] == 1);
   const Ticket rest = wire.send({true, tcp_ack | tcp_psh, 30, 0, grows.substr(30), 1000, {}, 13});
   CHECK(wire.sequence(rest) == 0);
@@ -237,4 +239,52 @@ TEST_CASE("time forgets: half open ones soon, silent ones late") {
   wire.table.tick(wire.now);
   CHECK(wire.table.size() == 0);
   CHECK(wire.table.next_timer() == Instant::max());
+}
+
+TEST_CASE("a reset that no TCP of this connection would send changes nothing, and stays as far off as it was") {
+  for (const bool is_edited : {false, true})
+    for (const int off : {1, 500, 1'000'000, -20}) {
+      Wire wire;
+      wire.open();
+      const int end = is_edited ? static_cast<int>(grows.size()) : 0;
+      if (is_edited) {
+        wire.send({true, tcp_ack | tcp_psh, 0, 0, grows});
+        wire.send({false, tcp_ack, 0, end + 40});
+      }
+      const Ticket guess = wire.send({true, tcp_rst, end + off});
+      INFO("off by " << off);
+      CHECK(wire.sequence(guess) == static_cast<uint32_t>(end + off + (is_edited ? 40 : 0)));
+      const Ticket message = wire.send({true, tcp_ack | tcp_psh, end, 0, grows});
+      CHECK(wire.out[message].view().payload == wire.text);
+      CHECK(wire.table.size() == 1);
+      const Ticket reset = wire.send({true, tcp_rst, end + static_cast<int>(size)});
+      CHECK(wire.sequence(reset) == static_cast<uint32_t>(end) + size + (is_edited ? 80 : 40));
+      CHECK(wire.table.summaries().front().state == StreamSummary::State::closing);
+    }
+}
+
+TEST_CASE("a reset that answers what the other end acknowledged stands where it stands") {
+  Wire wire;
+  wire.open();
+  wire.send({true, tcp_ack | tcp_psh, 0, 0, grows});
+  wire.send({false, tcp_ack, 0, 30});
+  CHECK(wire.sequence(wire.send({true, tcp_rst, 30})) == 30);
+  CHECK(wire.table.summaries().front().state == StreamSummary::State::closing);
+}
+
+TEST_CASE("one host's waiting packets leave when it has its share of them; others' wait") {
+  StreamLimits limits;
+  limits.waiting_packets_per_host = 1;
+  Wire wire(limits);
+  wire.open();
+  const Ticket first = wire.send({true, tcp_ack | tcp_psh, 0, 0, grows.substr(0, 30)});
+  CHECK_FALSE(wire.out.contains(first));
+  const Ticket second = wire.send({true, tcp_ack | tcp_psh, 30, 0, grows.substr(30, 10)});
+  REQUIRE(wire.out.contains(first));
+  CHECK(wire.sequence(first) == static_cast<uint32_t>(-1));
+  REQUIRE(wire.out.contains(second));
+  CHECK(wire.table.held_packets() == 0);
+  CHECK(wire.acknowledged(wire.send({false, tcp_ack, 0, 0, "", 1000})) == 40);
+  const Ticket rest = wire.send({true, tcp_ack | tcp_psh, 40, 0, grows.substr(40)});
+  CHECK(wire.out[rest].view().payload == wire.text);
 }

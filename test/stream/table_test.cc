@@ -213,16 +213,19 @@ TEST_CASE("what was saved is refused when a byte of it is wrong") {
   CHECK(table.held_bytes() > 0);
 }
 
-TEST_CASE("an incomplete message leaves unchanged when its time is over, and everything behind it") {
+TEST_CASE("an incomplete message leaves unchanged when its time is over; the next one is edited") {
   Call call;
   call.settle();
   call.end(0).write(grows + grows.substr(0, 100), call.now());
   call.settle();
   CHECK(call.end(1).received() == Bench::edited(grows));
   call.settle(11'000);
-  call.end(0).write(grows.substr(100) + grows, call.now());
+  call.end(0).write(grows.substr(100, 10), call.now());  // the head ends later still
+  call.settle();
+  CHECK(call.end(1).received() == Bench::edited(grows) + grows.substr(0, 110));
+  call.end(0).write(grows.substr(110) + grows, call.now());
   call.settle().close_both();
-  CHECK(call.end(1).received() == Bench::edited(grows) + grows + grows);
+  CHECK(call.end(1).received() == Bench::edited(grows) + grows + Bench::edited(grows));
   CHECK(call.stats[Event::stream_messages_given_up] == 1);
   CHECK(call.end(0).is_all_acknowledged());
 }
@@ -238,6 +241,109 @@ TEST_CASE("a message whose body never ends passes, the next one is edited: its s
   call.settle().close_both();
   CHECK(call.end(1).received() == grows + Bench::edited(grows));
   CHECK(call.stats[Event::stream_messages_given_up] == 1);
+}
+
+TEST_CASE("a line that is dead for longer than anything is held behind a gap: what it brings then is edited") {
+  Setup setup;
+  setup.ends[0].mss = 300;
+  Call call(setup);
+  call.settle();
+  int number = 0;
+  call.is_lost = [&](std::size_t from, const std::vector<uint8_t>& packet) { return from == 0 && packet.size() > 60 && number++ != 1; };
+  call.end(0).write(request("10.0.0.2", "application/sdp", 600), call.now());
+  call.settle(12'000);
+  CHECK(number > 2);
+  CHECK(call.table->held_bytes() == 0);
+  call.is_lost = nullptr;
+  call.end(0).write(grows, call.now());
+  call.settle(60'000).close_both();
+  CHECK(call.end(1).received() == Bench::edited(request("10.0.0.2", "application/sdp", 600)) + Bench::edited(grows));
+}
+
+TEST_CASE("bytes that are taken over guard the connection, until the other end has them") {
+  Call call;
+  call.settle();
+  call.end(0).write(untouched.substr(0, 100), call.now());
+  call.settle();
+  CHECK(call.stats[Event::stream_takeovers] == 1);
+  CHECK(call.is_guarded);
+  call.end(0).write(untouched.substr(100), call.now());
+  call.settle();
+  CHECK(call.end(1).received() == untouched);
+  CHECK_FALSE(call.is_guarded);
+  const uint64_t before = call.rewritten;
+  call.end(0).write(untouched, call.now());
+  call.settle();
+  CHECK(call.rewritten == before);
+  call.end(0).write(grows, call.now());
+  call.settle();
+  CHECK(call.is_guarded);
+  call.close_both();
+}
+
+TEST_CASE("a connection that can not be guarded is not taken over: the message leaves unchanged") {
+  Call call;
+  call.may_resize = false;
+  call.settle();
+  call.end(0).write(untouched.substr(0, 100), call.now());
+  call.settle(11'000);
+  CHECK(call.stats[Event::stream_takeovers] == 0);
+  call.end(0).write(untouched.substr(100), call.now());
+  call.settle().close_both();
+  CHECK(call.end(1).received() == untouched);
+}
+
+TEST_CASE("a message larger than the other end's window arrives edited, without waiting") {
+  for (const std::size_t window : {2144, 4096, 5744})
+    for (const std::size_t body : {3000, 9000, 30'000}) {
+      Setup setup;
+      setup.ends[1].receive_buffer = window;
+      Call call(setup);
+      call.settle();
+      const std::string message = request("10.0.0.2", "application/sdp", body);
+      call.end(0).write(message + grows, call.now());
+      const int64_t time = call.time_until(1, Bench::edited(message) + Bench::edited(grows));
+      INFO(window << " bytes, a body of " << body << ": " << time << " ms");
+      CHECK((time > 0 && time < 3000));
+      CHECK(call.stats[Event::stream_messages_given_up] == 0);
+    }
+}
+
+TEST_CASE("a path narrower than the next link: edited messages arrive all the same") {
+  for (const uint32_t path_mtu : {1384U, 1300U, 800U}) {
+    Setup setup;
+    setup.network.path_mtu = path_mtu;
+    setup.ends[0].mss = static_cast<uint16_t>(std::min(path_mtu, 1384U) - 52);  // its own path is known to it
+    if (path_mtu == 800) setup.ends[0].mss = 1200;                             // or is not
+    Call call(setup);
+    call.settle();
+    std::string all;
+    for (const std::size_t body : {1200, 1205, 4000}) {
+      const std::string message = request("10.0.0.2", "application/sdp", body);
+      call.end(0).write(message, call.now());
+      all += Bench::edited(message);
+    }
+    const int64_t time = call.time_until(1, all, 30'000);
+    INFO("MTU " << path_mtu << ": " << time << " ms, of " << all.size() << " there are " << call.end(1).received().size());
+    CHECK(time > 0);
+    call.settle().close_both();
+  }
+}
+
+TEST_CASE("bytes that passed the table by end the reading of a connection, at once") {
+  Call call;
+  call.settle();
+  call.end(0).write(untouched, call.now());
+  call.settle();
+  call.is_bypassed = true;  // its port leaves service
+  call.end(0).write(grows, call.now());
+  call.settle();
+  call.is_bypassed = false;
+  call.end(0).write(grows, call.now());
+  const int64_t time = call.time_until(1, untouched + grows + grows);
+  CHECK((time > 0 && time < 300));
+  CHECK(call.table->size() == 0);
+  call.settle().close_both();
 }
 
 TEST_CASE("half a message of a sender that falls silent leaves when its time is over") {
