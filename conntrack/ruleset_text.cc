@@ -130,10 +130,12 @@ void Writer::match(Slot slot) {
   close();
 }
 
+// In an administrator's ruleset nothing guards connections with edits: their segments must not pass without us.
 void Writer::queue(Protocol protocol, const std::string& match) {
   const uint16_t number = ruleset::queue_of(options_, protocol);
-  if (options_.births) line(match + "ct status & confirmed == 0 queue flags bypass to " + std::to_string(number + 1));
-  line(match + "queue flags bypass to " + std::to_string(number));
+  const std::string to = options_.manual && protocol == Protocol::tcp ? "queue to " : "queue flags bypass to ";
+  if (options_.births) line(match + "ct status & confirmed == 0 " + to + std::to_string(number + 1));
+  line(match + to + std::to_string(number));
 }
 
 void Writer::take(Slot slot) {

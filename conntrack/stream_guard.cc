@@ -98,12 +98,16 @@ void StreamGuard::put(NetlinkBatch& batch, std::span<const Tuple> originals, boo
   }
 }
 
-void StreamGuard::put_removal(NetlinkBatch& batch, const Tuple& original) const {
+Steering::Result StreamGuard::take_out(const Tuple& original, bool is_lost) {
+  if (guarded_.erase(original) == 0) return {};
   const Family family = family_of(original);
   const nft::Element element{ruleset::connection_key(original), {}, false, {}};
+  NetlinkBatch batch;
+  nft::begin_batch(batch);
   put_gone(batch, table_, held_set(family), {&element, 1});
-  put_gone(batch, table_, ruleset::resized_set(family), {&element, 1});
+  if (!is_lost) put_gone(batch, table_, ruleset::resized_set(family), {&element, 1});
   put_gone(batch, steering_.options().table, ruleset::resized_set(family), {&element, 1});
+  return steering_.commit(batch);
 }
 
 Steering::Result StreamGuard::add(const Tuple& original) {
@@ -118,12 +122,16 @@ Steering::Result StreamGuard::add(const Tuple& original) {
   return result;
 }
 
-Steering::Result StreamGuard::remove(const Tuple& original) {
-  if (guarded_.erase(original) == 0) return {};
+Steering::Result StreamGuard::remove(const Tuple& original) { return take_out(original, false); }
+Steering::Result StreamGuard::abandon(const Tuple& original) { return take_out(original, true); }
+
+std::vector<bool> StreamGuard::are_held(std::span<const Tuple> originals) const {
   NetlinkBatch batch;
-  nft::begin_batch(batch);
-  put_removal(batch, original);
-  return steering_.commit(batch);
+  for (const Tuple& original : originals) nft::put_element_get(batch, table_, held_set(family_of(original)), ruleset::connection_key(original));
+  const auto results = steering_.socket_.exchange(batch);
+  std::vector<bool> held;
+  for (const std::error_code& error : results) held.push_back(!error);
+  return held;
 }
 
 // An earlier daemon's leases of ours are renewed, those of connections nobody has a map for end now.

@@ -23,7 +23,9 @@
 #pragma once
 #include <chrono>
 #include <set>
+#include <span>
 #include <utility>
+#include <vector>
 
 #include "alg/base/instant.h"
 #include "conntrack/steering.h"
@@ -44,6 +46,10 @@ class StreamGuard {
   // By the connection's original tuple. Adding what is there and removing what is not is no error.
   Steering::Result add(const Tuple& original);
   Steering::Result remove(const Tuple& original);
+  // Its map is given up while its ends may live: their next segment is answered by a reset.
+  Steering::Result abandon(const Tuple& original);
+  // Which of these an earlier daemon's lease still covers. Of others nothing is certain: their ends may have begun anew.
+  std::vector<bool> are_held(std::span<const Tuple> originals) const;
   // At start: these connections go on with us; others that an earlier daemon left are reset.
   Steering::Result adopt(const std::vector<Tuple>& originals);
   // Call it once a second: each call renews those whose time has come.
@@ -59,7 +65,7 @@ class StreamGuard {
   bool is_there() const;
   void put_table(NetlinkBatch& batch) const;
   void put(NetlinkBatch& batch, std::span<const Tuple> originals, bool anew) const;
-  void put_removal(NetlinkBatch& batch, const Tuple& original) const;
+  Steering::Result take_out(const Tuple& original, bool is_lost);
 
   Steering& steering_;
   std::string table_;

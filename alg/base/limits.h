@@ -76,6 +76,7 @@ inline constexpr milliseconds stream_resend{200};             // bytes taken ove
 inline constexpr milliseconds stream_opening = seconds{30};   // a SYN that is repeated later is a first one again
 inline constexpr milliseconds stream_closing = seconds{120};  // as conntrack's TIME_WAIT
 inline constexpr milliseconds stream_idle = hours{24 * 5};    // as conntrack's ESTABLISHED
+inline constexpr milliseconds stream_silence = minutes{124};  // then conntrack is asked: a NAT forgets none earlier (RFC 5382 REQ-5)
 inline constexpr milliseconds port_rest = seconds{120};       // RFC 6888 REQ-8
 inline constexpr milliseconds kernel_lease = seconds{180};
 inline constexpr milliseconds kernel_refresh = seconds{60};

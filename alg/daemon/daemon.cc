@@ -229,7 +229,8 @@ void Daemon::tell_start() const {
 void Daemon::tell_advice() {
   if (!keeper_.advice().empty()) log_.warning(keeper_.advice());
   if (steering_.has_flowtables())
-    log_.warning("a flowtable is in use: it carries established flows past sipalgd; leave udp ports of SIP out of it");
+    log_.warning("a flowtable is in use: it carries established flows past sipalgd; leave the ports of SIP out of it, udp and tcp: "
+                 "a TCP connection whose segments pass sipalgd by gets bytes at wrong places");
   if (kernel_setting("net/netfilter/nf_conntrack_helper") == "1")
     log_.warning("the kernel attaches its own SIP helper to SIP flows and rewrites beside us; "
                  "set net.netfilter.nf_conntrack_helper=0");

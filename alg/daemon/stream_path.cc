@@ -49,29 +49,34 @@ StreamPath::StreamPath(LoggedEngine& engine, Ctnetlink& conntrack, StreamGuard& 
                        const Log& log)
     : engine_(engine), conntrack_(conntrack), guard_(guard), store_(store), log_(log), table_(*this, *this, this, stats) {}
 
-// A connection whose conntrack is gone can not be translated any more: it is not taken back. Those whose lengths never
-// changed are not guarded: they can do without us.
+// A connection whose conntrack is gone can not be translated any more: it is not taken back. Nor is one that was guarded and
+// whose lease is over: its ends were told by a reset. Those whose lengths never changed are not guarded: they can do without us.
 std::size_t StreamPath::restore(Instant now) {
-  std::vector<std::pair<std::string, std::string>> records;
+  std::vector<Record> records;
   if (store_)
-    store_->for_each(prefix, [&](std::string_view key, std::span<const uint8_t> value) {
-      records.emplace_back(key, std::string(value.begin(), value.end()));
+    store_->for_each(prefix, [&](std::string_view text, std::span<const uint8_t> value) {
+      const auto key = parse_record_key(text);
+      if (!key || value.empty()) return;
+      records.push_back({*key, value.front() == guarded_mark, std::string(value.begin() + 1, value.end())});
     });
-  std::vector<Tuple> originals;
-  std::size_t restored = 0;
-  for (const auto& [text, value] : records) {
-    const auto key = parse_record_key(text);
-    const bool is_ours = key && !value.empty() && conntrack_.find_flow(original_of(*key), key->zone);
-    if (!is_ours || !table_.restore(*key, std::string_view(value).substr(1), now)) {
-      store_->remove(text);
+  std::vector<Tuple> guarded, taken_back;
+  for (const Record& record : records)
+    if (record.is_guarded) guarded.push_back(original_of(record.key));
+  const std::vector<bool> held = guard_.are_held(guarded);
+  std::size_t restored = 0, at = 0;
+  for (const Record& record : records) {
+    const bool is_covered = !record.is_guarded || held[at++];
+    const bool is_alive = is_covered && conntrack_.find_flow(original_of(record.key), record.key.zone);
+    if (!is_alive || !table_.restore(record.key, record.bytes, now)) {
+      store_->remove(record_key(record.key));
       continue;
     }
     ++restored;
-    if (value.front() != guarded_mark) continue;
-    note_guarded(*key, true);
-    originals.push_back(original_of(*key));
+    if (!record.is_guarded) continue;
+    note_guarded(record.key, true);
+    taken_back.push_back(original_of(record.key));
   }
-  if (const auto adopted = guard_.adopt(originals); !adopted)
+  if (const auto adopted = guard_.adopt(taken_back); !adopted)
     log_.error("TCP connections of the time before can not be guarded: " + adopted.error().message());
   return restored;
 }
@@ -143,6 +148,13 @@ void StreamPath::end_guarding(const StreamKey& key) {
   note_guarded(key, false);
   reborn_.erase(original_of(key));
   static_cast<void>(guard_.remove(original_of(key)));
+}
+
+// One that conntrack has forgotten may have ends all the same: what they say next is answered by a reset.
+bool StreamPath::is_alive(const StreamKey& key) {
+  if (conntrack_.find_flow(original_of(key), key.zone)) return true;
+  static_cast<void>(guard_.abandon(original_of(key)));
+  return false;
 }
 
 void StreamPath::note_guarded(const StreamKey& key, bool is_guarded) {

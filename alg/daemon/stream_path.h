@@ -60,10 +60,16 @@ class StreamPath : private StreamOutlet, private StreamEditor, private StreamSto
   void drop(Ticket ticket) override;
   bool begin_guarding(const Flow& flow) override;
   void end_guarding(const StreamKey& key) override;
+  bool is_alive(const StreamKey& key) override;
   EditedMessage edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now) override;
   void save(const StreamKey& key, std::string_view bytes, bool is_guarded) override;
   void forget(const StreamKey& key) override;
 
+  struct Record {  // of the store
+    StreamKey key;
+    bool is_guarded;
+    std::string bytes;
+  };
   static Tuple header_of(const DatagramView& view) { return {Protocol::tcp, view.source, view.destination}; }
   PendingVerdict take(Ticket ticket);
   void note_guarded(const StreamKey& key, bool is_guarded);

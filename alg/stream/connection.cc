@@ -173,6 +173,9 @@ void Connection::tick(Instant now) {
   }
   end_if_unread();
   is_over_ |= now >= last_seen_ + life();
+  if (is_over_ || now < asked() + world_.limits.silence) return;
+  asked_ = now;
+  is_over_ = !world_.outlet.is_alive(key_);
 }
 
 void Connection::tick_half(Side side, Instant now) {
@@ -210,7 +213,7 @@ limits::milliseconds Connection::life() const {
 }
 
 Instant Connection::due() const {
-  Instant due = last_seen_ + life();
+  Instant due = std::min(last_seen_ + life(), asked() + world_.limits.silence);
   for (const Half& half : halves_) {
     if (!half.is_holding()) continue;
     due = std::min(due, held_until(half));

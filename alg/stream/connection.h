@@ -13,8 +13,11 @@
 // A packet of plain halves (same bytes, nothing held, nothing taken over) is accepted as it came.
 //
 // SYN: the MSS option is lowered for headroom; data on it is cut off (RFC 7413: its sender sends it again); a segment with a
-// signature over its header (RFC 2385, RFC 5925) makes the connection pass untouched. RST: goes at once, what is held is dropped
-// with the connection it belonged to.
+// signature over its header (RFC 2385, RFC 5925) makes the connection pass untouched. RST: goes at once; one that its sender
+// can have sent ends the connection, and what is held is dropped with it; any other is the receiver's to judge.
+//
+// Guarded: from the first length that changes, or the first byte that is taken over, no segment may pass the daemon by, also
+// when there is none. In the second case until the receiver has everything: then the ends can do without us again.
 #pragma once
 #include <array>
 #include <string>
@@ -137,7 +140,9 @@ class Connection {
   StreamWorld& world_;
   std::array<Half, 2> halves_;
   std::array<Flow, 2> flows_;  // of each side's newest packet
-  Instant last_seen_{};
+  Instant asked() const { return std::max(asked_, last_seen_); }
+
+  Instant last_seen_{}, asked_{};  // asked_: whether it is alive
   bool is_guarded_ = false;    // conntrack no longer judges lengths, and nothing passes the daemon by
   bool has_resized_ = false;
   bool is_sip_ = true;         // as far as is known

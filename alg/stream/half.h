@@ -32,9 +32,17 @@
 //   A gap. The first packet behind it waits (networks swap packets); the next three leave as old bytes, so that the sender
 //   counts repeated acknowledgements; and acknowledgements get SACK blocks for what we keep, so that it repeats only the gap.
 //
-//   Time is over: what is in the buffer leaves unchanged, and so does the rest of that message, as it comes.
-//   Reading ends (framing lost, another bound passed, FIN in an incomplete message, time over in a head): what is in the buffer
-//   leaves unchanged and everything behind passes with the map as it comes, in whatever order.
+//   Time is over, or a bound is passed: what is in the buffer leaves unchanged, and so does the rest of that message, as it
+//   comes; the next one is read again. What stands behind a gap is dropped: its sender sends it again.
+//   Reading ends (framing lost, FIN in an incomplete message): what is in the buffer leaves unchanged and everything behind
+//   passes with the map as it comes, in whatever order.
+//
+//   The receiver's window. The sender is told what the receiver told, with one exception: a message that is larger than the
+//   receiver's window and taken over in part would never be whole, so the room for its rest is ours.
+//
+//   The path. An edited segment may be larger than a link behind the next one takes, and the ICMP error about it tells the
+//   sender nothing it can use. What is repeated leaves no larger than it came; what goes again from the same place leaves in
+//   pieces that every path takes, until the receiver has everything.
 #pragma once
 #include <deque>
 #include <optional>

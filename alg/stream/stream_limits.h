@@ -22,6 +22,7 @@ struct StreamLimits {
   limits::milliseconds opening = limits::stream_opening;
   limits::milliseconds closing = limits::stream_closing;
   limits::milliseconds idle = limits::stream_idle;
+  limits::milliseconds silence = limits::stream_silence;
 };
 
 }  // namespace sipalg

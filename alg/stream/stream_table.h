@@ -63,6 +63,8 @@ class StreamOutlet {
   virtual bool begin_guarding(const Flow& flow) = 0;
   // Its ends can do without the daemon again.
   virtual void end_guarding(const StreamKey& key) = 0;
+  // Does conntrack still have it? Asked about connections that were silent for long. False: the table forgets it.
+  virtual bool is_alive(const StreamKey& key) = 0;
 };
 
 struct EditedMessage {

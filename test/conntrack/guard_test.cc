@@ -90,6 +90,7 @@ TEST_CASE("guard: without a daemon nothing of the connection passes; the next da
   r.daemon.reset();
   CHECK(r.sent(r.pair.client, r.pair.server, "to be sent again by TCP") == "");
   r.daemon.emplace();
+  CHECK(r.daemon->guard.are_held(std::vector{r.original, r.original.inverse()}) == std::vector{true, false});
   REQUIRE(r.daemon->guard.adopt({r.original}));
   CHECK(r.world.read(r.pair.server, 3s) == "to be sent again by TCP");
   CHECK(r.daemon->segments >= 1);
@@ -123,6 +124,15 @@ TEST_CASE("guard: the ends of a lost connection may begin anew with the same por
   REQUIRE(again);
   CHECK(r.sent(again->client, again->server, "anew") == "anew");
   CHECK(r.sent(again->server, again->client, "and back") == "and back");
+}
+
+TEST_CASE("guard: a connection that is given up is reset, also beside a living daemon") {
+  Router r;
+  REQUIRE(r.daemon->guard.add(r.original));
+  REQUIRE(r.daemon->guard.abandon(r.original));
+  CHECK(r.daemon->guard.size() == 0);
+  CHECK(r.sent(r.pair.client, r.pair.server, "lost") == "");
+  CHECK(r.world.read(r.pair.client) == "reset");
 }
 
 TEST_CASE("guard: thousands of connections are taken over and renewed") {

@@ -30,6 +30,7 @@ struct Caller : StreamOutlet, StreamEditor, StreamStore {
   void drop(Ticket ticket) override { answer(ticket); }
   bool begin_guarding(const Flow&) override { return true; }
   void end_guarding(const StreamKey&) override {}
+  bool is_alive(const StreamKey&) override { return true; }
   EditedMessage edit(std::string_view held, std::size_t, const Flow&, Instant) override {
     check(!held.empty());
     text = std::string(held);

@@ -97,6 +97,7 @@ class Router : StreamOutlet, StreamEditor {
   void drop(Ticket ticket) override { pending_.erase(ticket); }
   bool begin_guarding(const Flow&) override { return true; }
   void end_guarding(const StreamKey&) override {}
+  bool is_alive(const StreamKey&) override { return true; }
   EditedMessage edit(std::string_view held, std::size_t, const Flow&, Instant) override {
     text_ = test::Bench::edited(held);
     return {text_ != held, text_};

@@ -28,6 +28,7 @@ struct Wire : StreamOutlet, StreamEditor {
   void drop(Ticket ticket) override { out[ticket].dropped = true; }
   bool begin_guarding(const Flow&) override { return true; }
   void end_guarding(const StreamKey&) override {}
+  bool is_alive(const StreamKey&) override { return ++asked, is_known; }
   EditedMessage edit(std::string_view held, std::size_t, const Flow& flow, Instant) override {
     was_new = flow.is_new;
     text = std::string(held);
@@ -85,6 +86,8 @@ struct Wire : StreamOutlet, StreamEditor {
   Instant now{std::chrono::hours{1}};
   std::string text;
   bool was_new = false;
+  bool is_known = true;  // to conntrack
+  int asked = 0;
 };
 
 const uint32_t size = static_cast<uint32_t>(grows.size());
@@ -239,6 +242,25 @@ TEST_CASE("time forgets: half open ones soon, silent ones late") {
   wire.table.tick(wire.now);
   CHECK(wire.table.size() == 0);
   CHECK(wire.table.next_timer() == Instant::max());
+}
+
+TEST_CASE("a silent connection is forgotten when conntrack has done so") {
+  Wire wire;
+  wire.open();
+  for (int i = 1; i < 4; ++i) {
+    wire.now += limits::stream_silence - std::chrono::seconds{1};
+    wire.table.tick(wire.now);
+    CHECK(wire.asked == i - 1);
+    wire.now += std::chrono::seconds{1};
+    wire.table.tick(wire.now);
+    CHECK(wire.asked == i);
+  }
+  CHECK(wire.table.size() == 1);
+  wire.is_known = false;
+  wire.send({});
+  wire.now += limits::stream_silence;
+  wire.table.tick(wire.now);
+  CHECK(wire.table.size() == 0);
 }
 
 TEST_CASE("a reset that no TCP of this connection would send changes nothing, and stays as far off as it was") {

@@ -170,10 +170,11 @@ class Listener:
         self.socket.close()
 
 
-def connect(bench, namespace, target, source=(PHONE, 0), seconds=10):
+def connect(bench, namespace, target, source=(PHONE, 0), seconds=10, sock=None):
     """A connection as its opener has it. An OSError is the caller's: some tests want one."""
-    with namespace.inside():
-        sock = socket.socket(family_of(source[0]))
+    if sock is None:
+        with namespace.inside():
+            sock = socket.socket(family_of(source[0]))
     bench.keep(sock)
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     sock.bind(source)
