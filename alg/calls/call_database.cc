@@ -194,26 +194,51 @@ void CallDatabase::end_invite_usage(LegId id, std::string_view dialog_tag, Insta
     const Transaction* invite = transactions_.find(invite_id);
     return !invite || invite->dialog == dialog_tag;
   });
-  if (leg->has_invite_usage() || !leg->invites.empty()) return;
+  if (leg->has_invite_usage() || !leg->invites.empty()) {
+    end_uses(*leg, now, [&](const MediaUse& use) { return use.dialog == dialog_tag; });
+    return;
+  }
   end_media(*leg, now);
   if (!leg->is_subscribed()) end_leg(id, now, by_message);
 }
 
 void CallDatabase::attempt_ended(LegId id, TransactionId invite, bool success, Instant now) {
   Leg* leg = legs_.find(id);
-  if (!leg || std::erase(leg->invites, invite) == 0) return;
-  if (success || !leg->invites.empty() || leg->has_invite_usage()) return;
-  end_media(*leg, now);
-  if (!leg->is_subscribed()) return end_leg(id, now, true);
+  if (!leg || std::erase(leg->invites, invite) == 0 || success) return;
+  const bool is_last = leg->invites.empty() && !leg->has_invite_usage();
+  if (is_last && !leg->is_subscribed()) return end_leg(id, now, true);
+  end_early_dialogs(*leg, invite, now);
+  const Transaction* t = transactions_.find(invite);
+  const uint32_t offer = t && t->dialog.empty() ? t->offer : 0;
+  end_uses(*leg, now, [&](const MediaUse& use) {  // an offer that several attempts made is also theirs
+    return is_last || (offer != 0 && use.dialog.empty() && use.first == offer && use.last == offer);
+  });
+  if (!is_last) return;
   for (Dialog& dialog : leg->dialogs) {  // what is left of it is a subscription (RFC 5057)
     dialog.invite_usage = false;
     if (dialog.subscribed_until) dialog.state = Dialog::State::confirmed;
   }
 }
 
+void CallDatabase::end_early_dialogs(Leg& leg, TransactionId invite, Instant now) {
+  for (Dialog& dialog : leg.dialogs) {
+    if (dialog.attempt != invite || dialog.state != Dialog::State::early) continue;
+    dialog.state = dialog.subscribed_until ? Dialog::State::confirmed : Dialog::State::ended;
+    dialog.invite_usage = false;
+    end_uses(leg, now, [&](const MediaUse& use) { return use.dialog == dialog.tag; });
+  }
+}
+
+template <typename Which> void CallDatabase::end_uses(Leg& leg, Instant now, Which&& which) {
+  std::erase_if(leg.media, [&](const MediaUse& use) {
+    if (!which(use)) return false;
+    doors_.release(use.door, now);
+    return true;
+  });
+}
+
 void CallDatabase::end_media(Leg& leg, Instant now) {
-  for (MediaUse& use : leg.media) doors_.release(use.door, now);
-  leg.media.clear();
+  end_uses(leg, now, [](const MediaUse&) { return true; });
 }
 
 void CallDatabase::end_use(MediaUse& use, Instant when) {

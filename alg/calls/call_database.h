@@ -4,6 +4,8 @@
 // How it works
 //   Records own doors. A record ends by a message (the rules call end_...) or by time (tick), and ending releases its
 //   doors exactly once. Nothing here knows what a message looks like.
+//   Of one call the media doors belong to attempts and dialogs: a use names its dialog, or by the number of its SDP the
+//   INVITE that offered it, and goes with it while other branches live on.
 //   Timers: each record has one deadline, a function of its fields; a heap holds (time, record) pairs. A deadline that
 //   moved later is found when the old entry comes up; one that moved earlier gets a second entry. So messages of a living
 //   call touch no timer.
@@ -28,6 +30,7 @@ class CallDatabase {
   // --- transactions ---
   Transaction* find_transaction(const TransactionKey& key);
   Transaction* transaction(TransactionId id) { return transactions_.find(id); }
+  const Transaction* transaction(TransactionId id) const { return transactions_.find(id); }
   TransactionId find_transaction_id(const TransactionKey& key) const;
   TransactionId begin_transaction(Transaction transaction, Instant now);  // 0: the table is full
   void heard_response(TransactionId id, uint16_t status, Instant now);    // moves its end (sip-rules section 6)
@@ -45,6 +48,7 @@ class CallDatabase {
   void end_leg(LegId id, Instant now, bool by_message);
   // A BYE of this dialog was answered, or never will be. The leg ends with its last usage (RFC 5057).
   void end_invite_usage(LegId id, std::string_view dialog, Instant now, bool by_message);
+  // Not a success: what this attempt alone asked for closes now, with the last attempt all.
   void attempt_ended(LegId id, TransactionId invite, bool success, Instant now);
   void end_media(Leg& leg, Instant now);  // at once
   void end_use(MediaUse& use, Instant when);  // then schedule_leg
@@ -100,11 +104,14 @@ class CallDatabase {
   void schedule(Instant when, Kind kind, uint64_t id) { timers_.push({when, kind, id}); }
   void expire(const Entry& entry, Instant now);
   void expire_transaction(TransactionId id, Instant now);
+  void give_up(const Transaction& transaction, TransactionId id, Instant now);
   void expire_leg(LegId id, Instant now);
   void expire_idle(LegId id, Leg& leg, Instant now);
   void erase_transaction(TransactionId id, Instant now);
   void erase_leg(LegId id, Instant now);
   void drop_ended_uses(Leg& leg, Instant now);
+  void end_early_dialogs(Leg& leg, TransactionId invite, Instant now);
+  template <typename Which> void end_uses(Leg& leg, Instant now, Which&& which);
   bool media_lives(const Leg& leg) const;
   Instant leg_deadline(const Leg& leg) const;
   Instant idle_deadline(const Leg& leg) const;

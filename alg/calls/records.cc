@@ -41,7 +41,11 @@ bool Leg::is_subscribed() const {
 }
 
 bool Leg::has_invite_usage() const {
-  return std::ranges::any_of(dialogs, [](const Dialog& d) { return d.state == Dialog::State::confirmed && d.invite_usage; });
+  return std::ranges::any_of(dialogs, &Dialog::is_call);
+}
+
+bool Leg::is_held() const {
+  return std::ranges::any_of(dialogs, [](const Dialog& d) { return d.is_call() && d.session.held; });
 }
 
 }  // namespace sipalg

@@ -72,11 +72,12 @@ struct StreamNote {  // for `show call`
   std::string kind, direction;
 };
 
-// A session as the last answer left it.
-struct Settled {
+// What the last offer and answer of a dialog say.
+struct MediaSession {
   std::vector<RemoteStream> remote;
   std::vector<StreamNote> streams;
-  bool held = false;
+  bool held = false;         // the last offer or its answer was a hold
+  bool offer_holds = false;  // the last offer was
 };
 
 struct Transaction {
@@ -103,7 +104,8 @@ struct Transaction {
   std::vector<std::size_t> bodies;    // that were handled: a copy of one changes nothing (Exchange::body_mark)
   uint32_t offer = 0;                 // Leg::sequence of the local offer the request carried; 0: none
   uint32_t remote_offer = 0;          // and of the ways out for a remote one
-  std::optional<Settled> before_offer;  // what a refusal brings back
+  MediaSession offered;               // by an INVITE outside of a dialog: each dialog it begins begins with it
+  std::optional<MediaSession> before_offer;  // what a refusal brings back
   bool cleared = false;               // with its call, by hand: it gives its responses their texts back, and opens nothing
   uint16_t last_status = 0;
   std::optional<uint32_t> expires_header;  // INVITE: seconds
@@ -130,8 +132,9 @@ struct Dialog {
   bool invite_usage = false;
   bool hung_up = false;  // by BYE: a 2xx to INVITE that is repeated brings nothing back
   std::optional<Instant> subscribed_until;
-  uint32_t remote_sequence = 0;
-  std::vector<RemoteStream> remote;
+  TransactionId attempt = 0;  // the INVITE whose response began it
+  MediaSession session;
+  bool is_call() const { return state == State::confirmed && invite_usage; }
 };
 
 // What one inside host has of a call: Call-ID, inside host, the beginner's tag, who began.
@@ -154,11 +157,8 @@ struct Leg {
   std::vector<DoorId> doors;  // signalling doors and ways out
   std::vector<MediaUse> media;
   std::vector<Dialog> dialogs;
-  std::vector<StreamNote> streams;
   uint32_t sequence = 0;      // counts SDPs of the inside
   uint32_t open_offer = 0;    // of these, the last offer that waits for its answer; 0: none
-  bool held = false;          // the last offer or its answer was a hold
-  bool offer_holds = false;   // the last offer was
   std::size_t ack_body = 0;   // the last SDP an ACK carried, as Transaction::bodies
   bool ack_body_failed = false;
 
@@ -174,6 +174,7 @@ struct Leg {
   bool is_confirmed() const;           // some dialog is
   bool has_invite_usage() const;
   bool is_subscribed() const;
+  bool is_held() const;                // a call in it is
 };
 
 struct Registration {

@@ -16,7 +16,7 @@ void earlier(std::optional<Instant>& deadline, Instant other) {
 }  // namespace
 
 Instant CallDatabase::idle_deadline(const Leg& leg) const {
-  auto idle = leg.held ? idle_held_ : idle_;
+  auto idle = leg.is_held() ? idle_held_ : idle_;
   if (leg.session_interval) idle = std::min(idle, *leg.session_interval + limits::transaction_end);
   return leg.last_message + idle;
 }
@@ -91,13 +91,20 @@ void CallDatabase::expire_transaction(TransactionId id, Instant now) {
       return schedule(t->ends, Kind::transaction, id);
     }
   }
-  const sip::Method method = t->method;
-  const std::string dialog = t->dialog;
-  if (!answered) stats_.count(Event::transactions_timed_out);
+  if (!answered) {
+    stats_.count(Event::transactions_timed_out);
+    give_up(*t, id, now);
+  } else if (Leg* forked = legs_.find(leg); forked && t->method == sip::Method::invite) {
+    end_early_dialogs(*forked, id, now);  // no 2xx of another branch comes any more (RFC 3261 section 13.2.2.4)
+  }
   erase_transaction(id, now);
-  if (answered || leg == 0) return;
-  if (method == sip::Method::invite) attempt_ended(leg, id, false, now);
-  if (method == sip::Method::bye) end_invite_usage(leg, dialog, now, false);  // 64*T1 without an answer (RFC 3261 section 15.1.1)
+}
+
+// Nobody answers it any more.
+void CallDatabase::give_up(const Transaction& transaction, TransactionId id, Instant now) {
+  const LegId leg = transaction.leg;
+  if (transaction.method == sip::Method::invite) attempt_ended(leg, id, false, now);
+  if (transaction.method == sip::Method::bye) end_invite_usage(leg, transaction.dialog, now, false);  // RFC 3261 section 15.1.1
 }
 
 void CallDatabase::expire(const Entry& entry, Instant now) {

@@ -54,10 +54,7 @@ void Exchange::handle_bodies() {
   if (parts.malformed) return fail_group(true, Reason::body_malformed);
   if (parts.sdp.empty()) return;
   if (!may_carry_sdp() || !leg_) return rooms_.stats.count_group(Reason::body_not_for_doors);
-  if (is_body_failed()) {
-    failure_ = Reason::transaction_untouched;
-    return;
-  }
+  if (is_body_failed()) return leave_group(true);
   note_prack_answer();
   begin_body();
   for (const sdp::Part& part : parts.sdp) handle_body(part);
@@ -106,33 +103,48 @@ void Exchange::begin_body() {
 }
 
 void Exchange::map_body(const sdp::Part& part, Group& group) {
-  SdpMap map(rules_, passage_, group, rooms_.session, is_answer(), leg_->ends.has_value());
+  const bool is_late = changes_nothing();
+  SdpMap map(rules_, passage_, group, rooms_.session, is_answer(), is_late);
   map.run();
   const long growth = rooms_.edits.growth(part.body.begin, part.body.end);
   if (part.content_length.is_set() && growth != 0)
     group.edit(part.content_length, Field::content_length, std::to_string(static_cast<long>(part.body.size()) + growth));
-  if ((body_is_copy_ || leg_->ends) && !group.failed()) return group.release_doors();  // nothing comes back
+  if (is_late && !group.failed()) return group.release_doors();  // nothing comes back
   if (!group.commit()) {
     fail_group(true, group.reason());
     return mark_body_failed();
   }
-  if (!is_answer()) remember_before_offer(leg_->find_dialog(dialog_tag()));
+  if (!is_answer()) remember_before_offer();
   own_media(map);
   note_sdp();
 }
 
-void Exchange::remember_before_offer(const Dialog* dialog) {
-  if (!transaction_ || transaction_->before_offer) return;
-  transaction_->before_offer = Settled{dialog ? dialog->remote : std::vector<RemoteStream>{}, leg_->streams, leg_->held};
+// A copy, or a message of a call, an early dialog or an attempt that is over: mapped to what it was, or would have been.
+bool Exchange::changes_nothing() const {
+  if (body_is_copy_ || leg_->ends) return true;
+  if (!message_.is_request && message_.status < 200 && transaction_ && transaction_->is_final()) return true;
+  const Dialog* dialog = leg_->find_dialog(dialog_tag());
+  return dialog && dialog->state == Dialog::State::ended;
+}
+
+MediaSession* Exchange::media_session() {
+  if (Dialog* dialog = leg_->find_dialog(dialog_tag())) return &dialog->session;
+  return transaction_ ? &transaction_->offered : nullptr;
+}
+
+void Exchange::remember_before_offer() {
+  if (transaction_ && !transaction_->before_offer) transaction_->before_offer = *media_session();
 }
 
 // Held is a matter of the pair: an answer in the manner of RFC 2543, which says nothing of a direction, ends no hold that the
 // offer asked for (RFC 3264 sections 6.1 and 8.4).
 void Exchange::note_sdp() {
   const bool holds = is_hold(rooms_.session);
-  leg_->held = holds || (is_answer() && leg_->offer_holds);
-  if (!is_answer()) leg_->offer_holds = holds;
-  leg_->streams = stream_notes(passage_.bytes, rooms_.session);
+  MediaSession* session = media_session();
+  if (!session) return;
+  session->held = holds || (is_answer() && session->offer_holds);
+  if (!is_answer()) session->offer_holds = holds;
+  session->streams = stream_notes(passage_.bytes, rooms_.session);
 }
 
 // The leg holds a door once for each line and dialog that needs it.
@@ -171,9 +183,11 @@ void Exchange::replace_older(uint32_t sequence, bool way_out, std::string_view d
       return use.line == old.line && use.is_rtcp == old.is_rtcp && use.is_way_out == way_out && use.last >= sequence;
     });
   };
+  // the offer of the first INVITE is common to all branches that answered it
+  const bool is_forked = std::ranges::count_if(leg_->dialogs, &Dialog::is_call) > 1;
   for (MediaUse& use : leg_->media) {
     if (use.is_way_out != way_out || use.last >= sequence || use.ends) continue;
-    if (!use.dialog.empty() && use.dialog != dialog) continue;
+    if (use.dialog.empty() ? is_forked : use.dialog != dialog) continue;
     if (is_renewed(use)) rooms_.calls.end_use(use, passage_.now + limits::transaction_end);
   }
   rooms_.calls.schedule_leg(leg_id_);
@@ -197,9 +211,7 @@ void Exchange::refuse_offer() {
   for (MediaUse& use : leg_->media)
     if (use.first == (use.is_way_out ? transaction_->remote_offer : transaction_->offer))
       rooms_.calls.end_use(use, passage_.now + limits::transaction_end);
-  if (Dialog* dialog = leg_->find_dialog(transaction_->dialog)) dialog->remote = transaction_->before_offer->remote;
-  leg_->streams = transaction_->before_offer->streams;
-  leg_->held = transaction_->before_offer->held;
+  if (Dialog* dialog = leg_->find_dialog(transaction_->dialog)) dialog->session = std::move(*transaction_->before_offer);
   transaction_->before_offer.reset();
   transaction_->offer = transaction_->remote_offer = 0;
   rooms_.calls.schedule_leg(leg_id_);
@@ -214,16 +226,18 @@ void Exchange::read_remote_body(const sdp::Part& part) {
       group.edit(part.content_length, Field::content_length, std::to_string(static_cast<long>(part.body.size()) + growth));
     if (!group.commit()) fail_group(true, group.reason());
   }
-  if (leg_->ends || body_is_copy_) return;
-  Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
+  if (changes_nothing()) return;
+  const bool begins_attempt = message_.is_request && !is_in_dialog();
+  Dialog* dialog = begins_attempt ? nullptr : rooms_.calls.add_dialog(*leg_, dialog_tag());
   const bool answers = is_answer();
-  if (!answers) remember_before_offer(dialog);
+  if (!answers) remember_before_offer();
   note_sdp();
-  if (!dialog || dialog->hung_up) return;
-  if (!std::exchange(remote_was_read_, true)) dialog->remote.clear();
+  if (dialog ? dialog->hung_up : !begins_attempt) return;
+  std::vector<RemoteStream>& remote = media_session()->remote;
+  if (!std::exchange(remote_was_read_, true)) remote.clear();
   const auto streams = remote_streams(rooms_.session);
-  dialog->remote.insert(dialog->remote.end(), streams.begin(), streams.end());
-  ++dialog->remote_sequence;
+  remote.insert(remote.end(), streams.begin(), streams.end());
+  if (!dialog) return;
   const bool muxed = std::ranges::all_of(rooms_.session.media, [](const sdp::Media& m) { return m.port_number == 0 || m.rtcp_mux; });
   if (answers) accept_offer(muxed && !rooms_.session.media.empty());
   const uint32_t sequence = open_ways_out(*dialog, answers);
@@ -239,7 +253,7 @@ uint32_t Exchange::open_ways_out(Dialog& dialog, bool settled) {
     const auto door = rooms_.doors.claim_way_out(stream.protocol, host, remote, false, leg_->zone);
     if (door) claimed.emplace_back(*door, &stream);
   };
-  for (const RemoteStream& stream : dialog.remote) {
+  for (const RemoteStream& stream : dialog.session.remote) {
     std::vector<Address> hosts;
     for (const MediaUse& use : leg_->media) {
       const Door* door = rooms_.doors.find(use.door);

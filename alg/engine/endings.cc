@@ -42,8 +42,14 @@ void Exchange::heard_invite_response() {
   const uint16_t status = message_.status;
   if (status > 100 && status < 300 && message_.to.tag.is_set()) {
     Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
-    if (!dialog || dialog->hung_up || (leg_->ends && status < 200)) return;
+    const bool is_open = std::ranges::find(leg_->invites, transaction_id_) != leg_->invites.end();
+    if (!dialog || dialog->hung_up || (status < 200 && (leg_->ends || !is_open))) return;
     dialog->invite_usage = true;
+    if (dialog->state != Dialog::State::confirmed && dialog->attempt != transaction_id_) {
+      dialog->state = Dialog::State::early;
+      dialog->attempt = transaction_id_;
+      dialog->session = transaction_->offered;
+    }
     if (status >= 200) {
       dialog->state = Dialog::State::confirmed;
       if (leg_->ends) rooms_.calls.revive(*leg_);  // 2xx may follow 2xx
@@ -51,7 +57,7 @@ void Exchange::heard_invite_response() {
     }
   }
   if (status < 200) return;
-  if (status >= 300 && leg_->is_confirmed()) refuse_offer();
+  if (status >= 300 && !transaction_->dialog.empty()) refuse_offer();
   rooms_.calls.attempt_ended(leg_id_, transaction_id_, status < 300, passage_.now);
   rooms_.calls.schedule_leg(leg_id_);
 }

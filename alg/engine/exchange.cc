@@ -200,7 +200,7 @@ Reason Exchange::request_out() {
   if (const Reason reason = find_request(); reason != Reason::edited) return reason;
   const bool untouched = transaction_ ? transaction_->header_failed : leg_->untouched;
   if (untouched) {
-    failure_ = Reason::transaction_untouched;
+    leave_group(false);
   } else {
     map_request_headers(!copies_invite());
   }
@@ -216,7 +216,7 @@ Reason Exchange::response_in() {
   if (transaction_) find_leg();
   note_leg_message();
   if (transaction_ && transaction_->header_failed) {
-    failure_ = Reason::transaction_untouched;
+    leave_group(false);
   } else {
     restore_response_headers();
   }
@@ -230,7 +230,7 @@ Reason Exchange::response_in() {
 Reason Exchange::request_in() {
   if (const Reason reason = find_request(); reason != Reason::edited) return reason;
   if (transaction_ && transaction_->header_failed) {
-    failure_ = Reason::transaction_untouched;
+    leave_group(false);
   } else {
     restore_request_headers();
   }
@@ -247,7 +247,7 @@ Reason Exchange::response_out() {
   find_leg();
   note_leg_message();
   if (transaction_->header_failed || transaction_->response_header_failed) {
-    failure_ = Reason::transaction_untouched;
+    leave_group(false);
   } else {
     map_response_headers();
   }
@@ -262,6 +262,12 @@ void Exchange::fail_group(bool is_body, Reason reason) {
   rooms_.stats.count_group(reason);
   failure_ = reason;
   if (trace_) trace_->failed_groups.push_back({is_body, reason});
+}
+
+// As the first message of its transaction was.
+void Exchange::leave_group(bool is_body) {
+  failure_ = Reason::transaction_untouched;
+  if (trace_) trace_->failed_groups.push_back({is_body, failure_});
 }
 
 bool open_or_release(Rules& rules, std::vector<DoorId>& doors, Instant now) {

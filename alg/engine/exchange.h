@@ -61,6 +61,7 @@ class Exchange {
   void own_wishes(std::vector<RegistrationWish>& wishes);
   void keep_service_route(const HeaderMap& map);
   void fail_group(bool is_body, Reason reason);
+  void leave_group(bool is_body);
   bool may_map_from() const;
 
   // --- bodies (bodies.cc) ---
@@ -81,7 +82,9 @@ class Exchange {
   void accept_offer(bool remote_muxed);
   void refuse_offer();
   uint32_t open_ways_out(Dialog& dialog, bool settled);
-  void remember_before_offer(const Dialog* dialog);
+  bool changes_nothing() const;
+  MediaSession* media_session();  // of the message's dialog; before there is one, of the INVITE's offer
+  void remember_before_offer();
   void use(MediaUse wanted);
 
   // --- peers (peers.cc) ---

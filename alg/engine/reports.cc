@@ -13,31 +13,41 @@ std::string state_of(const Leg& leg) {
   return leg.dialogs.empty() ? "trying" : "early";
 }
 
-// The dialog that speaks for the call: a confirmed one before an early one.
+// The dialog that speaks for the call: one that talks, else one that may.
 const Dialog* dialog_of(const Leg& leg) {
-  const Dialog* best = nullptr;
-  for (const Dialog& dialog : leg.dialogs)
-    if (!best || dialog.state == Dialog::State::confirmed) best = &dialog;
-  return best;
+  const auto rank = [](const Dialog& dialog) {
+    if (dialog.is_call()) return 3;
+    return dialog.state == Dialog::State::confirmed ? 2 : dialog.state == Dialog::State::early ? 1 : 0;
+  };
+  const auto best = std::ranges::max_element(leg.dialogs, {}, rank);
+  return best == leg.dialogs.end() ? nullptr : &*best;
+}
+
+const MediaSession& session_of(const EngineRooms& rooms, const Leg& leg, const Dialog* dialog) {
+  static const MediaSession none;
+  if (dialog) return dialog->session;
+  const Transaction* attempt = leg.invites.empty() ? nullptr : rooms.calls.transaction(leg.invites.back());
+  return attempt ? attempt->offered : none;
 }
 
 std::vector<report::Stream> streams_of(const EngineRooms& rooms, const Leg& leg, const Dialog* dialog) {
   std::vector<report::Stream> out;
-  for (std::size_t i = 0; i < leg.streams.size(); ++i) {
+  const MediaSession& session = session_of(rooms, leg, dialog);
+  for (std::size_t i = 0; i < session.streams.size(); ++i) {
     report::Stream stream;
     stream.line = static_cast<uint32_t>(i);
-    stream.kind = leg.streams[i].kind;
-    stream.direction = leg.streams[i].direction;
+    stream.kind = session.streams[i].kind;
+    stream.direction = session.streams[i].direction;
     for (const MediaUse& use : leg.media) {
       const Door* door = rooms.doors.find(use.door);
       if (!door || use.line != i || use.is_rtcp || use.is_way_out || use.ends) continue;
+      if (!use.dialog.empty() && (!dialog || use.dialog != dialog->tag)) continue;
       stream.inside = door->kernel.inside;
       stream.outside = door->kernel.outside;
       break;
     }
-    if (dialog)
-      for (const RemoteStream& remote : dialog->remote)
-        if (remote.line == i) stream.remote = remote.rtp;
+    for (const RemoteStream& remote : session.remote)
+      if (remote.line == i) stream.remote = remote.rtp;
     out.push_back(std::move(stream));
   }
   return out;
@@ -58,7 +68,7 @@ report::Call report_call(const EngineRooms& rooms, const Leg& leg, Instant now) 
   call.age = (now - leg.begun).count();
   call.idle = (now - leg.last_message).count();
   if (const auto ends = rooms.calls.ends_at(leg)) call.remaining = (*ends - now).count();
-  call.held = leg.held;
+  call.held = session_of(rooms, leg, dialog).held;
   call.streams = streams_of(rooms, leg, dialog);
   for (DoorId door : leg.doors) call.doors.push_back(door);
   for (const MediaUse& use : leg.media)

@@ -112,7 +112,7 @@ void Call::check_arrived(const Request& request, const Half& to) const {
 
 void Call::carry(Request& request, const Half& from, const Half& to) {
   const Party &sender = from.party, &receiver = to.party;
-  request.sent = through_proxy(sender, request.written, true, "z9hG4bK" + call_id + std::to_string(branch_));
+  request.sent = through_proxy(sender, request.written, true, "z9hG4bK" + call_id + sender.user + std::to_string(branch_));
   const std::string route = value_of(request.sent, "Route");
   const std::string named = host_port_in(route.empty() ? first_line_of(request.sent).substr(request.method.size() + 1) : uri_in(route));
   const std::string next = named.empty() ? receiver.edge() : named;
