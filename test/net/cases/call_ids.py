@@ -88,43 +88,47 @@ def two_clients_of_one_host_with_one_call_id(bench):
     both_calls(bench, (PHONE, 5060, 4000, "a1"), (PHONE, 5062, 4100, "a2"))
 
 
-@case("issue, 1; 3, 4")
-def proxy_forks_to_two_phones(bench):
-    """A proxy outside forks one INVITE, with one Call-ID, to two phones behind the router; one has early media and is
-    cancelled, the other answers: the 487 closes the first one's media doors and touches no door of the answered call, whose
-    audio goes on until BYE."""
+def forked(bench, losing, winning):
+    """Kamailio forks one INVITE to two lines (host, port, media port) behind the router: the first has early media and is
+    cancelled, the second answers."""
     kamailio(bench, PROXY)
-    for address in (PHONE, PHONE_2):
-        phone = bench.phone(register(address, user="bob"), address)
+    for address, port, _ in (losing, winning):
+        phone = bench.phone(register(address, port, user="bob"), address, port)
         phone.done()
         bench.end(phone)
     bench.forget_flow("--orig-dst", PROXY)
-    left, right = Callee(PHONE, 4000), Callee(PHONE_2, 4000)
+    left, right = (Callee(address, media, contact=f"{address}:{port}") for address, port, media in (losing, winning))
     loser = bench.phone_waits([expect("INVITE"),
                                send(response("183 Session Progress", [left.contact], left.body, tag="left"), retrans=False),
                                expect("CANCEL"), send(response("200 OK", tag="left"), retrans=False),
                                send(response("487 Request Terminated", tag="left").replace("[last_CSeq:]", "CSeq: 1 INVITE")),
-                               expect("ACK")], PHONE)
-    winner = bench.phone_waits([expect("INVITE"), right.ringing(), go(), right.ok(), expect("ACK"), *right.hung_up()], PHONE_2,
-                               call_id=CALL_ID)
+                               expect("ACK")], *losing[:2])
+    winner = bench.phone_waits([expect("INVITE"), right.ringing(), go(), right.ok(), expect("ACK"), *right.hung_up()],
+                               *winning[:2], call_id=CALL_ID)
     caller = Caller(WORKER, media=6000, user="worker")
     invite, trying, _, *answered = caller.call(proxied=True)
     # the dialog is the 2xx's, whoever rang first
     ringing = [expect(status, optional=True, rrs=False) for status in (180, 183)]
     worker = bench.caller([invite, trying, *ringing, *answered], (PROXY, 5060), WORKER, call_id=CALL_ID)
-    rung = {address: bench.capture.message("lan0", False, "INVITE", destination=address) for address in (PHONE, PHONE_2)}
-    equal([m.header("call-id") for m in rung.values()], [CALL_ID] * 2, "Call-IDs of the two branches")
-    until(lambda: {c["inside_host"] for c in bench.daemon.calls()} == {PHONE, PHONE_2}, "a call of each phone")
-    until(lambda: bench.daemon.media_doors(), "the early media's doors")
-    winner.go(like=rung[PHONE_2])
+    rung = [bench.capture.message("lan0", False, "INVITE", destination=address, dport=port) for address, port, _ in (losing, winning)]
+    equal([m.header("call-id") for m in rung], [CALL_ID] * 2, "Call-IDs of the two branches")
+    early = f"{losing[0]}:{losing[2]}"
+    until(lambda: early in {d["inside"] for d in bench.daemon.media_doors()}, "the early media's doors")
+    winner.go(like=rung[1])
     loser.done()
-    near, far = bench.inside_party(4000, "bob", PHONE_2), bench.outside_party(6000, "worker", WORKER)
+    near, far = bench.inside_party(winning[2], "bob", winning[0]), bench.outside_party(6000, "worker", WORKER)
     answer = bench.capture.both(200, "out", "INVITE")[1]
-    bench.capture.message("lan0", False, "ACK", destination=PHONE_2)
+    bench.capture.message("lan0", False, "ACK", destination=winning[0], dport=winning[1])
     converse(far, answer.media(), near, (WORKER, 6000))
-    until(lambda: {d["inside"].partition(":")[0] for d in bench.daemon.media_doors()} == {PHONE_2},
+    of_winner = {f"{winning[0]}:{winning[2] + n}" for n in (0, 1)}
+    until(lambda: {d["inside"] for d in bench.daemon.media_doors()} == of_winner,
           lambda: f"only the answered call's doors: {bench.daemon.media_doors()}", 2)
-    equal({c["inside_host"]: c["state"] for c in bench.daemon.calls()}, {PHONE: "ending", PHONE_2: "confirmed"}, "calls")
+    call = next(c for c in bench.daemon.calls() if c["state"] == "confirmed")
+    stream = call["streams"][0]
+    equal((call["inside_host"], stream["inside"], stream["remote"]), (winning[0], f"{winning[0]}:{winning[2]}", f"{WORKER}:6000"),
+          "the call and its audio in show call")
+    states = {c["inside_host"]: c["state"] for c in bench.daemon.calls()}
+    equal(states, {losing[0]: "ending", winning[0]: "confirmed"}, "calls")
     near.hears(far)
     equal(far.rtp.sources("bob"), {answer.media()}, "where the answered phone's RTP leaves from")
     equal(answer.media()[0], WAN, "its address in the answer")
@@ -132,3 +136,18 @@ def proxy_forks_to_two_phones(bench):
     for program in (worker, winner):
         program.done()
     until(lambda: not bench.daemon.media_doors(), "media doors to close", 2)
+
+
+@case("issue, 1; 3, 4")
+def proxy_forks_to_two_phones(bench):
+    """A proxy outside forks one INVITE, with one Call-ID, to two phones behind the router; one has early media and is
+    cancelled, the other answers: the 487 closes the first one's media doors and touches no door of the answered call, whose
+    audio goes on until BYE."""
+    forked(bench, (PHONE, 5060, 4000), (PHONE_2, 5060, 4000))
+
+
+@case("issue, 1; 3, 4")
+def proxy_forks_to_two_lines_of_one_host(bench):
+    """The same with two lines of one adapter, 5060 and 5062 at one address: the 487 of one closes its media doors at once, the
+    other's call keeps its own, and `show call` tells its streams."""
+    forked(bench, (PHONE, 5060, 4000), (PHONE, 5062, 4100))
