@@ -229,6 +229,19 @@ void CallDatabase::end_early_dialogs(Leg& leg, TransactionId invite, Instant now
   }
 }
 
+// The old session stays as it was (RFC 3264 section 8): only what the refused offer brought goes.
+void CallDatabase::refuse_offer(Transaction& transaction, Instant now) {
+  Leg* leg = legs_.find(transaction.leg);
+  Dialog* dialog = leg ? leg->find_dialog(transaction.dialog) : nullptr;
+  if (!dialog || !transaction.before_offer) return;
+  for (MediaUse& use : leg->media)
+    if (use.first == (use.is_way_out ? transaction.remote_offer : transaction.offer)) end_use(use, now + limits::transaction_end);
+  dialog->session = std::move(*transaction.before_offer);
+  transaction.before_offer.reset();
+  transaction.offer = transaction.remote_offer = 0;
+  schedule_leg(transaction.leg);
+}
+
 template <typename Which> void CallDatabase::end_uses(Leg& leg, Instant now, Which&& which) {
   std::erase_if(leg.media, [&](const MediaUse& use) {
     if (!which(use)) return false;

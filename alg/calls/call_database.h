@@ -50,6 +50,8 @@ class CallDatabase {
   void end_invite_usage(LegId id, std::string_view dialog, Instant now, bool by_message);
   // Not a success: what this attempt alone asked for closes now, with the last attempt all.
   void attempt_ended(LegId id, TransactionId invite, bool success, Instant now);
+  // The request in a dialog that carried an offer was refused, or nobody answers it any more.
+  void refuse_offer(Transaction& transaction, Instant now);
   void end_media(Leg& leg, Instant now);  // at once
   void end_use(MediaUse& use, Instant when);  // then schedule_leg
   void schedule_leg(LegId id);  // after a deadline of it moved earlier
@@ -104,7 +106,7 @@ class CallDatabase {
   void schedule(Instant when, Kind kind, uint64_t id) { timers_.push({when, kind, id}); }
   void expire(const Entry& entry, Instant now);
   void expire_transaction(TransactionId id, Instant now);
-  void give_up(const Transaction& transaction, TransactionId id, Instant now);
+  void give_up(Transaction& transaction, TransactionId id, Instant now);
   void expire_leg(LegId id, Instant now);
   void expire_idle(LegId id, Leg& leg, Instant now);
   void erase_transaction(TransactionId id, Instant now);

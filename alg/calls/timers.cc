@@ -100,9 +100,10 @@ void CallDatabase::expire_transaction(TransactionId id, Instant now) {
   erase_transaction(id, now);
 }
 
-// Nobody answers it any more.
-void CallDatabase::give_up(const Transaction& transaction, TransactionId id, Instant now) {
+// Nobody answers it any more: as if it had been refused.
+void CallDatabase::give_up(Transaction& transaction, TransactionId id, Instant now) {
   const LegId leg = transaction.leg;
+  refuse_offer(transaction, now);
   if (transaction.method == sip::Method::invite) attempt_ended(leg, id, false, now);
   if (transaction.method == sip::Method::bye) end_invite_usage(leg, transaction.dialog, now, false);  // RFC 3261 section 15.1.1
 }

@@ -205,18 +205,6 @@ void Exchange::accept_offer(bool remote_muxed) {
   rooms_.calls.schedule_leg(leg_id_);
 }
 
-// The old session stays as it was (RFC 3264 section 8): only what the refused offer brought goes.
-void Exchange::refuse_offer() {
-  if (!leg_ || !transaction_ || !transaction_->before_offer) return;
-  for (MediaUse& use : leg_->media)
-    if (use.first == (use.is_way_out ? transaction_->remote_offer : transaction_->offer))
-      rooms_.calls.end_use(use, passage_.now + limits::transaction_end);
-  if (Dialog* dialog = leg_->find_dialog(transaction_->dialog)) dialog->session = std::move(*transaction_->before_offer);
-  transaction_->before_offer.reset();
-  transaction_->offer = transaction_->remote_offer = 0;
-  rooms_.calls.schedule_leg(leg_id_);
-}
-
 void Exchange::read_remote_body(const sdp::Part& part) {
   {
     Group group(rules_, passage_.now);

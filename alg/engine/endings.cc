@@ -23,7 +23,7 @@ void Exchange::heard_response() {
     case Method::bye: return is_final ? heard_bye_response() : void();
     case Method::update:
     case Method::prack:
-      if (message_.status >= 300) refuse_offer();
+      if (message_.status >= 300) rooms_.calls.refuse_offer(*transaction_, passage_.now);
       if (leg_ && message_.method == Method::update && is_final && message_.status < 300) note_session_interval();
       return;
     default: return;
@@ -57,7 +57,7 @@ void Exchange::heard_invite_response() {
     }
   }
   if (status < 200) return;
-  if (status >= 300 && !transaction_->dialog.empty()) refuse_offer();
+  if (status >= 300 && !transaction_->dialog.empty()) rooms_.calls.refuse_offer(*transaction_, passage_.now);
   rooms_.calls.attempt_ended(leg_id_, transaction_id_, status < 300, passage_.now);
   rooms_.calls.schedule_leg(leg_id_);
 }

@@ -80,7 +80,6 @@ class Exchange {
   void note_sdp();
   void replace_older(uint32_t sequence, bool way_out, std::string_view dialog);
   void accept_offer(bool remote_muxed);
-  void refuse_offer();
   uint32_t open_ways_out(Dialog& dialog, bool settled);
   bool changes_nothing() const;
   MediaSession* media_session();  // of the message's dialog; before there is one, of the INVITE's offer

@@ -250,3 +250,49 @@ TEST_CASE("scenario: every record is lost in the middle of a call: it is followe
     }
   });
 }
+
+TEST_CASE("scenario: a re-INVITE or UPDATE that nobody answers leaves the old session as it was") {
+  play([](Stage& stage) {
+    const std::string moved_and_held = with(held, "4000", "4100");
+    for (const char* method : {"INVITE", "UPDATE"}) {
+      for (const bool by_caller : {true, false}) {
+        Call call(stage, alice, bob, std::string(method) + (by_caller ? "-out" : "-in"));
+        call.establish(offer, answer);
+        call.send(by_caller, method, {by_caller ? moved_and_held : with(answer, "RTP/AVP 0\n", "RTP/AVP 0\na=inactive\n")});
+        if (stage.works() && by_caller) CHECK(stage.world.door_of("10.0.0.2:4100"));
+        stage.pass_time(33s);  // 64*T1 without an answer
+        CHECK(is_up(stage));
+        stage.pass_time(33s);  // media on the way
+        CHECK(is_up(stage));
+        CHECK_FALSE(stage.world.door_of("10.0.0.2:4100"));
+        const auto calls = stage.world.engine.calls(stage.world.now);
+        if (stage.works()) {
+          REQUIRE(calls.size() == 1);
+          CHECK_FALSE(calls.front().held);
+          REQUIRE(calls.front().streams.size() == 1);
+          CHECK(calls.front().streams.front().direction == "sendrecv");
+          CHECK(calls.front().streams.front().remote == ep("203.0.113.3:30000"));
+        }
+        call.hang_up(by_caller);
+        CHECK(is_down(stage));
+      }
+    }
+  });
+}
+
+TEST_CASE("scenario: a PRACK with an offer that nobody answers leaves the early session as it was") {
+  play([](Stage& stage) {
+    Call call(stage, alice, bob, "prack");
+    const Request invite = call.send(true, "INVITE", {offer});
+    call.respond(invite, "183 Session Progress", {answer, "Require: 100rel\nRSeq: 1\n"});
+    call.send(true, "PRACK", {with(offer, "4000", "4100"), "RAck: 1 1 INVITE\n"});
+    if (stage.works()) CHECK(stage.world.door_of("10.0.0.2:4100"));
+    stage.pass_time(75s);
+    CHECK(is_up(stage));
+    CHECK_FALSE(stage.world.door_of("10.0.0.2:4100"));
+    call.respond(invite, "200 OK");
+    call.ack();
+    CHECK(is_up(stage));
+    call.hang_up(true);
+  });
+}
