@@ -106,8 +106,7 @@ void show_errors(const Json& answer, std::ostream& out) {
               {"Parse SDP Fail", number(groups, "body-malformed")},
               {"Error New Chnl", number(events, "doors-refused")},
               {"Add portlist Err", number(groups, "ports-exhausted")},
-              {"Create Failed", number(packets, "table-full") + number(groups, "table-full") +
-                                    number(groups, "expectations-full")},
+              {"Create Failed", number(groups, "table-full") + number(groups, "expectations-full")},
               {"Huge Size", number(packets, "too-big")},
               {"Not SIP Msg", number(packets, "not-sip")}},
              out);

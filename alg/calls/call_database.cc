@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Finding, beginning and ending records. Timers are in timers.cc.
+// Finding, beginning and ending records. What ends of a leg with which message is in leg_ends.cc, timers are in timers.cc.
 #include "alg/calls/call_database.h"
 
 #include <algorithm>
@@ -150,7 +150,6 @@ LegId CallDatabase::begin_leg(Leg leg, Instant now) {
   leg.begun = leg.last_message = now;
   const LegId id = legs_.insert(std::move(leg));
   by_call_id_.emplace(hash, id);
-  stats_.count(Event::calls_begun);
   return id;
 }
 
@@ -165,97 +164,6 @@ Dialog* CallDatabase::add_dialog(Leg& leg, std::string_view tag) {
 
 void CallDatabase::touch(LegId id, Instant now) {
   if (Leg* leg = legs_.find(id)) leg->last_message = now;
-}
-
-void CallDatabase::revive(Leg& leg) { leg.ends.reset(); }
-
-void CallDatabase::end_leg(LegId id, Instant now, bool by_message) {
-  Leg* leg = legs_.find(id);
-  if (!leg || leg->ends) return;
-  end_media(*leg, now);
-  for (Dialog& dialog : leg->dialogs) {
-    dialog.state = Dialog::State::ended;
-    dialog.invite_usage = false;
-    dialog.subscribed_until.reset();
-  }
-  leg->ends = now + limits::transaction_end;
-  stats_.count(by_message ? Event::calls_ended_by_message : Event::calls_ended_by_time);
-  schedule_leg(id);
-}
-
-void CallDatabase::end_invite_usage(LegId id, std::string_view dialog_tag, Instant now, bool by_message) {
-  Leg* leg = legs_.find(id);
-  if (!leg || leg->ends) return;
-  if (Dialog* dialog = leg->find_dialog(dialog_tag)) {
-    dialog->invite_usage = false;
-    dialog->hung_up = true;
-  }
-  std::erase_if(leg->invites, [&](TransactionId invite_id) {  // a re-INVITE of this dialog ends with it
-    const Transaction* invite = transactions_.find(invite_id);
-    return !invite || invite->dialog == dialog_tag;
-  });
-  if (leg->has_invite_usage() || !leg->invites.empty()) {
-    end_uses(*leg, now, [&](const MediaUse& use) { return use.dialog == dialog_tag; });
-    return;
-  }
-  end_media(*leg, now);
-  if (!leg->is_subscribed()) end_leg(id, now, by_message);
-}
-
-void CallDatabase::attempt_ended(LegId id, TransactionId invite, bool success, Instant now) {
-  Leg* leg = legs_.find(id);
-  if (!leg || std::erase(leg->invites, invite) == 0 || success) return;
-  const bool is_last = leg->invites.empty() && !leg->has_invite_usage();
-  if (is_last && !leg->is_subscribed()) return end_leg(id, now, true);
-  end_early_dialogs(*leg, invite, now);
-  const Transaction* t = transactions_.find(invite);
-  const uint32_t offer = t && t->dialog.empty() ? t->offer : 0;
-  end_uses(*leg, now, [&](const MediaUse& use) {  // an offer that several attempts made is also theirs
-    return is_last || (offer != 0 && use.dialog.empty() && use.first == offer && use.last == offer);
-  });
-  if (!is_last) return;
-  for (Dialog& dialog : leg->dialogs) {  // what is left of it is a subscription (RFC 5057)
-    dialog.invite_usage = false;
-    if (dialog.subscribed_until) dialog.state = Dialog::State::confirmed;
-  }
-}
-
-void CallDatabase::end_early_dialogs(Leg& leg, TransactionId invite, Instant now) {
-  for (Dialog& dialog : leg.dialogs) {
-    if (dialog.attempt != invite || dialog.state != Dialog::State::early) continue;
-    dialog.state = dialog.subscribed_until ? Dialog::State::confirmed : Dialog::State::ended;
-    dialog.invite_usage = false;
-    end_uses(leg, now, [&](const MediaUse& use) { return use.dialog == dialog.tag; });
-  }
-}
-
-// The old session stays as it was (RFC 3264 section 8): only what the refused offer brought goes.
-void CallDatabase::refuse_offer(Transaction& transaction, Instant now) {
-  Leg* leg = legs_.find(transaction.leg);
-  Dialog* dialog = leg ? leg->find_dialog(transaction.dialog) : nullptr;
-  if (!dialog || !transaction.before_offer) return;
-  for (MediaUse& use : leg->media)
-    if (use.first == (use.is_way_out ? transaction.remote_offer : transaction.offer)) end_use(use, now + limits::transaction_end);
-  dialog->session = std::move(*transaction.before_offer);
-  transaction.before_offer.reset();
-  transaction.offer = transaction.remote_offer = 0;
-  schedule_leg(transaction.leg);
-}
-
-template <typename Which> void CallDatabase::end_uses(Leg& leg, Instant now, Which&& which) {
-  std::erase_if(leg.media, [&](const MediaUse& use) {
-    if (!which(use)) return false;
-    doors_.release(use.door, now);
-    return true;
-  });
-}
-
-void CallDatabase::end_media(Leg& leg, Instant now) {
-  end_uses(leg, now, [](const MediaUse&) { return true; });
-}
-
-void CallDatabase::end_use(MediaUse& use, Instant when) {
-  if (!use.ends || *use.ends > when) use.ends = when;
 }
 
 void CallDatabase::schedule_leg(LegId id) {

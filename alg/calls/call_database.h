@@ -43,7 +43,8 @@ class CallDatabase {
   LegId begin_leg(Leg leg, Instant now);  // 0: the table is full
   Dialog* add_dialog(Leg& leg, std::string_view tag);  // finds or makes; nullptr: a bound
   void touch(LegId id, Instant now);      // a message of it was seen: it is not idle
-  void revive(Leg& leg);                  // a new attempt of a leg that was ending
+  void begin_call(Leg& leg);              // an INVITE is its matter, again perhaps; counted once
+  void revive(Leg& leg);                  // a new attempt or subscription of a leg that was ending
   // All that speaks is done: media closes now, the rest in 64*T1.
   void end_leg(LegId id, Instant now, bool by_message);
   // A BYE of this dialog was answered, or never will be. The leg ends with its last usage (RFC 5057).
@@ -78,8 +79,8 @@ class CallDatabase {
 
   void tick(Instant now);
   Instant next_timer() const;
-  // Forgets legs (of one Call-ID, as received or escaped; nothing: all); how many. Their transactions live on without doors:
-  // who waits for a response must get it as one to what he sent.
+  // Forgets legs (of one Call-ID, as received or escaped, whatever they are; nothing: all calls); how many. Their transactions
+  // live on without doors: who waits for a response must get it as one to what he sent.
   std::size_t clear_legs(std::optional<std::string_view> call_id, Instant now);
   std::size_t clear_registrations(Instant now);
   void close_all(Instant now);
@@ -112,6 +113,8 @@ class CallDatabase {
   void erase_transaction(TransactionId id, Instant now);
   void erase_leg(LegId id, Instant now);
   void drop_ended_uses(Leg& leg, Instant now);
+  void close_leg(LegId id, Leg& leg, Instant now);
+  void count_end(Leg& leg, Event how);
   void end_early_dialogs(Leg& leg, TransactionId invite, Instant now);
   template <typename Which> void end_uses(Leg& leg, Instant now, Which&& which);
   bool media_lives(const Leg& leg) const;

@@ -145,6 +145,8 @@ struct Leg {
   bool outgoing = false;  // the inside host began it
   bool learnt = false;    // first seen in its middle: From and To stay as they are
   bool routed = false;    // its inside host put itself into Record-Route: it may name whom it routes for
+  bool is_call = false;   // an INVITE is its matter; else it is a subscription, or a REFER outside of a call
+  bool is_counted = false;  // as a call that began, and not yet as one that ended
   bool untouched = false; // the header group of its first request failed; its ACK passes unchanged too
 
   std::string from, to;   // URIs, for people

@@ -71,7 +71,10 @@ void CallDatabase::expire_leg(LegId id, Instant now) {
   if (!leg || leg->scheduled > now) return;  // an entry that another overtook
   leg->scheduled = Instant::max();
   drop_ended_uses(*leg, now);
-  if (leg->ends && *leg->ends <= now) return erase_leg(id, now);
+  if (leg->ends && *leg->ends <= now) {
+    count_end(*leg, Event::calls_ended_by_message);  // challenged, and nobody came back
+    return erase_leg(id, now);
+  }
   if (!leg->ends) expire_idle(id, *leg, now);
   // an attempt that rings on ends with its transaction; this only looks again
   leg->scheduled = std::max(leg_deadline(*leg), now + std::chrono::seconds{leg->ends ? 1 : 10});
@@ -134,9 +137,9 @@ Instant CallDatabase::next_timer() const { return timers_.empty() ? Instant::max
 std::size_t CallDatabase::clear_legs(std::optional<std::string_view> call_id, Instant now) {
   std::size_t cleared = 0;
   for (LegId id : legs_.ids()) {
-    const Leg& leg = *legs_.find(id);
-    if (call_id && leg.call_id != *call_id && escaped(leg.call_id) != *call_id) continue;
-    if (!leg.ends) stats_.count(Event::calls_cleared);
+    Leg& leg = *legs_.find(id);
+    if (call_id ? leg.call_id != *call_id && escaped(leg.call_id) != *call_id : !leg.is_call) continue;
+    count_end(leg, Event::calls_cleared);
     erase_leg(id, now);
     ++cleared;
   }

@@ -75,7 +75,7 @@ struct ServiceLine {  // one protocol: what holds now, and what the configuratio
 };
 
 struct Totals {
-  uint64_t transactions = 0, calls = 0, dialogs = 0, registrations = 0, doors = 0, kernel_doors = 0;
+  uint64_t transactions = 0, calls = 0, subscriptions = 0, dialogs = 0, registrations = 0, doors = 0, kernel_doors = 0;
 };
 
 }  // namespace sipalg::report

@@ -85,6 +85,7 @@ Json to_json(const ServiceLine& line) {
 
 Json to_json(const Totals& totals) {
   return {{"transactions", totals.transactions}, {"calls", totals.calls},
+          {"subscriptions", totals.subscriptions},
           {"dialogs", totals.dialogs},           {"registrations", totals.registrations},
           {"doors", totals.doors},               {"kernel_doors", totals.kernel_doors}};
 }

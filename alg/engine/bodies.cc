@@ -63,6 +63,7 @@ void Exchange::handle_bodies() {
 
 void Exchange::handle_body(const sdp::Part& part) {
   if (!sdp::scan(passage_.bytes, part.body, rooms_.session)) return fail_group(true, Reason::body_malformed);
+  if (!body_is_copy_) count_media(rooms_.session, rooms_.stats);
   if (!passage_.out) return read_remote_body(part);
   Group group(rules_, passage_.now);
   map_body(part, group);

@@ -53,6 +53,7 @@ void Exchange::heard_invite_response() {
     if (status >= 200) {
       dialog->state = Dialog::State::confirmed;
       if (leg_->ends) rooms_.calls.revive(*leg_);  // 2xx may follow 2xx
+      rooms_.calls.begin_call(*leg_);
       note_session_interval();
     }
   }

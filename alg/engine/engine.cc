@@ -157,7 +157,7 @@ report::Totals Engine::totals() const {
   totals.doors = rooms_->doors.size();
   totals.kernel_doors = rooms_->doors.in_kernel();
   rooms_->calls.for_each_leg([&](LegId, const Leg& leg) {
-    if (!leg.ends) ++totals.calls;
+    if (!leg.ends) ++(leg.is_call ? totals.calls : totals.subscriptions);
     totals.dialogs += leg.dialogs.size();
   });
   return totals;

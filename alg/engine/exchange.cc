@@ -164,6 +164,7 @@ void Exchange::begin_leg() {
   }
   leg_id_ = rooms_.calls.begin_leg(std::move(leg), passage_.now);
   leg_ = rooms_.calls.leg(leg_id_);
+  if (leg_ && leg_->has_invite_usage()) rooms_.calls.begin_call(*leg_);
   rooms_.calls.schedule_leg(leg_id_);
 }
 
@@ -180,6 +181,7 @@ void Exchange::note_leg_message() {
   if (message_.method == Method::prack) rooms_.calls.prolong_ringing(*leg_, passage_.now);
   if (message_.method != Method::invite || is_known_ || !transaction_) return;
   if (leg_->ends) rooms_.calls.revive(*leg_);
+  rooms_.calls.begin_call(*leg_);
   leg_->invites.push_back(transaction_id_);
   rooms_.calls.schedule_leg(leg_id_);
 }
@@ -187,7 +189,10 @@ void Exchange::note_leg_message() {
 bool Exchange::copies_invite() const { return message_.method == Method::ack || message_.method == Method::cancel; }
 
 Reason Exchange::find_request() {
-  if (!find_or_begin(passage_.out) && !copies_invite()) return Reason::table_full;
+  if (!find_or_begin(passage_.out) && !copies_invite()) {
+    fail_group(false, Reason::table_full);
+    return failure_;
+  }
   if (is_known_ && !copies_invite()) rooms_.stats.count(Event::retransmissions);
   if (is_known_ && message_.method == Method::invite) rooms_.stats.count(Event::retransmitted_invites);
   find_leg();

@@ -121,7 +121,9 @@ report::Door report_door(const EngineRooms& rooms, DoorId id) {
 
 std::vector<report::Call> report_calls(const EngineRooms& rooms, Instant now) {
   std::vector<report::Call> out;
-  rooms.calls.for_each_leg([&](LegId, const Leg& leg) { out.push_back(report_call(rooms, leg, now)); });
+  rooms.calls.for_each_leg([&](LegId, const Leg& leg) {
+    if (leg.is_call) out.push_back(report_call(rooms, leg, now));
+  });
   return out;
 }
 

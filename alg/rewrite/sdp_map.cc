@@ -14,6 +14,17 @@ Protocol protocol_of(sdp::MediaTransport transport) {
 
 constexpr uint32_t longest_run = 16;  // port/n beyond this is no real stream
 
+// Of a transport, and with ports, that a door can serve.
+bool is_servable(const sdp::Media& media) {
+  if (media.transport == sdp::MediaTransport::unknown) return false;
+  if (media.port_number < limits::lowest_port || media.port_number > 65535 || media.count > longest_run) return false;
+  return media.count <= 1 || media.port_number + 2 * media.count - 1 <= 65535;
+}
+
+const sdp::Connection& first_connection(const sdp::Session& session, const sdp::Media& media) {
+  return media.connections.empty() ? session.connection : media.connections.front();
+}
+
 }  // namespace
 
 bool SdpMap::is_ours(const Address& address) {
@@ -39,9 +50,7 @@ const sdp::Connection* SdpMap::connection_of(const sdp::Media& media) const {
 }
 
 bool SdpMap::may_have_door(const sdp::Media& media) const {
-  if (media.transport == sdp::MediaTransport::unknown) return false;
-  if (media.port_number < limits::lowest_port || media.port_number > 65535 || media.count > longest_run) return false;
-  if (media.count > 1 && media.port_number + 2 * media.count - 1 > 65535) return false;
+  if (!is_servable(media)) return false;
   const sdp::Setup setup = media.setup != sdp::Setup::none ? media.setup : session_.setup;
   return media.transport != sdp::MediaTransport::tcp || setup != sdp::Setup::active;
 }
@@ -49,15 +58,11 @@ bool SdpMap::may_have_door(const sdp::Media& media) const {
 void SdpMap::map_line(uint8_t index) {
   const sdp::Media& media = session_.media[index];
   Line& line = lines_[index];
-  if (media.port_number == 0) return rules_.stats.count(Event::media_port_zero);
-  if (!may_have_door(media)) return rules_.stats.count(Event::media_unreadable);
+  if (media.port_number == 0 || !may_have_door(media)) return;
   const sdp::Connection* connection = connection_of(media);
   if (!connection || !connection->address) return;
   line.relies_on_session = media.connections.empty();
-  if (connection->address->is_unspecified()) {
-    rules_.stats.count(Event::media_address_zero);
-    return keep_held_port(index, media);
-  }
+  if (connection->address->is_unspecified()) return keep_held_port(index, media);
   line.rtp = {*connection->address, static_cast<uint16_t>(media.port_number)};
   if (!is_ours(line.rtp.address)) return;
   claim(index, media);
@@ -230,7 +235,7 @@ std::vector<RemoteStream> remote_streams(const sdp::Session& session) {
   std::vector<RemoteStream> out;
   for (std::size_t i = 0; i < session.media.size(); ++i) {
     const sdp::Media& media = session.media[i];
-    const sdp::Connection& connection = media.connections.empty() ? session.connection : media.connections.front();
+    const sdp::Connection& connection = first_connection(session, media);
     if (media.port_number == 0 || media.port_number > 65535 || !connection.address) continue;
     if (media.transport == sdp::MediaTransport::unknown || !connection.address->is_unicast()) continue;
     RemoteStream stream;
@@ -246,12 +251,25 @@ std::vector<RemoteStream> remote_streams(const sdp::Session& session) {
   return out;
 }
 
+void count_media(const sdp::Session& session, Stats& stats) {
+  for (const sdp::Media& media : session.media) {
+    const sdp::Connection& connection = first_connection(session, media);
+    if (media.port_number == 0) {
+      stats.count(Event::media_port_zero);
+    } else if (!is_servable(media)) {
+      stats.count(Event::media_unreadable);
+    } else if (connection.address && connection.address->is_unspecified()) {
+      stats.count(Event::media_address_zero);
+    }
+  }
+}
+
 bool is_hold(const sdp::Session& session) {
   bool any = false;
   for (const sdp::Media& media : session.media) {
     if (media.port_number == 0) continue;
     any = true;
-    const sdp::Connection& connection = media.connections.empty() ? session.connection : media.connections.front();
+    const sdp::Connection& connection = first_connection(session, media);
     const bool zero = connection.address && connection.address->is_unspecified();
     const auto direction = media.direction.value_or(session.direction.value_or(sdp::Direction::sendrecv));
     if (!zero && direction == sdp::Direction::sendrecv) return false;

@@ -64,6 +64,8 @@ void restore_remote_candidates(const Rules& rules, Group& group, const sdp::Sess
 
 // Where the other side wants its media.
 std::vector<RemoteStream> remote_streams(const sdp::Session& session);
+// Lines that are off, that no door can serve, or whose address is 0.0.0.0.
+void count_media(const sdp::Session& session, Stats& stats);
 // No active line is sendrecv, or all are at 0.0.0.0 (RFC 3264 section 8.4).
 bool is_hold(const sdp::Session& session);
 std::vector<StreamNote> stream_notes(std::string_view bytes, const sdp::Session& session);

@@ -78,6 +78,7 @@ void Stage::repeat(const Past& past) {
   }
   CHECK(world.engine.totals().transactions == totals.transactions);
   CHECK(world.engine.totals().calls == totals.calls);
+  CHECK(world.engine.totals().subscriptions == totals.subscriptions);
   world.trace = trace;
   world.flow = flow;
 }
@@ -96,7 +97,7 @@ void Stage::finish() {
   if (works() && !lasts) {
     pass_time(38s);  // 64*T1 after a BYE that was answered some seconds ago
     CHECK(world.doors() == 0);
-    CHECK(world.engine.totals().calls == 0);
+    CHECK(world.engine.totals().calls + world.engine.totals().subscriptions == 0);
   }
   world.kernel.with_flow.clear();
   pass_time(50h);
@@ -108,6 +109,7 @@ void Stage::finish() {
   CHECK(totals.kernel_doors == 0);
   CHECK(totals.transactions == 0);
   CHECK(totals.calls == 0);
+  CHECK(totals.subscriptions == 0);
   CHECK(totals.dialogs == 0);
   CHECK(totals.registrations == 0);
 }

@@ -118,7 +118,7 @@ UNTOUCHED = ("Parse SIP Hdr Fail", "Huge Size", "Not SIP Msg")
 def every_event_and_error_is_counted(bench):
     """Each line under Events and Errors of `show stats` that one message can move moves by what it names, and no other of them
     does. The others: `full_expectation_table_is_told` (Error New Chnl, Create Failed), `silent_call_ends_by_call_idle` (trunk
-    timer timeout, Del Trunk Chnls)."""
+    timer timeout, Del Trunk Chnls), `exhausted_media_ports_are_counted` (Add portlist Err)."""
     wire = Wire(bench)
     for label, text in MISHAPS.items():
         before = bench.daemon.stats_lines()
@@ -131,6 +131,60 @@ def every_event_and_error_is_counted(bench):
     equal(bench.daemon.stats_lines()["Huge Size"], 2, "Huge Size")
     ended = bench.daemon.stats_lines()
     equal((ended["Cr Trunk Chnls"], ended["Del Trunk Chnls"]), (5, 0), "calls begun and ended")
+
+
+@case("issue, 5")
+def media_of_both_sides_is_counted_once(bench):
+    """Media Port Zero, Media Addr Zero and Malform Media count the lines of the provider's SDP like those of the phone's, and no
+    copy of either."""
+    wire = Wire(bench)
+    bodies = {"Media Port Zero": (sdp(PHONE, 0), sdp(PROXY, 0)), "Media Addr Zero": (sdp("0.0.0.0", 4000), sdp("0.0.0.0", 6000)),
+              "Malform Media": (sdp(PHONE, 80), sdp(PROXY, 80))}
+    for label, (ours, theirs) in bodies.items():
+        asked = invite("both-" + label.split()[1], ours)
+        for _ in range(2):
+            arrived = wire.out(asked)
+        for _ in range(2):
+            wire.back(response(arrived, "200 OK", [f"Contact: <sip:bob@{PROXY}>"], theirs.replace("\n", "\r\n")))
+        moved = {name: count for name, count in bench.daemon.stats_lines().items() if name in bodies and count}
+        equal(moved.pop(label), 2, label)
+        bench.daemon.ctl("clear", "stats")
+        equal(moved, {}, f"what else moved with {label}")
+
+
+@case("issue, 5")
+def calls_are_counted_once_and_subscriptions_never(bench):
+    """A call that is challenged and then hung up is one channel created and one deleted; a subscription is none, and no line of
+    `show calls`."""
+    wire = Wire(bench)
+
+    def channels():
+        told = bench.daemon.stats_lines()
+        return told["Cr Trunk Chnls"], told["Del Trunk Chnls"]
+
+    contact = [f"Contact: <sip:alice@{PHONE}:5060>"]
+    arrived = wire.out(request("SUBSCRIBE", call_id="presence", more=[*contact, "Event: presence", "Expires: 600"]))
+    wire.back(response(arrived, "200 OK", ["Expires: 600", f"Contact: <sip:bob@{PROXY}>"]))
+    equal((channels(), bench.daemon.calls(), bench.daemon.show("stats")["now"]["subscriptions"]), ((0, 0), [], 1), "a subscription")
+    for number, status in ((1, "407 Proxy Authentication Required"), (2, "200 OK")):
+        arrived = wire.out(request("INVITE", number, call_id="asked-twice", more=contact, body=sdp(PHONE, 4000).replace("\n", "\r\n")))
+        wire.back(response(arrived, status, [f"Contact: <sip:bob@{PROXY}>"]))
+        equal(channels(), (1, 0), f"channels created and deleted after {status}")
+    arrived = wire.out(request("BYE", 3, call_id="asked-twice").replace(b">\r\nCall-ID", b">;tag=b1\r\nCall-ID"))
+    wire.back(response(arrived, "200 OK"))
+    equal(channels(), (1, 1), "channels created and deleted")
+
+
+@case("issue, 5; 8", config='reserved-ports = ["4000-4999"]\nmedia-ports = "20000-20003"')
+def exhausted_media_ports_are_counted(bench):
+    """With four outside ports for media, all in use, the next call's SDP is left alone and Add portlist Err tells it."""
+    wire = Wire(bench)
+    for number in range(2):
+        body = sdp(PHONE, 4000 + 2 * number)
+        check(b"m=audio 2000" in wire.out(invite(f"fits-{number}", body)), "no port of the pool")
+    equal(bench.daemon.stats_lines()["Add portlist Err"], 0, "Add portlist Err while there are ports")
+    check(f"c=IN IP4 {PHONE}".encode() in wire.out(invite("one-too-many", sdp(PHONE, 4004))), "SDP without a door was changed")
+    equal(bench.daemon.stats_lines()["Add portlist Err"], 1, "Add portlist Err")
 
 
 @case("issue, 5")
