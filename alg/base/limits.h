@@ -9,7 +9,7 @@ namespace sipalg::limits {
 
 // --- what the scanners hold (a message with more passes unchanged, counted) ---
 inline constexpr std::size_t vias = 72;  // Max-Forwards starts at 70
-inline constexpr std::size_t contacts = 16;
+inline constexpr std::size_t contacts = 64;  // a 200 to REGISTER lists the bindings of all devices of an account, stale ones too
 inline constexpr std::size_t record_routes = 16;
 inline constexpr std::size_t routes = 16;
 inline constexpr std::size_t paths = 8;

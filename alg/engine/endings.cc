@@ -114,7 +114,7 @@ void Exchange::heard_notify() {
 uint32_t Exchange::granted_to(const RegistrationWish& wish) const {
   const uint32_t asked = message_.expires.value_or(wish.asked.value_or(limits::registration_default.count()));
   if (wish.asked == 0U) return 0;
-  if (message_.contacts.empty() || message_.is_unreadable(sip::Unreadable::contact)) return asked;
+  if (message_.contacts.empty()) return asked;
   uint32_t same_user = 0, same_endpoint = 0;
   for (const sip::NameAddr& contact : message_.contacts) {
     const uint32_t lasts = contact.expires.value_or(asked);
@@ -122,6 +122,7 @@ uint32_t Exchange::granted_to(const RegistrationWish& wish) const {
     same_endpoint = std::max(same_endpoint, lasts);
     if (passage_.text(contact.uri.user) == wish.user) same_user = std::max(same_user, lasts);
   }
+  if (same_endpoint == 0 && message_.is_unreadable(sip::Unreadable::contact)) return asked;  // it may stand behind what was read
   return same_user != 0 ? same_user : same_endpoint;
 }
 

@@ -146,8 +146,8 @@ void Exchange::restore_response_headers() {
   restore.via(transaction_);
   if (transaction_) {
     restore.response_fields(*transaction_);
-    if (message_.method == Method::registration && message_.status >= 200 && message_.status < 300 &&
-        !message_.is_unreadable(sip::Unreadable::contact))
+    // of an unreadable list what comes before: each Contact that is ours has a record of its own
+    if (message_.method == Method::registration && message_.status >= 200 && message_.status < 300)
       restore.registered_contacts(*transaction_);
   }
   if (!group.commit()) fail_group(false, group.reason());

@@ -71,17 +71,29 @@ TEST_CASE("two bindings of one user and endpoint, one removed and one living, in
   }
 }
 
-TEST_CASE("more bindings in the 200 to REGISTER than the scanner holds: the rest of it is restored, the registration stands") {
-  World world;
-  world.out(phone, provider, sip_text(registration));
-  std::string others;
-  for (int n = 0; n < 40; ++n) others += "Contact: <sip:alice@198.51.100.7:" + std::to_string(2000 + n) + ">;expires=60\n";
-  const std::string got = world.delivered(provider, w, sip_text(with(ok_to_registration, granted_line, others + granted_line)));
-  CHECK(contains(got, "Via: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKr1"));
-  CHECK(contains(got, "Contact: <sip:alice@203.0.113.1>;expires=60\r\n"));
-  world.pass_time(9min);
-  CHECK(world.engine.registrations(world.now).size() == 1);
-  CHECK(world.door_of(phone));
+TEST_CASE("the 200 to REGISTER lists the bindings of many devices: our phone's is restored among them, wherever it stands") {
+  const auto others = [](int count) {
+    std::string lines;
+    for (int n = 0; n < count; ++n) lines += "Contact: <sip:alice@198.51.100.7:" + std::to_string(2000 + n) + ">;expires=60\n";
+    return lines;
+  };
+  const std::string ours = "Contact: <sip:alice@10.0.0.2>;expires=60\r\n", given = "Contact: <sip:alice@203.0.113.1>;expires=60\r\n";
+  for (const bool first : {true, false}) {
+    for (const int count : {17, 62, 100}) {  // limits::contacts are read
+      World world;
+      world.out(phone, provider, sip_text(registration));
+      const std::string lines = first ? granted_line + others(count) : others(count) + granted_line;
+      const std::string got = world.delivered(provider, w, sip_text(with(ok_to_registration, granted_line, lines)));
+      CHECK(contains(got, "Via: SIP/2.0/UDP 10.0.0.2;branch=z9hG4bKr1"));
+      const bool is_read = first || count < 100;
+      CHECK(contains(got, is_read ? ours : given));
+      CHECK(contains(got, "<sip:alice@198.51.100.7:2016>"));
+      world.pass_time(80s);
+      CHECK(world.door_of(phone));
+      world.pass_time(8min);  // not read: so long as it was asked for
+      CHECK(world.engine.registrations(world.now).size() == (is_read ? 0 : 1));
+    }
+  }
 }
 
 TEST_CASE("a Via that names another address of the sender stays; the response to its port has a door") {
