@@ -93,6 +93,29 @@ TEST_CASE("a call that is cleared while it rings: its responses still reach thei
   CHECK(world.engine.totals().transactions == 0);
 }
 
+TEST_CASE("a call in that is cleared while it rings: the answer opens nothing and its SDP stays, the next re-INVITE is followed") {
+  World world;
+  world.forward(w, phone);
+  world.delivered(provider, w, sip_text(invite_from_bob));
+  world.out(phone, provider, sip_text(with(ok_from_alice, "200 OK", "183 Session Progress")));
+  CHECK(world.door_of("10.0.0.2:4000"));
+  CHECK(world.engine.clear_call("call-7", world.now) == 1);
+  CHECK_FALSE(world.door_of("10.0.0.2:4000"));
+  const std::string answer = world.out(phone, provider, sip_text(ok_from_alice));
+  CHECK(answer.find("c=IN IP4 10.0.0.2\r\n") != std::string::npos);
+  CHECK(answer.find("Contact: <sip:alice@203.0.113.1>") != std::string::npos);
+  CHECK_FALSE(world.door_of("10.0.0.2:4000"));
+  CHECK(world.engine.totals().calls == 0);
+  const auto in_dialog = [](const std::string& text) {
+    return sip_text(with(with(with(text, "z9hG4bKi1", "z9hG4bKi2"), "CSeq: 1", "CSeq: 2"), "To: <sip:alice@example.net>\n", "To: <sip:alice@example.net>;tag=a7\n"));
+  };
+  world.delivered(provider, w, in_dialog(invite_from_bob));
+  const std::string again = world.out(phone, provider, in_dialog(ok_from_alice));
+  CHECK(again.find("c=IN IP4 203.0.113.1\r\n") != std::string::npos);
+  CHECK(world.door_of("10.0.0.2:4000"));
+  CHECK(world.engine.totals().calls == 1);
+}
+
 TEST_CASE("SUBSCRIBE: the dialog's doors last as long as the subscription; NOTIFY may come first") {
   World world;
   const std::string subscribe = with(with(invite.substr(0, invite.find("Subject")), "INVITE", "SUBSCRIBE"), "Max-Forwards", "Event: presence\nExpires: 600\nMax-Forwards") + "Content-Length: 0\n\n";
