@@ -4,6 +4,8 @@
 
 #include <algorithm>
 
+#include "alg/base/erase_one.h"
+
 namespace sipalg {
 namespace {
 
@@ -20,16 +22,6 @@ std::size_t hash_of_call(std::string_view call_id, const Address& inside_host) {
 
 std::string registration_key(std::string_view aor, std::string_view user, const Endpoint& inside, const Address& registrar) {
   return std::string(aor) + '\n' + std::string(user) + '\n' + to_string(inside) + '\n' + to_string(registrar);
-}
-
-// Takes one entry out of an index.
-template <typename Index, typename Key, typename Id> void erase_one(Index& index, const Key& key, Id id) {
-  const auto [first, last] = index.equal_range(key);
-  for (auto it = first; it != last; ++it) {
-    if (it->second != id) continue;
-    index.erase(it);
-    return;
-  }
 }
 
 // Steering asks for the inside's and the remote's port, and for the outside one where the remote began the flow, which
@@ -74,10 +66,6 @@ TransactionId CallDatabase::find_transaction_id(const TransactionKey& key) const
   for (auto it = first; it != last; ++it)
     if (transactions_.find(it->second)->key == key) return it->second;
   return 0;
-}
-
-Transaction* CallDatabase::find_transaction(const TransactionKey& key) {
-  return transactions_.find(find_transaction_id(key));
 }
 
 TransactionId CallDatabase::begin_transaction(Transaction transaction, Instant now) {
@@ -155,7 +143,7 @@ LegId CallDatabase::begin_leg(Leg leg, Instant now) {
 
 Dialog* CallDatabase::add_dialog(Leg& leg, std::string_view tag) {
   if (Dialog* known = leg.find_dialog(tag)) return known;
-  if (leg.dialogs.size() >= limits::doors_per_dialog) return nullptr;
+  if (leg.dialogs.size() >= limits::dialogs_per_call) return nullptr;
   Dialog dialog;
   dialog.tag = tag;
   leg.dialogs.push_back(std::move(dialog));

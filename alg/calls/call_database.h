@@ -28,7 +28,6 @@ class CallDatabase {
   void set_idle(std::chrono::milliseconds idle, std::chrono::milliseconds held) { idle_ = idle; idle_held_ = held; }
 
   // --- transactions ---
-  Transaction* find_transaction(const TransactionKey& key);
   Transaction* transaction(TransactionId id) { return transactions_.find(id); }
   const Transaction* transaction(TransactionId id) const { return transactions_.find(id); }
   TransactionId find_transaction_id(const TransactionKey& key) const;
@@ -92,7 +91,6 @@ class CallDatabase {
   template <typename F> void for_each_leg(F&& f) const { legs_.for_each(f); }
   template <typename F> void for_each_registration(F&& f) const { registrations_.for_each(f); }
   std::size_t transaction_count() const { return transactions_.size(); }
-  std::size_t leg_count() const { return legs_.size(); }
   std::size_t registration_count() const { return registrations_.size(); }
   std::optional<Instant> ends_at(const Leg& leg) const;  // when time would end it; nothing: while it lives
 

@@ -123,7 +123,7 @@ void Daemon::on_links() {
   for (const Address& address : before) {
     if (links_.is_own(address)) continue;
     log_.info("the router lost the address " + to_string(address) + "; its doors are closed");
-    engine_.outside_address_lost(address, boot_time());
+    engine_.outside_address_lost(address);
   }
   for (const Address& address : links_.own_addresses())
     if (!before.contains(address)) engine_.outside_address_returned(address);

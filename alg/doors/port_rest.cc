@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "alg/doors/port_rest.h"
 
+#include "alg/base/erase_one.h"
 #include "alg/base/limits.h"
 
 namespace sipalg {
@@ -32,12 +33,7 @@ void PortRest::forget(Protocol protocol, const Endpoint& outside) {
   const Key key{protocol, outside};
   const auto it = tables_->by_outside.find(key);
   if (it == tables_->by_outside.end()) return;
-  const auto [first, last] = tables_->by_inside.equal_range(it->second.inside);
-  for (auto at = first; at != last; ++at) {
-    if (!(at->second == key)) continue;
-    tables_->by_inside.erase(at);
-    break;
-  }
+  erase_one(tables_->by_inside, it->second.inside, key);
   tables_->by_outside.erase(it);
 }
 

@@ -38,7 +38,7 @@ void Exchange::note_prack_answer() {
     std::vector<std::string>& answered = invite->prack_answered;
     const std::string dialog(dialog_tag());
     if (invite->request_had_sdp || std::ranges::find(answered, dialog) != answered.end()) return;
-    if (answered.size() >= limits::doors_per_dialog) return;
+    if (answered.size() >= limits::dialogs_per_call) return;
     answered.push_back(dialog);
     transaction_->is_prack_answer = true;
     return;
@@ -100,7 +100,7 @@ void Exchange::begin_body() {
   }
   std::vector<std::size_t>& known = transaction_->bodies;
   body_is_copy_ = std::ranges::find(known, mark) != known.end();
-  if (!body_is_copy_ && known.size() < limits::doors_per_dialog) known.push_back(mark);
+  if (!body_is_copy_ && known.size() < limits::bodies_per_transaction) known.push_back(mark);
 }
 
 void Exchange::map_body(const sdp::Part& part, Group& group) {

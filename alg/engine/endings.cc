@@ -126,22 +126,28 @@ uint32_t Exchange::granted_to(const RegistrationWish& wish) const {
   return same_user != 0 ? same_user : same_endpoint;
 }
 
-void Exchange::register_wish(RegistrationWish& wish, uint32_t granted) {
+// For so many seconds, by the flow of the REGISTER.
+Registration Exchange::granted_registration(uint32_t seconds) const {
   Registration registration;
-  registration.aor = wish.aor;
-  registration.user = wish.user;
-  registration.inside = wish.inside;
-  registration.outside = wish.given;
   registration.registrar = transaction_->remote.address;
   registration.protocol = transaction_->protocol;
   registration.source = transaction_->source;
   registration.remote = transaction_->remote;
+  const auto lasts = std::min<std::chrono::milliseconds>(std::chrono::seconds{seconds}, limits::registration_longest);
+  registration.ends = passage_.now + lasts + limits::transaction_end;
+  return registration;
+}
+
+void Exchange::register_wish(RegistrationWish& wish, uint32_t granted) {
+  Registration registration = granted_registration(granted);
+  registration.aor = wish.aor;
+  registration.user = wish.user;
+  registration.inside = wish.inside;
+  registration.outside = wish.given;
   registration.contact_text = wish.before;
   for (const Given& given : transaction_->givens)
     if (given.field == Field::path || (given.field == Field::contact && !wish.is_path && given.user == wish.user))
       registration.givens.push_back(given);
-  const auto lasts = std::min<std::chrono::milliseconds>(std::chrono::seconds{granted}, limits::registration_longest);
-  registration.ends = passage_.now + lasts + limits::transaction_end;
   for (DoorId id : wish.doors) {
     Door* door = rooms_.doors.find(id);
     if (door && door->contact_text.empty()) door->contact_text = wish.before;

@@ -137,7 +137,7 @@ void Engine::tick(Instant now) {
 
 Instant Engine::next_timer() const { return rooms_->calls.next_timer(); }
 
-void Engine::outside_address_lost(const Address& address, Instant) { rooms_->doors.address_lost(address); }
+void Engine::outside_address_lost(const Address& address) { rooms_->doors.address_lost(address); }
 void Engine::outside_address_returned(const Address& address) { rooms_->doors.address_returned(address); }
 
 std::size_t Engine::clear_call(std::string_view call_id, Instant now) { return rooms_->calls.clear_legs(call_id, now); }

@@ -79,7 +79,7 @@ class Engine {
   bool needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const;
 
   // Outside addresses that the router lost (the provider gave it another one): every door on them is closed.
-  void outside_address_lost(const Address& address, Instant now);
+  void outside_address_lost(const Address& address);
   // The router has this address (again): what living calls and registrations have on it is opened again.
   void outside_address_returned(const Address& address);
 

@@ -102,6 +102,7 @@ class Exchange {
   void heard_subscription_response();
   void heard_register_response();
   uint32_t granted_to(const RegistrationWish& wish) const;
+  Registration granted_registration(uint32_t seconds) const;
   void register_wish(RegistrationWish& wish, uint32_t granted);
   void heard_bye_response();
   void confirm_subscription(Dialog& dialog);

@@ -65,20 +65,14 @@ void Exchange::keep_service_route(const HeaderMap& map) {
   uint32_t granted = message_.expires.value_or(0);
   for (const sip::NameAddr& contact : message_.contacts) granted = std::max(granted, contact.expires.value_or(0));
   if (granted == 0) return;
-  Registration registration;
+  Registration registration = granted_registration(granted);
   registration.aor = passage_.text(message_.to.uri.whole);
   registration.user = "Service-Route";
   registration.inside = passage_.me.inside;
   registration.outside = passage_.me.outside;
-  registration.registrar = passage_.peer.address;
-  registration.protocol = passage_.protocol;
-  registration.source = passage_.me;
-  registration.remote = passage_.peer;
   registration.contact_text = map.givens.front().before;
   registration.givens = map.givens;
   registration.doors = std::exchange(transaction_->doors, {});
-  registration.ends = passage_.now + std::min<std::chrono::milliseconds>(std::chrono::seconds{granted}, limits::registration_longest) +
-                      limits::transaction_end;
   rooms_.calls.register_contact(std::move(registration), passage_.now);
 }
 

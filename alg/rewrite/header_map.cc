@@ -31,8 +31,7 @@ std::optional<Endpoint> HeaderMap::map_living(Protocol protocol, const Endpoint&
   return std::nullopt;
 }
 
-std::optional<Endpoint> HeaderMap::claim(Protocol protocol, const Endpoint& inside, Purpose purpose,
-                                         std::vector<DoorId>& owned) {
+DoorTable::SignallingWish HeaderMap::wish_for(Protocol protocol, const Endpoint& inside, Purpose purpose) const {
   DoorTable::SignallingWish wish;
   wish.protocol = protocol;
   wish.inside = inside;
@@ -40,6 +39,12 @@ std::optional<Endpoint> HeaderMap::claim(Protocol protocol, const Endpoint& insi
   wish.own_mapping = inside == passage_.me.inside && protocol == passage_.protocol ? passage_.me.outside.port : uint16_t{0};
   wish.purpose = purpose;
   wish.zone = passage_.zone;
+  return wish;
+}
+
+std::optional<Endpoint> HeaderMap::claim(Protocol protocol, const Endpoint& inside, Purpose purpose,
+                                         std::vector<DoorId>& owned) {
+  DoorTable::SignallingWish wish = wish_for(protocol, inside, purpose);
   for (const Network& scope : scopes_for(rules_.policy, passage_.peer.address)) {
     wish.scope = scope;
     const auto door = rules_.doors.claim_signalling(wish, passage_.now);
@@ -117,14 +122,9 @@ void HeaderMap::via_source_door(const sip::Via& via, const Endpoint& sent_by) {
 void HeaderMap::foreign_via_door(const sip::Via& via, const Endpoint& sent_by) {
   if (!may_create_ || via.has_rport || passage_.protocol != Protocol::udp || sent_by.port < limits::lowest_port) return;
   if (standing_of(rules_, passage_, sent_by.address) != Standing::foreign) return;
-  DoorTable::SignallingWish wish;
-  wish.inside = {passage_.me.inside.address, sent_by.port};
-  wish.outside_address = passage_.me.outside.address;
-  wish.own_mapping = wish.inside == passage_.me.inside ? passage_.me.outside.port : uint16_t{0};
+  DoorTable::SignallingWish wish = wish_for(passage_.protocol, {passage_.me.inside.address, sent_by.port}, Purpose::via);
   wish.exactly = sent_by.port;
   wish.scope = scopes_for(rules_.policy, passage_.peer.address).front();
-  wish.purpose = Purpose::via;
-  wish.zone = passage_.zone;
   const auto door = rules_.doors.claim_signalling(wish, passage_.now);
   if (!door) return;
   group_.claimed(*door);

@@ -39,6 +39,7 @@ class HeaderMap {
  private:
   std::optional<Endpoint> map(Protocol protocol, const Endpoint& inside, Purpose purpose, std::vector<DoorId>& owned);
   std::optional<Endpoint> map_living(Protocol protocol, const Endpoint& inside);
+  DoorTable::SignallingWish wish_for(Protocol protocol, const Endpoint& inside, Purpose purpose) const;
   std::optional<Endpoint> claim(Protocol protocol, const Endpoint& inside, Purpose purpose, std::vector<DoorId>& owned);
   bool is_allowed(const Endpoint& inside, Standing standing);
   void map_uri(const sip::Uri& uri, Field field, Purpose purpose);

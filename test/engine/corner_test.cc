@@ -200,7 +200,7 @@ TEST_CASE("an outside address that is lost and comes back: the doors of living c
   World world;
   set_up_call(world);
   const auto living = world.kernel.living;
-  world.engine.outside_address_lost(*parse_address("203.0.113.1"), world.now);
+  world.engine.outside_address_lost(*parse_address("203.0.113.1"));
   CHECK_FALSE(world.door_of("10.0.0.2:4000"));
   CHECK_FALSE(world.door_of(phone));
   world.engine.outside_address_returned(*parse_address("203.0.113.9"));
@@ -210,7 +210,7 @@ TEST_CASE("an outside address that is lost and comes back: the doors of living c
   CHECK(world.door_of("10.0.0.2:4000") == ep("203.0.113.1:4000"));
   CHECK(world.door_of(phone) == ep(w));
   // lost again; another phone is faster
-  world.engine.outside_address_lost(*parse_address("203.0.113.1"), world.now);
+  world.engine.outside_address_lost(*parse_address("203.0.113.1"));
   world.forget_flows();
   const std::string other = with(with(with(invite, "10.0.0.2", "10.0.0.3"), "z9hG4bK1", "z9hG4bKx"), "call-1", "call-2");
   world.out("10.0.0.3:5060", provider, sip_text(other));
