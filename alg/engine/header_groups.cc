@@ -14,7 +14,7 @@ bool Exchange::may_map_from() const {
   if (!is_in_dialog()) return true;
   const Endpoint outside{passage_.me.outside.address, 0};
   if (transaction_ && find_given(transaction_->givens, Field::from, outside)) return true;
-  return leg_ && leg_->outgoing && find_given(leg_->givens, Field::from, outside);
+  return !is_known_ && leg_ && leg_->outgoing && find_given(leg_->givens, Field::from, outside);  // a copy follows its first
 }
 
 void Exchange::map_request_headers(bool may_create) {
