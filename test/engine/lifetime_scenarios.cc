@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "test/engine/message_text.h"
-#include "test/engine/party.h"
+#include "test/engine/parties.h"
 
 using namespace sipalg;
 using namespace sipalg::test;
@@ -11,15 +11,9 @@ using namespace std::chrono_literals;
 
 namespace {
 
-const Party alice{.user = "alice", .agent = "10.0.0.2:5060"};
-const Party bob{.user = "bob", .agent = "203.0.113.2:5060"};
-const std::string offer = audio("10.0.0.2", 4000), answer = audio("203.0.113.3", 30000);
 const std::string held = with(offer, "RTP/AVP 0\n", "RTP/AVP 0\na=inactive\n");
 
 void media_flows(Stage& stage) { stage.world.kernel.with_flow.insert(ep("203.0.113.1:4000")); }
-bool has_door(const Stage& stage) { return stage.world.door_of("10.0.0.2:4000").has_value(); }
-bool is_up(const Stage& stage) { return !stage.works() || has_door(stage); }
-bool is_down(const Stage& stage) { return !stage.works() || !has_door(stage); }
 
 }  // namespace
 
@@ -38,7 +32,7 @@ TEST_CASE("scenario: 13 h of talk with a refresh every 30 minutes: the same port
       if (stage.works()) CHECK(stage.world.door_of("10.0.0.2:4000") == ep("203.0.113.1:4000"));
     }
     call.hang_up(false);
-    CHECK(is_down(stage));
+    CHECK(is_closed(stage));
   });
 }
 
@@ -48,14 +42,14 @@ TEST_CASE("scenario: 13 h of talk without one message, 25 h of hold: never cut w
     call.establish(offer, answer);
     media_flows(stage);
     stage.pass_time(13h);
-    CHECK(is_up(stage));
+    CHECK(is_open(stage));
     call.reinvite(true, held, answer);
     stage.pass_time(25h);
-    CHECK(is_up(stage));
+    CHECK(is_open(stage));
     call.reinvite(true, offer, answer);
-    CHECK(is_up(stage));
+    CHECK(is_open(stage));
     call.hang_up(true);
-    CHECK(is_down(stage));
+    CHECK(is_closed(stage));
   });
 }
 
@@ -65,19 +59,19 @@ TEST_CASE("scenario: without media a call ends an hour after its last message, a
     Call talking(stage, alice, bob, "talking");
     talking.establish(offer, answer);
     stage.pass_time(59min);
-    CHECK(is_up(stage));
+    CHECK(is_open(stage));
     talking.transact(true, "INFO");
     stage.pass_time(59min);
-    CHECK(is_up(stage));
+    CHECK(is_open(stage));
     stage.pass_time(2min);
-    CHECK(is_down(stage));
+    CHECK(is_closed(stage));
     Call holding(stage, alice, bob, "holding");
     holding.establish(offer, answer);
     holding.reinvite(false, with(answer, "RTP/AVP 0\n", "RTP/AVP 0\na=sendonly\n"), with(offer, "RTP/AVP 0\n", "RTP/AVP 0\na=recvonly\n"));
     stage.pass_time(23h);
-    CHECK(is_up(stage));
+    CHECK(is_open(stage));
     stage.pass_time(2h);
-    CHECK(is_down(stage));
+    CHECK(is_closed(stage));
     if (stage.works()) CHECK(stage.world.stats[Event::calls_ended_by_time] == 2);
   });
 }
@@ -88,10 +82,10 @@ TEST_CASE("scenario: a hold by 0.0.0.0 whose answer says nothing of it is a hold
     call.establish(offer, answer);
     call.reinvite(false, with(answer, "c=IN IP4 203.0.113.3", "c=IN IP4 0.0.0.0"), offer);
     stage.pass_time(20h);
-    CHECK(is_up(stage));
+    CHECK(is_open(stage));
     call.reinvite(false, answer, offer);
     stage.pass_time(2h);
-    CHECK(is_down(stage));
+    CHECK(is_closed(stage));
   });
 }
 
@@ -102,7 +96,7 @@ TEST_CASE("scenario: a refused resume leaves the call held: it has its 24 h") {
     call.reinvite(true, held, with(answer, "RTP/AVP 0\n", "RTP/AVP 0\na=inactive\n"));
     call.refused_reinvite(true, offer, "491 Request Pending");
     stage.pass_time(20h);
-    CHECK(is_up(stage));
+    CHECK(is_open(stage));
     call.hang_up(true);
   });
 }
@@ -117,11 +111,11 @@ TEST_CASE("scenario: Session-Expires of the last 2xx ends a dead call, and never
       call.ack();
       if (lives) media_flows(stage);
       stage.pass_time(331s);
-      CHECK(is_up(stage));
+      CHECK(is_open(stage));
       stage.pass_time(1h);
-      if (!lives) CHECK(is_down(stage));
+      if (!lives) CHECK(is_closed(stage));
       if (!lives) continue;
-      CHECK(is_up(stage));
+      CHECK(is_open(stage));
       call.hang_up(true);
       stage.world.kernel.with_flow.clear();
     }
@@ -134,15 +128,15 @@ TEST_CASE("scenario: transactions that nobody answers are ended by time, each wi
     silent.send(true, "INVITE", {offer});
     options.send(true, "OPTIONS");
     stage.pass_time(33s);
-    CHECK(is_down(stage));
+    CHECK(is_closed(stage));
     stage.pass_time(32s);
     if (stage.works()) CHECK(stage.world.doors() == 0);
     const Request invite = ringing.send(true, "INVITE", {offer});
     ringing.respond(invite, "180 Ringing");
     stage.pass_time(170s);
-    CHECK(is_up(stage));
+    CHECK(is_open(stage));
     stage.pass_time(20s);
-    CHECK(is_down(stage));
+    CHECK(is_closed(stage));
   });
 }
 
@@ -152,9 +146,9 @@ TEST_CASE("scenario: a BYE that nobody answers ends the call after 64*T1") {
     call.establish(offer, answer);
     call.send(true, "BYE");
     stage.pass_time(31s);
-    CHECK(is_up(stage));
+    CHECK(is_open(stage));
     stage.pass_time(2s);
-    CHECK(is_down(stage));
+    CHECK(is_closed(stage));
   });
 }
 
@@ -164,9 +158,9 @@ TEST_CASE("scenario: a challenged BYE does not end the call, the second one does
     call.establish(offer, answer);
     call.respond(call.send(true, "BYE"), "401 Unauthorized");
     stage.pass_time(40s);
-    CHECK(is_up(stage));
+    CHECK(is_open(stage));
     call.hang_up(true);
-    CHECK(is_down(stage));
+    CHECK(is_closed(stage));
   });
 }
 
@@ -211,7 +205,7 @@ TEST_CASE("scenario: several addresses of record on one Contact share its door, 
     stage.world.forget_flows();
     Call call(stage, bob, second, "to-sales");
     call.to(contact).establish(answer, offer);
-    CHECK(is_up(stage));
+    CHECK(is_open(stage));
     call.hang_up(false);
     stage.lasts = true;
   });
@@ -244,9 +238,9 @@ TEST_CASE("scenario: every record is lost in the middle of a call: it is followe
       } else {
         call.transact(true, "UPDATE", {offer}, {answer});
       }
-      CHECK(is_up(stage));
+      CHECK(is_open(stage));
       call.hang_up(true);
-      CHECK(is_down(stage));
+      CHECK(is_closed(stage));
     }
   });
 }
@@ -261,9 +255,9 @@ TEST_CASE("scenario: a re-INVITE or UPDATE that nobody answers leaves the old se
         call.send(by_caller, method, {by_caller ? moved_and_held : with(answer, "RTP/AVP 0\n", "RTP/AVP 0\na=inactive\n")});
         if (stage.works() && by_caller) CHECK(stage.world.door_of("10.0.0.2:4100"));
         stage.pass_time(33s);  // 64*T1 without an answer
-        CHECK(is_up(stage));
+        CHECK(is_open(stage));
         stage.pass_time(33s);  // media on the way
-        CHECK(is_up(stage));
+        CHECK(is_open(stage));
         CHECK_FALSE(stage.world.door_of("10.0.0.2:4100"));
         const auto calls = stage.world.engine.calls(stage.world.now);
         if (stage.works()) {
@@ -274,7 +268,7 @@ TEST_CASE("scenario: a re-INVITE or UPDATE that nobody answers leaves the old se
           CHECK(calls.front().streams.front().remote == ep("203.0.113.3:30000"));
         }
         call.hang_up(by_caller);
-        CHECK(is_down(stage));
+        CHECK(is_closed(stage));
       }
     }
   });
@@ -288,11 +282,11 @@ TEST_CASE("scenario: a PRACK with an offer that nobody answers leaves the early 
     call.send(true, "PRACK", {with(offer, "4000", "4100"), "RAck: 1 1 INVITE\n"});
     if (stage.works()) CHECK(stage.world.door_of("10.0.0.2:4100"));
     stage.pass_time(75s);
-    CHECK(is_up(stage));
+    CHECK(is_open(stage));
     CHECK_FALSE(stage.world.door_of("10.0.0.2:4100"));
     call.respond(invite, "200 OK");
     call.ack();
-    CHECK(is_up(stage));
+    CHECK(is_open(stage));
     call.hang_up(true);
   });
 }

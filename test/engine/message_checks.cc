@@ -109,7 +109,8 @@ void check_header_doors(const World& world) {
 
 void check_media_doors(const World& world, const std::string& sent, const std::string& arrived) {
   const bool mapped = has_edits(world.trace, true);
-  const bool fell = world.verdict.reason == Reason::transaction_untouched || world.verdict.reason == Reason::too_big;
+  const bool fell = world.verdict.reason == Reason::transaction_untouched || world.verdict.reason == Reason::too_big ||
+                    world.verdict.reason == Reason::service_off;
   if (has_failed(world.trace, true) || fell) return;
   const Body before(sent), after(arrived);
   if (!after.has_sdp) return;

@@ -1,25 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Offers and answers wherever they may stand (RFC 3262, 3264, 3311, 6337), holds, refusals, transfers.
+// Offers and answers wherever they may stand (RFC 3262, 3264, 3311, 6337), holds, refusals.
 #include <catch2/catch.hpp>
 
 #include "test/engine/message_text.h"
-#include "test/engine/party.h"
+#include "test/engine/parties.h"
 
 using namespace sipalg;
 using namespace sipalg::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-const Party alice{.user = "alice", .agent = "10.0.0.2:5060"};
-const Party bob{.user = "bob", .agent = "203.0.113.2:5060"};
-const std::string offer = audio("10.0.0.2", 4000), answer = audio("203.0.113.3", 30000);
-const std::string reliable = "Require: 100rel\nRSeq: 1\n";
-
-bool has_door(const Stage& stage, std::string_view inside) { return stage.world.door_of(inside).has_value(); }
-bool is_open(const Stage& stage, std::string_view inside) { return !stage.works() || has_door(stage, inside); }
-bool is_closed(const Stage& stage, std::string_view inside) { return !stage.works() || !has_door(stage, inside); }
-bool leads_out(const Stage& stage, std::string_view remote) { return !stage.works() || stage.world.has_way_out("10.0.0.2", remote); }
 
 Content reliably(const std::string& sdp) { return {sdp, reliable}; }
 
@@ -143,6 +133,28 @@ TEST_CASE("scenario: UPDATE of the callee before the answer, and of both in the 
   });
 }
 
+TEST_CASE("scenario: UPDATE of the caller moves its audio before the answer; the side that did not move keeps its ports") {
+  play([](Stage& stage) {
+    for (const bool out : {true, false}) {
+      auto [call, first, second] = call_of(stage, out, out ? "out" : "in");
+      const Request invite = call.send(true, "INVITE", {first});
+      call.respond(invite, "183 Session Progress", reliably(second));
+      call.transact(true, "PRACK", {{}, "RAck: 1 1 INVITE\n"});
+      const std::string moved = with(with(first, "4000", "4100"), "30000", "30100");
+      call.transact(true, "UPDATE", {moved}, {second});
+      CHECK(is_open(stage, out ? "10.0.0.2:4100" : "10.0.0.2:4000"));
+      CHECK(leads_out(stage, out ? "203.0.113.3:30000" : "203.0.113.3:30100"));
+      call.respond(invite, "200 OK");
+      call.ack();
+      call.transact(false, "UPDATE", {with(with(second, "4000", "4100"), "30000", "30100")}, {moved});
+      CHECK(is_open(stage, "10.0.0.2:4100"));
+      CHECK(leads_out(stage, "203.0.113.3:30100"));
+      call.hang_up(true);
+      CHECK(is_closed(stage, "10.0.0.2:4100"));
+    }
+  });
+}
+
 TEST_CASE("scenario: a refused UPDATE leaves the session as it was") {
   play([](Stage& stage) {
     Call call(stage, alice, bob, "update");
@@ -171,6 +183,27 @@ TEST_CASE("scenario: early media is two-way before the answer; CANCEL and 487, 3
       CHECK(is_closed(stage, "10.0.0.2:4000"));
       if (status[0] == '3') CHECK(leads_out(stage, "203.0.113.9:5070"));
     }
+  });
+}
+
+TEST_CASE("scenario: redirected after early media: the new target is called with the same Call-ID from the same ports") {
+  play([](Stage& stage) {
+    stage.world.kernel.taken.insert(ep("203.0.113.1:4000"));
+    Call call(stage, alice, bob, "redirected");
+    const Request invite = call.send(true, "INVITE", {offer});
+    call.respond(invite, "183 Session Progress", {answer});
+    const auto port = stage.world.door_of("10.0.0.2:4000");
+    call.ack_failure(invite, call.respond(invite, "302 Moved Temporarily", {{}, "Contact: <sip:dave@203.0.113.9:5080>\n"}));
+    CHECK(is_closed(stage));
+    CHECK(leads_out(stage, "203.0.113.9:5080"));
+    const Party same_phone{.user = "alice2", .agent = alice.agent};  // writes another branch
+    Call again(stage, same_phone, Party{.user = "dave", .agent = "203.0.113.9:5080"}, "redirected");
+    again.callee_tag = "d";
+    again.establish(offer, audio("203.0.113.9", 32000));
+    if (stage.works()) CHECK(stage.world.door_of("10.0.0.2:4000") == port);
+    CHECK(leads_out(stage, "203.0.113.9:32000"));
+    again.hang_up(true);
+    CHECK(is_closed(stage));
   });
 }
 
@@ -315,46 +348,5 @@ TEST_CASE("scenario: the other side holds by 0.0.0.0 and inactive: our doors sta
       CHECK(leads_out(stage, "203.0.113.3:30000"));
     }
     call.hang_up(false);
-  });
-}
-
-TEST_CASE("scenario: blind transfer: REFER, NOTIFY, BYE of the first call, the new call") {
-  play([](Stage& stage) {
-    Call call(stage, alice, bob, "transferred");
-    call.establish(offer, answer);
-    const Request refer = call.send(false, "REFER", {{}, "Refer-To: <sip:dave@example.net>\n"});
-    call.respond(refer, "202 Accepted");
-    call.transact(true, "NOTIFY", {{}, "Event: refer\nSubscription-State: active;expires=60\n"});
-    Call next(stage, alice, bob, "to-dave");
-    next.establish(audio("10.0.0.2", 4010), audio("203.0.113.3", 30010));
-    call.transact(true, "NOTIFY", {{}, "Event: refer\nSubscription-State: terminated;reason=noresource\n"});
-    call.hang_up(false);
-    CHECK(is_closed(stage, "10.0.0.2:4000"));
-    CHECK(is_open(stage, "10.0.0.2:4010"));
-    next.hang_up(false);
-  });
-}
-
-TEST_CASE("scenario: attended transfer: REFER with Replaces, INVITE with Replaces to our phone") {
-  play([](Stage& stage) {
-    const Enrolled enrolled = enroll(stage, alice, bob, 600);
-    stage.lasts = true;
-    Call first(stage, alice, bob, "first"), consultation(stage, alice, bob, "consultation");
-    first.establish(offer, answer);
-    first.reinvite(true, with(offer, "RTP/AVP 0\n", "RTP/AVP 0\na=sendonly\n"), answer);
-    consultation.establish(audio("10.0.0.2", 4010), audio("203.0.113.3", 30010));
-    const std::string replaces = "?Replaces=consultation%3Bto-tag%3Db%3Bfrom-tag%3Da>\n";
-    first.respond(first.send(true, "REFER", {{}, "Refer-To: <sip:dave@203.0.113.9:5060" + replaces}), "202 Accepted");
-    first.transact(false, "NOTIFY", {{}, "Event: refer\nSubscription-State: terminated\n"});
-    first.hang_up(true);
-    consultation.hang_up(false);
-    Call replacing(stage, bob, alice, "replacing");
-    replacing.to(enrolled.contact);
-    const Request invite = replacing.send(true, "INVITE", {answer, "Replaces: first;to-tag=b;from-tag=a\n"});
-    replacing.respond(invite, "200 OK", {audio("10.0.0.2", 4020)});
-    replacing.ack();
-    CHECK(is_open(stage, "10.0.0.2:4020"));
-    replacing.hang_up(true);
-    CHECK(is_closed(stage, "10.0.0.2:4020"));
   });
 }

@@ -23,7 +23,7 @@ std::string through_proxy(const Party& party, std::string request, bool outward,
   };
   while (is_own(value_of(request, "Route"))) request = without_first(request, "Route");
   if (first_line_of(request).starts_with("INVITE")) {
-    const std::string inner = "Record-Route: <sip:" + second_interface(party.proxy) + ";lr;r2=on>";
+    const std::string inner = "Record-Route: <sip:" + second_interface(party.proxy) + party.inner_transport + ";lr;r2=on>";
     const std::string outer = "Record-Route: <sip:" + party.proxy + ";lr" + (party.double_route ? ";r2=on>" : ">");
     if (party.double_route && outward) request = with_first(request, inner);
     request = with_first(request, outer);
@@ -33,15 +33,15 @@ std::string through_proxy(const Party& party, std::string request, bool outward,
 }
 
 // RFC 3261 section 18.2.1, RFC 3581 section 4.
-std::string stamped(std::string request, const std::string& source) {
+std::string stamped(std::string request, const std::string& source, bool knows_rport = true) {
   if (request.empty()) return request;
   const std::string via = value_of(request, "Via");
   std::string marked = via;
   const std::string host = host_of(source);
   const std::string bare = host.starts_with('[') ? host.substr(1, host.size() - 2) : host;
-  if (via.ends_with(";rport")) {
+  if (knows_rport && via.ends_with(";rport")) {
     marked += "=" + source.substr(source.rfind(':') + 1) + ";received=" + bare;
-  } else if (via.substr(via.find(' ') + 1).rfind(host + ":", 0) != 0) {
+  } else if (via.substr(via.find(' ') + 1).rfind(host + ":", 0) != 0 && via.substr(via.find(' ') + 1).rfind(host + ";", 0) != 0) {
     marked += ";received=" + bare;
   }
   return with_first(without_first(request, "Via"), "Via: " + marked);
@@ -49,7 +49,8 @@ std::string stamped(std::string request, const std::string& source) {
 
 std::string port_in(const std::string& via) {
   const std::string sent_by = via.substr(via.find(' ') + 1, via.find(';') - via.find(' ') - 1);
-  return std::string(sent_by.substr(sent_by.rfind(':') + 1));
+  const std::size_t colon = sent_by.rfind(':');
+  return colon == std::string::npos ? "5060" : sent_by.substr(colon + 1);
 }
 
 std::string body_of(const Content& content) {
@@ -87,8 +88,8 @@ Call& Call::to(std::string uri, std::vector<std::string> routes) {
 std::string Call::text_of(const Half& from, const std::string& method, const Content& content, bool by_caller) {
   const Party& party = from.party;
   if (method != "ACK") ++cseq_;
-  const std::string port = party.agent.substr(party.agent.rfind(':'));
-  const std::string via = party.via_host.empty() ? party.agent : party.via_host + port;
+  const std::string port = party.via_port ? party.agent.substr(party.agent.rfind(':')) : "";
+  const std::string via = (party.via_host.empty() ? host_of(party.agent) : party.via_host) + port;
   std::string out = method + " " + from.target + " SIP/2.0\r\n";
   const std::string branch = "z9hG4bK" + call_id + party.user + std::to_string(++branch_);
   out += "Via: SIP/2.0/UDP " + via + ";branch=" + branch + (party.rport ? ";rport" : "") + "\r\n";
@@ -128,7 +129,7 @@ void Call::carry(Request& request, const Half& from, const Half& to) {
     request.got.clear();  // of a CANCEL: its INVITE's
     return;
   }
-  const std::string at_edge = stamped(request.arrived, request.source);
+  const std::string at_edge = stamped(request.arrived, request.source, receiver.knows_rport);
   const std::string via = value_of(at_edge, "Via");
   const bool to_source = via.find(";rport=") != std::string::npos;
   request.reply_to = to_source ? request.source : host_of(request.source) + ":" + port_in(via);
@@ -168,7 +169,7 @@ void Call::check_via(const Request& request, const std::string& response, const 
   if (!party.is_inside()) return;
   if (vias.front() == value_of(response, "Via")) {
     CHECK(value_of(request.arrived, "Via") == written.front());
-  } else if (party.rport) {
+  } else if (party.rport && (request.by_caller ? callee_ : caller_).party.knows_rport) {
     CHECK(vias.front() == value_of(stamped(request.sent, party.sends_from()), "Via"));
   } else {
     CHECK(vias.front().starts_with(written.front()));

@@ -17,7 +17,10 @@ struct Party {
   std::string via_host = {};     // stands in Via instead of the address: "phone.lan"
   std::string proxy = {};        // of its own side, between it and the router: "10.0.0.5:5060"
   bool double_route = false;     // the proxy has two interfaces and writes two Record-Route (RFC 5658)
+  std::string inner_transport = {};  // of the inner one: ";transport=tcp"
   bool rport = true;
+  bool via_port = true;      // Via names its port
+  bool knows_rport = true;   // as a server
 
   bool is_inside() const { return agent.starts_with("10.0.0.") || agent.starts_with("[fd00:"); }
   const std::string& edge() const { return proxy.empty() ? agent : proxy; }  // who stands next to the router

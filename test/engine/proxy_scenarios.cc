@@ -3,19 +3,13 @@
 #include <catch2/catch.hpp>
 
 #include "test/engine/message_text.h"
-#include "test/engine/party.h"
+#include "test/engine/parties.h"
 
 using namespace sipalg;
 using namespace sipalg::test;
 using namespace std::chrono_literals;
 
 namespace {
-
-const Party alice{.user = "alice", .agent = "10.0.0.2:5060"};
-const Party bob{.user = "bob", .agent = "203.0.113.2:5060"};
-const Party proxied_alice{.user = "alice", .agent = "10.0.0.2:5060", .proxy = "10.0.0.5:5060"};
-const Party proxied_bob{.user = "bob", .agent = "203.0.113.2:5062", .proxy = "203.0.113.7:5060"};
-const std::string offer = audio("10.0.0.2", 4000), answer = audio("203.0.113.3", 30000);
 
 // ACK, re-INVITE, UPDATE and BYE of both sides; the parties check what comes back.
 void talk(Stage& stage, Call& call, const std::string& first, const std::string& second) {
@@ -92,6 +86,32 @@ TEST_CASE("scenario: CANCEL, 487, 401 and 486 through two proxies") {
     invite = busy.send(true, "INVITE", {offer});
     busy.ack_failure(invite, busy.respond(invite, "486 Busy Here"));
     if (stage.works()) CHECK_FALSE(stage.world.door_of("10.0.0.2:4000"));
+  });
+}
+
+TEST_CASE("scenario: an inside proxy of two transports writes two Record-Routes: both come back as it wrote them") {
+  play([](Stage& stage) {
+    Party proxied = with_two_routes(proxied_alice);
+    proxied.inner_transport = ";transport=tcp";
+    Call call(stage, proxied, bob, "two-transports");
+    const Request invite = call.send(true, "INVITE", {offer});
+    if (stage.works()) CHECK(values_of(invite.arrived, "Record-Route").size() == 2);
+    call.respond(invite, "200 OK", {answer});
+    call.ack();
+    call.reinvite(false, answer, offer);
+    call.hang_up(false);
+  });
+}
+
+TEST_CASE("scenario: an inside proxy may name the phones behind it for the whole call, in answers too that show nothing of it") {
+  play([](Stage& stage) {
+    Call call(stage, proxied_alice, bob, "names-others");
+    call.establish(offer, answer);
+    call.transact(false, "UPDATE", {answer}, {offer});  // a 200 to UPDATE has no Record-Route
+    call.transact(false, "UPDATE", {answer}, {audio("10.0.0.3", 4400)});
+    CHECK(is_open(stage, "10.0.0.3:4400"));
+    call.hang_up(true);
+    CHECK(is_closed(stage, "10.0.0.3:4400"));
   });
 }
 

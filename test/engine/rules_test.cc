@@ -25,6 +25,45 @@ void set_up_call(World& world) {
 const std::string reinvite = with(with(with(with(with(invite, "z9hG4bK1", "z9hG4bK3"), "CSeq: 1", "CSeq: 2"), "<sip:bob@example.net>\n",
     "<sip:bob@example.net>;tag=b1\n"), "INVITE sip:bob@example.net", "INVITE sip:bob@203.0.113.2:5080"), "o=- 1 1", "o=- 1 2");
 
+const std::string reinvite_from_bob = R"(
+INVITE sip:alice@203.0.113.1:5060;ob SIP/2.0
+Via: SIP/2.0/UDP 203.0.113.2:5060;branch=z9hG4bKb7
+Route: <sip:203.0.113.1;lr>
+From: <sip:bob@example.net>;tag=b1
+To: "Alice" <sip:alice@10.0.0.2>;tag=a1
+Call-ID: call-1@10.0.0.2
+CSeq: 7 INVITE
+Contact: <sip:bob@203.0.113.2:5080>
+Content-Type: application/sdp
+Content-Length: {length}
+
+v=0
+o=- 7 8 IN IP4 203.0.113.3
+s=-
+c=IN IP4 203.0.113.3
+t=0 0
+m=audio 30000 RTP/AVP 0
+)";
+
+const std::string ok_from_phone = R"(
+SIP/2.0 200 OK
+Via: SIP/2.0/UDP 203.0.113.2:5060;branch=z9hG4bKb7
+From: <sip:bob@example.net>;tag=b1
+To: "Alice" <sip:alice@10.0.0.2>;tag=a1
+Call-ID: call-1@10.0.0.2
+CSeq: 7 INVITE
+Contact: <sip:alice@10.0.0.2:5060;ob>
+Content-Type: application/sdp
+Content-Length: {length}
+
+v=0
+o=- 1 2 IN IP4 10.0.0.2
+s=10.0.0.2
+c=IN IP4 10.0.0.2
+t=0 0
+m=audio 4000 RTP/AVP 0
+)";
+
 }  // namespace
 
 TEST_CASE("ACK and CANCEL without their INVITE pass untouched") {
@@ -181,4 +220,24 @@ TEST_CASE("a late offer of ours in a re-INVITE: the old door closes when the ACK
   world.pass_time(33s);
   CHECK_FALSE(world.door_of("10.0.0.2:4000"));
   CHECK(world.door_of("10.0.0.2:4400"));
+}
+
+TEST_CASE("a phone that put itself into no Record-Route may not name another host later in the call") {
+  World world;
+  world.out(phone, provider, sip_text(invite));
+  world.delivered(provider, w, sip_text(ok_to_invite));
+  world.delivered(provider, w, sip_text(reinvite_from_bob));
+  const std::string answer = world.out(phone, provider, sip_text(with(ok_from_phone, "10.0.0.2\nt=0 0\nm=audio 4000", "10.0.0.3\nt=0 0\nm=audio 4400")));
+  CHECK(answer.find("c=IN IP4 10.0.0.3\r\n") != std::string::npos);
+  CHECK_FALSE(world.door_of("10.0.0.3:4400"));
+}
+
+TEST_CASE("ACK makes no door, an OPTIONS with the same Via does") {
+  World world;
+  const std::string plain = with(with(ack, ";rport", ""), "10.0.0.2:5060;branch", "10.0.0.2;branch");
+  world.out("10.0.0.2:49152", provider, sip_text(plain));
+  CHECK(world.doors() == 0);
+  world.out("10.0.0.2:49152", provider, sip_text(with(plain, "ACK", "OPTIONS")));
+  CHECK(world.doors() == 1);
+  CHECK(world.door_of(phone) == ep(w));
 }

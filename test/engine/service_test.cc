@@ -3,7 +3,7 @@
 #include <catch2/catch.hpp>
 
 #include "test/engine/call_messages.h"
-#include "test/engine/world.h"
+#include "test/engine/parties.h"
 
 using namespace sipalg;
 using namespace sipalg::test;
@@ -221,4 +221,47 @@ TEST_CASE("switched off with each kernel operation failing in turn: no door is l
     CHECK(world.engine.totals().doors == 0);
     CHECK_FALSE(world.engine.needs_port(Protocol::udp, 5060, {}));
   }
+}
+
+TEST_CASE("scenario: off, or its port removed, in the middle of a call: the call goes on to its end, a new one passes untouched") {
+  play([](Stage& stage) {
+    for (const bool off : {true, false}) {
+      stage.world.engine.set_service(service_on({5060}));
+      Call call(stage, alice, bob, off ? "off" : "removed"), next(stage, carol, bob, off ? "next" : "next-removed");
+      call.establish(offer, answer);
+      stage.world.engine.set_service(off ? service_off() : service_on({5070}, {5060}));
+      const Request invite = next.send(true, "INVITE", {audio("10.0.0.3", 4300)});
+      CHECK(invite.arrived == invite.sent);
+      next.ack_failure(invite, next.respond(invite, "486 Busy Here"));
+      call.reinvite(true, offer, answer);
+      call.reinvite(false, answer, offer);
+      CHECK(is_open(stage));
+      stage.world.forget_flows();
+      call.hang_up(off);
+      CHECK(is_closed(stage));
+      stage.pass_time(5s);  // nobody repeats what passed untouched
+    }
+    stage.world.engine.set_service(service_on({5060}));
+    Call again(stage, alice, bob, "on-again");
+    again.establish(offer, answer);
+    CHECK(is_open(stage));
+    again.hang_up(false);
+  });
+}
+
+TEST_CASE("scenario: a port that is added is served from the next call on") {
+  play([](Stage& stage) {
+    const Party other_port{.user = "bob", .agent = "203.0.113.2:5070"}, phone_5070{.user = "alice", .agent = "10.0.0.2:5070"};
+    stage.world.engine.set_service(service_on({5060}, {5070}));
+    Call before(stage, phone_5070, other_port, "before");
+    const Request invite = before.send(true, "INVITE", {offer});
+    CHECK(invite.arrived == invite.sent);
+    before.ack_failure(invite, before.respond(invite, "486 Busy Here"));
+    stage.pass_time(5s);
+    stage.world.engine.set_service(service_on({5060, 5070}));
+    Call after(stage, phone_5070, other_port, "after");
+    after.establish(offer, answer);
+    CHECK(is_open(stage));
+    after.hang_up(true);
+  });
 }

@@ -3,21 +3,11 @@
 #include <catch2/catch.hpp>
 
 #include "test/engine/message_text.h"
-#include "test/engine/party.h"
+#include "test/engine/parties.h"
 
 using namespace sipalg;
 using namespace sipalg::test;
 using namespace std::chrono_literals;
-
-namespace {
-
-const Party alice{.user = "alice", .agent = "10.0.0.2:5060"};
-const Party bob{.user = "bob", .agent = "203.0.113.2:5060"};
-const std::string offer = audio("10.0.0.2", 4000), answer = audio("203.0.113.3", 30000);
-
-bool has_door(const Stage& stage) { return stage.world.door_of("10.0.0.2:4000").has_value(); }
-
-}  // namespace
 
 TEST_CASE("scenario: NOTIFY or SUBSCRIBE inside an early INVITE dialog: CANCEL and 487 close the media at once") {
   play([](Stage& stage) {
@@ -31,10 +21,10 @@ TEST_CASE("scenario: NOTIFY or SUBSCRIBE inside an early INVITE dialog: CANCEL a
         call.transact(false, "SUBSCRIBE", {{}, "Event: kpml\nExpires: 7200\n"}, {{}, "Expires: 7200\n"});
         call.transact(true, "NOTIFY", {{}, "Event: kpml\nSubscription-State: active;expires=7200\n"});
       }
-      if (stage.works()) CHECK(has_door(stage));
+      CHECK(is_open(stage));
       call.respond(call.cancel(invite), "200 OK");
       call.ack_failure(invite, call.respond(invite, "487 Request Terminated"));
-      if (stage.works()) CHECK_FALSE(has_door(stage));
+      CHECK(is_closed(stage));
     }
     stage.pass_time(3h);
   });
@@ -83,7 +73,7 @@ TEST_CASE("scenario: no Expires keeps anything for ever") {
     Call ringing(stage, alice, bob, "ringing");
     ringing.respond(ringing.send(true, "INVITE", {offer, longest}), "180 Ringing");
     stage.pass_time(2h);
-    CHECK_FALSE((stage.works() && has_door(stage)));
+    CHECK(is_closed(stage));
     for (const bool by_notify : {true, false}) {
       Call call(stage, alice, bob, by_notify ? "notified" : "granted");
       const Request subscribe = call.send(true, "SUBSCRIBE", {{}, "Event: presence\n" + (by_notify ? std::string() : longest)});
