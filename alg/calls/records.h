@@ -134,6 +134,7 @@ struct Dialog {
   std::optional<Instant> subscribed_until;
   TransactionId attempt = 0;  // the INVITE whose response began it
   MediaSession session;
+  bool has_sdp = false;  // a message of its own carried one
   bool is_call() const { return state == State::confirmed && invite_usage; }
 };
 

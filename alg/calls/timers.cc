@@ -98,7 +98,10 @@ void CallDatabase::expire_transaction(TransactionId id, Instant now) {
     stats_.count(Event::transactions_timed_out);
     give_up(*t, id, now);
   } else if (Leg* forked = legs_.find(leg); forked && t->method == sip::Method::invite) {
-    end_early_dialogs(*forked, id, now);  // no 2xx of another branch comes any more (RFC 3261 section 13.2.2.4)
+    // No 2xx of another branch comes any more (RFC 3261 section 13.2.2.4). Where the one that came brought no SDP, a branch is
+    // a To tag that a careless server changed, and the media is the early dialog's.
+    const auto answered_itself = [id](const Dialog& dialog) { return dialog.attempt == id && dialog.is_call() && dialog.has_sdp; };
+    if (std::ranges::any_of(forked->dialogs, answered_itself)) end_early_dialogs(*forked, id, now);
   }
   erase_transaction(id, now);
 }

@@ -143,6 +143,7 @@ void Exchange::note_sdp() {
   const bool holds = is_hold(rooms_.session);
   MediaSession* session = media_session();
   if (!session) return;
+  if (Dialog* dialog = leg_->find_dialog(dialog_tag())) dialog->has_sdp = true;
   session->held = holds || (is_answer() && session->offer_holds);
   if (!is_answer()) session->offer_holds = holds;
   session->streams = stream_notes(passage_.bytes, rooms_.session);

@@ -173,3 +173,19 @@ TEST_CASE("scenario: two branches beyond us answer reliably, each with its PRACK
     CHECK(is_closed(stage));
   });
 }
+
+TEST_CASE("scenario: a server that changes its To tag in the 200, without SDP of its own there: the media of the 183 goes on") {
+  play([](Stage& stage) {
+    stage.lasts = true;
+    Call call(stage, bob, alice, "careless");
+    const Request invite = call.to(enroll(stage, alice, bob, 600).contact).send(true, "INVITE", {answer});
+    call.respond(invite, "183 Session Progress", {offer}, "first");
+    call.respond(invite, "200 OK", {}, "second");
+    call.ack();
+    stage.pass_time(60s);
+    CHECK(is_open(stage));
+    CHECK(leads_out(stage, "203.0.113.3:30000"));
+    call.hang_up(false);
+    CHECK(is_closed(stage));
+  });
+}
