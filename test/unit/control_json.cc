@@ -26,7 +26,7 @@ TEST_CASE("keys of the reports") {
   CHECK(keys_of(to_json(report::Registration{})) == "aor contact inside outside registrar remaining_ms");
   CHECK(keys_of(to_json(report::ServiceLine{})) == "protocol on ports draining endpoints file differs");
   CHECK(keys_of(to_json(report::ServiceLine{})["file"]) == "on ports");
-  CHECK(keys_of(to_json(report::Totals{})) == "transactions calls dialogs registrations doors kernel_doors");
+  CHECK(keys_of(to_json(report::Totals{})) == "transactions calls subscriptions dialogs registrations doors kernel_doors");
 }
 
 TEST_CASE("values of a door") {
