@@ -47,8 +47,11 @@ uint16_t DoorTable::choose_signalling_port(const SignallingWish& wish, Instant n
   if (wish.inside.address == wish.outside_address) return wish.inside.port;  // no NAT
   if (wish.exactly != 0) return can_serve(wish, wish.exactly, now, wish.exactly == wish.own_mapping) ? wish.exactly : uint16_t{0};
   if (wish.own_mapping != 0 && can_serve(wish, wish.own_mapping, now, true)) return wish.own_mapping;
-  if (const auto it = by_inside_.find({wish.protocol, wish.inside}); it != by_inside_.end()) {
-    for (DoorId id : it->second) {  // the endpoint it has toward others, so that it is known by one
+  // the endpoint it has toward others, or by the other protocol, so that it is known by one
+  for (const Protocol protocol : {wish.protocol, wish.protocol == Protocol::udp ? Protocol::tcp : Protocol::udp}) {
+    const auto it = by_inside_.find({protocol, wish.inside});
+    if (it == by_inside_.end()) continue;
+    for (DoorId id : it->second) {
       const KernelDoor& other = doors_.find(id)->kernel;
       if (other.kind != KernelDoor::Kind::inbound || !other.signalling) continue;
       if (other.outside.address == wish.outside_address && can_serve(wish, other.outside.port, now, false))

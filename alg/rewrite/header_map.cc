@@ -77,6 +77,32 @@ std::optional<Endpoint> HeaderMap::map(Protocol protocol, const Endpoint& inside
   return claim(protocol, inside, purpose, owned);
 }
 
+// The same outside endpoint over TCP. When it can not be had, whoever reads the URI as it says finds the other door.
+void HeaderMap::claim_twin(const Endpoint& inside, const Endpoint& outside, Purpose purpose, std::vector<DoorId>& owned) {
+  const Door* living = rules_.doors.find_signalling(Protocol::tcp, inside, outside.address, passage_.peer.address);
+  if (living != nullptr && living->kernel.outside != outside) return;
+  DoorTable::SignallingWish wish = wish_for(Protocol::tcp, inside, purpose);
+  wish.exactly = outside.port;
+  for (const Network& scope : scopes_for(rules_.policy, passage_.peer.address)) {
+    wish.scope = scope;
+    const auto door = rules_.doors.claim_signalling(wish, passage_.now);
+    if (!door) return rules_.stats.count(Event::doors_refused);
+    reserving_ ? group_.reserved(*door) : group_.claimed(*door);
+    owned.push_back(*door);
+  }
+}
+
+// A URI that names no transport and another port than the connection it came by: whoever reads it sends UDP (RFC 3263 section
+// 4.1), as to a phone that took TCP for a large request alone (RFC 3261 section 18.1.1); or opens a connection, to one that
+// speaks nothing else. One outside endpoint serves both; UDP's is first, for the phone may have been known by it before.
+std::optional<Endpoint> HeaderMap::map_endpoint(const sip::Uri& uri, const Endpoint& inside, Purpose purpose, std::vector<DoorId>& owned) {
+  const bool is_either = uri.transport == sip::Transport::none && passage_.protocol == Protocol::tcp && inside != passage_.me.inside;
+  if (!is_either) return map(protocol_of(uri, passage_.protocol), inside, purpose, owned);
+  const auto outside = map(Protocol::udp, inside, purpose, owned);
+  if (outside && *outside != inside && may_create_) claim_twin(inside, *outside, purpose, owned);
+  return outside;
+}
+
 void HeaderMap::write_host_port(const sip::HostPort& host_port, Span user, Field field, const Endpoint& outside,
                                 std::vector<Given>& list) {
   const std::string text = host_port_text(outside, host_port.port.is_set());
@@ -105,7 +131,7 @@ void HeaderMap::write(const sip::Uri& uri, Field field, const Endpoint& inside, 
 void HeaderMap::map_uri(const sip::Uri& uri, Field field, Purpose purpose) {
   const auto inside = endpoint_of(uri);
   if (!inside) return;
-  if (const auto outside = map(protocol_of(uri, passage_.protocol), *inside, purpose, doors))
+  if (const auto outside = map_endpoint(uri, *inside, purpose, doors))
     write(uri, field, *inside, *outside);
 }
 
@@ -160,7 +186,7 @@ void HeaderMap::map_registration(const sip::Uri& uri, bool is_path, std::optiona
     return;
   }
   RegistrationWish wish;
-  const auto outside = map(protocol_of(uri, passage_.protocol), *inside, is_path ? Purpose::path : Purpose::contact, wish.doors);
+  const auto outside = map_endpoint(uri, *inside, is_path ? Purpose::path : Purpose::contact, wish.doors);
   if (!outside) return;
   write(uri, is_path ? Field::path : Field::contact, *inside, *outside);
   wish.user = is_path ? "Path" : passage_.text(uri.user);

@@ -38,6 +38,8 @@ class HeaderMap {
 
  private:
   std::optional<Endpoint> map(Protocol protocol, const Endpoint& inside, Purpose purpose, std::vector<DoorId>& owned);
+  std::optional<Endpoint> map_endpoint(const sip::Uri& uri, const Endpoint& inside, Purpose purpose, std::vector<DoorId>& owned);
+  void claim_twin(const Endpoint& inside, const Endpoint& outside, Purpose purpose, std::vector<DoorId>& owned);
   std::optional<Endpoint> map_living(Protocol protocol, const Endpoint& inside);
   DoorTable::SignallingWish wish_for(Protocol protocol, const Endpoint& inside, Purpose purpose) const;
   std::optional<Endpoint> claim(Protocol protocol, const Endpoint& inside, Purpose purpose, std::vector<DoorId>& owned);

@@ -49,8 +49,16 @@ std::optional<Endpoint> HeaderRestore::inside_of(const sip::Uri& uri) {
   if (!endpoint) return std::nullopt;
   const Protocol protocol = protocol_of(uri, passage_.protocol);
   if (*endpoint == passage_.me.outside && passage_.is_own_connection(protocol, passage_.me.inside)) return passage_.me.inside;
-  const Door* door = rules_.doors.find_outside(protocol, *endpoint, passage_.peer.address);
+  const Door* door = door_named(uri, *endpoint);
   return door ? std::optional(door->kernel.inside) : std::nullopt;
+}
+
+// A URI without a transport may come by another one than its door's (HeaderMap::map_endpoint).
+const Door* HeaderRestore::door_named(const sip::Uri& uri, const Endpoint& outside) const {
+  const Protocol protocol = protocol_of(uri, passage_.protocol);
+  const Door* door = rules_.doors.find_outside(protocol, outside, passage_.peer.address);
+  if (door || uri.transport != sip::Transport::none) return door;
+  return rules_.doors.find_outside(protocol == Protocol::tcp ? Protocol::udp : Protocol::tcp, outside, passage_.peer.address);
 }
 
 bool HeaderRestore::from_registrations(const sip::Uri& uri, Field as, Field written) {
@@ -68,7 +76,7 @@ bool HeaderRestore::from_registrations(const sip::Uri& uri, Field as, Field writ
 void HeaderRestore::from_door(const sip::Uri& uri, Field as, bool in_dialog) {
   const auto endpoint = endpoint_of(uri.host);
   if (!endpoint || uri.scheme != sip::Scheme::sip || rules_.learned.write_outside.contains(passage_.me.inside.address)) return;
-  const Door* door = rules_.doors.find_outside(protocol_of(uri, passage_.protocol), *endpoint, passage_.peer.address);
+  const Door* door = door_named(uri, *endpoint);
   if (!door || door->kernel.inside == door->kernel.outside) return;
   constexpr auto named = static_cast<uint8_t>(Purpose::contact) | static_cast<uint8_t>(Purpose::route);
   if ((door->purposes & named) == 0) return;

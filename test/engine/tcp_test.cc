@@ -94,8 +94,39 @@ TEST_CASE("TCP: the media of a call over TCP gets UDP doors") {
   CHECK(sent.find("c=IN IP4 203.0.113.1") != std::string::npos);
   const auto rtp = world.door_of("10.0.0.2:4000");
   REQUIRE(rtp);
-  for (const auto& [handle, door] : world.kernel.living)
-    CHECK((door.protocol == Protocol::udp) == !door.signalling);
+  for (const auto& [handle, door] : world.kernel.living) CHECK((door.signalling || door.protocol == Protocol::udp));
+}
+
+TEST_CASE("TCP: a Contact without a transport and with another port is reached by UDP and by TCP at one outside port") {
+  for (const bool is_taken : {false, true}) {
+    TcpWorld world;
+    const std::string listening = "@10.0.0.2:5070>";
+    const std::string request = with(sip_text(register_by_connection), "@10.0.0.2:40000;transport=tcp>", listening);
+    if (is_taken) {  // another phone has the port outside, over UDP
+      world.protocol = Protocol::udp;
+      std::string other = with(with(request, "10.0.0.2:40000", "10.0.0.3:5070"), listening, "@10.0.0.3:5070>");
+      other = with(with(with(other, "SIP/2.0/TCP", "SIP/2.0/UDP"), "Call-ID: register-1", "Call-ID: register-2"), "branch=z9hG4bKr1", "branch=z9hG4bKr2");
+      world.out("10.0.0.3:5070", provider, other);
+      world.protocol = Protocol::tcp;
+    }
+    const auto sent = world.out(connection, provider, request);
+    const std::size_t at = sent.find("Contact: <sip:alice@") + std::string("Contact: <sip:alice@").size();
+    const std::string outside = sent.substr(at, sent.find('>', at) - at);
+    CHECK((outside == "203.0.113.1:5070") == !is_taken);
+    const auto answer = with(sip_text(registered), "@203.0.113.1:40000;transport=tcp>", "@" + outside + ">");
+    CHECK(world.delivered(provider, outside_of_it, answer).find("<sip:alice" + listening) != std::string::npos);
+    std::map<Protocol, Endpoint> doors;
+    for (const auto& [handle, door] : world.kernel.living)
+      if (door.inside == ep("10.0.0.2:5070")) doors[door.protocol] = door.outside;
+    CHECK(doors == std::map<Protocol, Endpoint>{{Protocol::udp, ep(outside)}, {Protocol::tcp, ep(outside)}});
+    for (const Protocol protocol : {Protocol::udp, Protocol::tcp}) {
+      world.protocol = protocol;
+      const std::string name = protocol == Protocol::udp ? "UDP" : "TCP";
+      const auto call = with(with(with(sip_text(incoming), "@203.0.113.1:40000;transport=tcp SIP", "@" + outside + " SIP"), "SIP/2.0/TCP", "SIP/2.0/" + name), "call-in", "call-" + name);
+      const auto arrived = world.delivered(protocol == Protocol::udp ? provider : "203.0.113.2:33000", outside, call);
+      CHECK(arrived.starts_with("INVITE sip:alice@10.0.0.2:5070 SIP/2.0\r\n"));
+    }
+  }
 }
 
 TEST_CASE("TCP: a body that streams behind the head is none of ours, the head is") {

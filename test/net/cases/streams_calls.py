@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Calls over TCP, as SIP programs make them.
+import re
+
+from harness import scripted
 from harness.case import case
-from harness.router import MEDIA, PHONE, PROXY, WAN
+from harness.router import MEDIA, PHONE, PHONE_2, PROXY, WAN
 from harness.sipp import expect, pause, send
-from harness.stream import OUT
+from harness.stream import OUT, Listener, connect, text
+from harness.stream import sdp as stream_sdp
 from harness.texts import Callee, Caller, response, sdp
 from harness.wait import check, equal, until
 
@@ -112,3 +116,41 @@ def trunk_with_many_calls_on_one_connection(bench):
 def two_hundred_calls_over_tcp_with_rtp(bench):
     """200 calls up at the same time over TCP, RTP both ways on a sample, all end well and close their doors."""
     complete(bench, 200, 100, 5)
+
+
+def udp_registration(host, name):
+    return text(f"REGISTER sip:{PROXY} SIP/2.0", f"{host}:5060;branch=z9hG4bK-{name};rport", f"<sip:{name}@{PROXY}>;tag=r",
+                f"<sip:{name}@{PROXY}>", f"{name}@phone", "1 REGISTER", [f"Contact: <sip:{name}@{host}:5060>", "Expires: 600"]
+                ).replace(b"SIP/2.0/TCP", b"SIP/2.0/UDP")
+
+
+def contact_of(message):
+    return re.search(r"Contact: <sip:[^@]*@([^>]*)>", message.decode()).group(1)
+
+
+@case("issue 4; RFC 3261 18.1.1, RFC 3263 4.1", accept=OUT)
+def udp_phone_takes_tcp_for_a_large_request(bench):
+    """Two phones are registered over UDP from the same port; one sends an INVITE that is too large for UDP over TCP, with its usual
+    Contact. A request in that dialog, over UDP to that Contact, reaches it and not the other."""
+    registrar = bench.socket(bench.router.outside, PROXY, 5060)
+    listener = Listener(bench, bench.router.outside, PROXY, 5060)
+    phones = {host: bench.socket(bench.router.inside, host, 5060) for host in (PHONE, PHONE_2)}
+    given = {}
+    for host, phone in phones.items():
+        phone.send(udp_registration(host, f"phone-{host}"), (PROXY, 5060))
+        request, source = registrar.receive()
+        given[host] = contact_of(request)
+        registrar.send(scripted.response(request, "200 OK", [f"Contact: <sip:phone-{host}@{given[host]}>;expires=600"]), source)
+        check(f"@{host}:5060>".encode() in phone.receive()[0], "the Contact did not come back as it was written")
+    connection = connect(bench, bench.router.inside, (PROXY, 5060), (PHONE_2, 0))
+    far = listener.accept()
+    connection.send(text(f"INVITE sip:bob@{PROXY} SIP/2.0", f"{PHONE_2}:5060;branch=z9hG4bK-big;rport", f"<sip:carol@{PROXY}>;tag=big",
+                         f"<sip:bob@{PROXY}>", "big@phone", "1 INVITE", [f"Contact: <sip:carol@{PHONE_2}:5060>"],
+                         stream_sdp(PHONE_2, more="a=x-note:long\r\n" * 90)))
+    target = contact_of(far.socket.recv(65536))
+    equal(target, given[PHONE_2], "the Contact of its INVITE over TCP, and of its registration")
+    host, _, port = target.partition(":")
+    registrar.send(text(f"OPTIONS sip:carol@{target} SIP/2.0", f"{PROXY}:5060;branch=z9hG4bK-o", f"<sip:bob@{PROXY}>;tag=b",
+                        f"<sip:carol@{PROXY}>;tag=big", "big@phone", "2 OPTIONS").replace(b"SIP/2.0/TCP", b"SIP/2.0/UDP"), (host, int(port or 5060)))
+    check(phones[PHONE_2].receive()[0].startswith(f"OPTIONS sip:carol@{PHONE_2}:5060 SIP/2.0".encode()), "not the phone's own Contact")
+    phones[PHONE].receives_nothing(0.3)

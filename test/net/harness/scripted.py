@@ -48,6 +48,14 @@ class Socket:
             raise Failure(f"nothing arrived at {self.name}") from None
         return payload, source
 
+    def receives_nothing(self, seconds=0.3):
+        self._socket.settimeout(seconds)
+        try:
+            payload, source = self._socket.recvfrom(65535)
+        except TimeoutError:
+            return
+        raise Failure(f"{self.name} got from {source}: {payload[:200]!r}")
+
     def close(self):
         self._socket.close()
 
