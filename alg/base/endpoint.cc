@@ -92,8 +92,13 @@ std::optional<Address> parse_address(std::string_view text) {
 std::string to_string(const Address& address) {
   if (!address.is_set()) return "none";
   std::array<char, INET6_ADDRSTRLEN> buffer{};
-  const int family = address.family() == Family::v4 ? AF_INET : AF_INET6;
-  return inet_ntop(family, address.bytes().data(), buffer.data(), buffer.size());
+  if (address.family() == Family::v6) return inet_ntop(AF_INET6, address.bytes().data(), buffer.data(), buffer.size());
+  char* at = buffer.data();  // inet_ntop would print it: every edit writes one
+  for (const uint8_t byte : address.bytes()) {
+    if (at != buffer.data()) *at++ = '.';
+    at = std::to_chars(at, buffer.data() + buffer.size(), byte).ptr;
+  }
+  return {buffer.data(), at};
 }
 
 std::optional<Endpoint> parse_endpoint(std::string_view text) {
@@ -115,9 +120,9 @@ std::optional<Endpoint> parse_endpoint(std::string_view text) {
 }
 
 std::string to_string(const Endpoint& endpoint) {
-  const std::string address = to_string(endpoint.address);
-  const std::string port = ":" + std::to_string(endpoint.port);
-  return endpoint.address.family() == Family::v6 ? "[" + address + "]" + port : address + port;
+  std::string text = to_string(endpoint.address);
+  if (endpoint.address.family() == Family::v6) text = "[" + text + "]";
+  return text += ":" + std::to_string(endpoint.port);
 }
 
 bool Network::contains(const Address& other) const {
@@ -153,13 +158,6 @@ std::string to_string(const Network& network) {
   if (network.is_any()) return "any";
   if (network.prefix == network.address.bytes().size() * 8) return to_string(network.address);
   return to_string(network.address) + "/" + std::to_string(network.prefix);
-}
-
-std::size_t hash_bytes(std::span<const uint8_t> bytes, std::size_t seed) {
-  // FNV-1a: short keys, no attacker-chosen tables beyond the bounds of limits.h
-  std::size_t hash = 0xcbf29ce484222325ULL ^ seed;
-  for (uint8_t b : bytes) hash = (hash ^ b) * 0x100000001b3ULL;
-  return hash;
 }
 
 }  // namespace sipalg

@@ -2,6 +2,7 @@
 // One address type for IPv4 and IPv6, so that nothing above it branches on the family.
 #pragma once
 #include <array>
+#include <bit>
 #include <compare>
 #include <cstddef>
 #include <cstdint>
@@ -50,6 +51,8 @@ class Address {
   bool is_unicast() const;
 
   friend constexpr auto operator<=>(const Address&, const Address&) = default;
+  friend constexpr bool operator==(const Address& a, const Address& b) { return a.family_ == b.family_ && a.words() == b.words(); }
+  constexpr std::array<uint64_t, 2> words() const { return std::bit_cast<std::array<uint64_t, 2>>(bytes_); }  // for comparing and hashing
 
  private:
   std::array<uint8_t, 16> bytes_{};
@@ -90,17 +93,25 @@ struct PortRange {
   friend constexpr auto operator<=>(const PortRange&, const PortRange&) = default;
 };
 
-std::size_t hash_bytes(std::span<const uint8_t> bytes, std::size_t seed);
+// Three multiplications: keys are short, and nobody can fill a table beyond the bounds of limits.h.
+constexpr std::size_t hash_of(const Address& address, std::size_t seed) {
+  constexpr std::size_t odd = 0x9e3779b97f4a7c15ULL;
+  const auto words = address.words();
+  std::size_t hash = (seed + static_cast<std::size_t>(address.family())) * odd ^ words[0];
+  hash = (hash ^ hash >> 32) * odd ^ words[1];
+  hash = (hash ^ hash >> 29) * odd;
+  return hash ^ hash >> 32;
+}
 
 }  // namespace sipalg
 
 template <> struct std::hash<sipalg::Address> {
   std::size_t operator()(const sipalg::Address& a) const noexcept {
-    return sipalg::hash_bytes(a.bytes(), static_cast<std::size_t>(a.family()));
+    return sipalg::hash_of(a, 0);
   }
 };
 template <> struct std::hash<sipalg::Endpoint> {
   std::size_t operator()(const sipalg::Endpoint& e) const noexcept {
-    return sipalg::hash_bytes(e.address.bytes(), e.port * 0x9e3779b97f4a7c15ULL);
+    return sipalg::hash_of(e.address, std::size_t{1} + e.port);
   }
 };

@@ -4,10 +4,11 @@
 #pragma once
 #include <algorithm>
 #include <cstdint>
-#include <deque>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <queue>
+#include <utility>
 #include <vector>
 
 namespace sipalg {
@@ -50,11 +51,11 @@ template <typename T> class Slab {
   std::size_t size() const { return size_; }
   template <typename F> void for_each(F&& f) const {
     for (uint32_t i = 0; i < places_.size(); ++i)
-      if (places_[i].value) f(id_of(places_[i], i), *places_[i].value);
+      if (places_[i].value) f(id_of(places_[i], i), *std::as_const(places_[i].value));
   }
   template <typename F> bool any_of(F&& f) const {
-    for (const Place& place : places_)
-      if (place.value && f(*place.value)) return true;
+    for (std::size_t i = 0; i < places_.size(); ++i)
+      if (places_[i].value && f(*std::as_const(places_[i].value))) return true;
     return false;
   }
   std::vector<Id> ids() const {
@@ -81,7 +82,28 @@ template <typename T> class Slab {
       next_generation_ = std::max(next_generation_, places_.back().generation);
     if (size_ == 0) free_ = {};
   }
-  std::deque<Place> places_;
+  // As a deque, whose blocks hold one of our large records each: finding one was a division and two loads.
+  class Places {
+   public:
+    std::size_t size() const { return size_; }
+    bool empty() const { return size_ == 0; }
+    Place& operator[](std::size_t index) const { return chunks_[index / chunk][index % chunk]; }
+    Place& back() const { return (*this)[size_ - 1]; }
+    Place& emplace_back() {
+      if (size_ == chunks_.size() * chunk) chunks_.push_back(std::make_unique<Place[]>(chunk));
+      return (*this)[size_++] = Place{};
+    }
+    void pop_back() {  // one chunk is kept for the next
+      --size_;
+      if (size_ + 2 * chunk <= chunks_.size() * chunk) chunks_.pop_back();
+    }
+
+   private:
+    static constexpr std::size_t chunk = 64;
+    std::vector<std::unique_ptr<Place[]>> chunks_;
+    std::size_t size_ = 0;
+  };
+  Places places_;
   std::priority_queue<uint32_t, std::vector<uint32_t>, std::greater<>> free_;  // and some that were given back
   uint32_t next_generation_ = 0;
   std::size_t size_ = 0;

@@ -3,6 +3,8 @@
 #include <netinet/in.h>
 
 #include <cassert>
+#include <functional>
+#include <string_view>
 
 #include "alg/packet/checksum.h"
 #include "alg/packet/datagram.h"
@@ -17,7 +19,7 @@ using Bytes = std::span<const uint8_t>;
 void allow_fragments(std::vector<uint8_t>& out) {
   out[6] = static_cast<uint8_t>(out[6] & ~0x40U);
   if (out[4] != 0 || out[5] != 0) return;
-  const auto hash = hash_bytes(out, 0) & 0xffff;
+  const auto hash = std::hash<std::string_view>{}({reinterpret_cast<const char*>(out.data()), out.size()}) & 0xffff;
   write16(out, 4, hash != 0 ? hash : 1);
 }
 
