@@ -25,9 +25,6 @@ std::string_view method_of(Kind kind) {
 }
 
 bool has_to_tag(Kind kind) { return kind != Kind::invite && kind != Kind::trying && kind != Kind::refresh; }
-bool has_sdp(Kind kind) {
-  return kind == Kind::invite || kind == Kind::answer || kind == Kind::reinvite;
-}
 
 std::string first_line(Kind kind, const Ends& ends) {
   if (kind == Kind::trying) return "SIP/2.0 100 Trying";
@@ -96,6 +93,8 @@ std::string filling_of(std::size_t bytes) {
 }
 
 }  // namespace
+
+bool has_sdp(Kind kind) { return kind == Kind::invite || kind == Kind::answer || kind == Kind::reinvite; }
 
 std::string_view name_of(Kind kind) { return names[static_cast<std::size_t>(kind)]; }
 

@@ -13,6 +13,7 @@ enum class Kind : uint8_t {
 inline constexpr std::size_t kinds = 12;
 std::string_view name_of(Kind kind);
 bool leaves_inside(Kind kind);  // the inside writes it
+bool has_sdp(Kind kind);
 
 struct Style {
   std::string_view transport = "UDP";

@@ -3,6 +3,7 @@
 
 #include <cstring>
 #include <optional>
+#include <stdexcept>
 
 namespace sipalg::load {
 namespace {
@@ -57,6 +58,14 @@ Template::Template(std::string_view marked) {
     text_ += rest.front();
     rest.remove_prefix(1);
   }
+}
+
+Template Template::resized(std::size_t size) const {
+  if (!places_.empty() && places_.back().offset + digits_of(places_.back().slot) > size)
+    throw std::logic_error("a template can not be cut within its numbers");
+  Template other = *this;
+  other.text_.resize(size, ' ');
+  return other;
 }
 
 void Template::write(const Values& values, char* to) const {

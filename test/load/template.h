@@ -26,6 +26,9 @@ class Template {
   // {length} is replaced by the size of the body.
   explicit Template(std::string_view marked);
   std::size_t size() const { return text_.size(); }
+  std::string_view beginning(std::size_t bytes) const { return std::string_view(text_).substr(0, bytes); }
+  // Cut, or filled up with spaces, behind the last number.
+  Template resized(std::size_t size) const;
 
   // size() bytes. Numbers with more digits than their places lose the front ones.
   void write(const Values& values, char* to) const;
