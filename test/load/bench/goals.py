@@ -1,0 +1,59 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What sipalgd has to reach, as ratios of this run.
+
+THROUGHPUT = "messages_per_second"
+# workload, metric, reference, the least ratio (or with < the most)
+GOALS = (
+    ("invite-known", THROUGHPUT, "helper", ">", 1.5),
+    ("trunk", THROUGHPUT, "helper", ">", 1.3),
+    ("in-dialog", THROUGHPUT, "helper", ">", 1.0),
+    ("invite-known", THROUGHPUT, "replace", ">", 0.9),
+    ("trunk", THROUGHPUT, "replace", ">", 0.9),
+    ("in-dialog", THROUGHPUT, "replace", ">", 0.9),
+    ("calls-hold-0s", "calls_per_second", "helper", ">", 0.5),
+    ("latency-invite-known", "latency_us_p99", "accept", "<", 1.5),
+    ("latency-in-dialog", "latency_us_p99", "accept", "<", 1.5),
+    ("latency-trunk", "latency_us_p99", "accept", "<", 1.5),
+    ("rtp", THROUGHPUT, "plain", ">", 0.97),
+)
+
+
+def _line(what, value, sign, bound):
+    holds = value >= bound if sign == ">" else value <= bound
+    word = "at least" if sign == ">" else "at most"
+    return {"what": what, "value": value, "bound": bound, "sense": word, "reached": holds}
+
+
+def _ratios(rows):
+    for workload, metric, reference, sign, bound in GOALS:
+        mine, its = rows.get((workload, "sipalgd")), rows.get((workload, reference))
+        ratio = mine.ratio(metric, its) if mine and its else None
+        if ratio:
+            yield _line(f"{workload}: {metric} against {reference}", ratio["median"], sign, bound)
+
+
+def _costs(rows):
+    """Of one message's CPU time against that of another workload."""
+    pairs = (("calls-hold-0s", "invite-known", 3.0, "a message of a new call against one of a known call"),
+             ("size-100k-in-dialog", "size-1k-in-dialog", 1.2, "in-dialog with 100k calls against 1k"),
+             ("size-100k-invite-known", "size-1k-invite-known", 1.2, "invite-known with 100k calls against 1k"))
+    for dear, cheap, bound, what in pairs:
+        first, second = rows.get((dear, "sipalgd")), rows.get((cheap, "sipalgd"))
+        if first and second and second.median("cpu_us_candidate"):
+            yield _line("CPU time: " + what, first.median("cpu_us_candidate") / second.median("cpu_us_candidate"), "<", bound)
+    size = rows.get(("size-100k-in-dialog", "sipalgd"))
+    if size:
+        yield _line("bytes per call with 100k calls", size.median("bytes_per_call"), "<", 1024)
+
+
+def judge(rows):
+    """rows: {(workload, candidate): Row}."""
+    return [*_ratios(rows), *_costs(rows)]
+
+
+def show(lines):
+    if not lines:
+        return
+    print("\ngoals of sipalgd (medians of ratios within each round)")
+    for line in lines:
+        print(f"  {'reached' if line['reached'] else 'MISSED ':8} {line['value']:10.2f}  {line['sense']} {line['bound']:<7} {line['what']}")

@@ -1,0 +1,93 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The order things are measured in: for each workload all candidates, round by round.
+import contextlib
+import fnmatch
+
+from harness.expectations import ExpectationLimit
+from harness.wait import Skip
+
+from . import table
+from .figures import Row
+
+
+def _matches(pattern, candidate, workload):
+    """CANDIDATE/WORKLOAD; one word alone is either."""
+    if "/" not in pattern:
+        return fnmatch.fnmatch(candidate, pattern) or fnmatch.fnmatch(workload, pattern)
+    first, _, second = pattern.partition("/")
+    return fnmatch.fnmatch(candidate, first or "*") and fnmatch.fnmatch(workload, second or "*")
+
+
+def choose(workloads, quick, only):
+    """[(workload, names of its candidates)] of what is to be measured."""
+    plan = []
+    for workload in workloads:
+        if quick and workload.name not in quick:
+            continue
+        names = [name for name in workload.candidates if not only or any(_matches(each, name, workload.name) for each in only)]
+        if names:
+            plan.append((workload, names))
+    return plan
+
+
+class Rounds:
+    def __init__(self, ground, candidates, options):
+        self._ground, self._options = ground, options
+        self._candidates = {candidate.name: candidate for candidate in candidates}
+        self._rows = {}  # (workload, candidate): Row
+        self._calls = 0
+
+    def measure(self, plan):
+        for workload, names in plan:
+            chosen = [self._candidates[name] for name in names if name in self._candidates]
+            if not chosen:
+                continue
+            try:
+                with self._limit(workload):
+                    self._measure(workload, chosen)
+            except Skip as reason:
+                print(f"\nnot measured: {workload.name}: {reason}")
+        return self._rows
+
+    @staticmethod
+    def _limit(workload):
+        """The expectations a workload needs; the lock is the tests' own, since the limit is one for the machine."""
+        return ExpectationLimit(workload.expectations) if workload.expectations else contextlib.nullcontext()
+
+    def _measure(self, workload, chosen):
+        more, note = [], ""
+        if workload.half_of:
+            rate = self._half(workload, chosen)
+            more, note = ["--rate", f"{rate:.0f}"], f" ({rate:,.0f} messages/s)"
+        rows = [Row(workload, candidate) for candidate in chosen]
+        for number in range(self._options.rounds):
+            for row in rows[number % len(rows):] + rows[:number % len(rows)]:
+                row.add(self._run(workload, row.candidate, more, self._options.seconds))
+        for row in rows:
+            self._rows[workload.name, row.candidate.name] = row
+        table.show(workload, rows, note)
+
+    def _half(self, workload, chosen):
+        """Half the rate that the slowest of them reaches; measured now if it was not yet."""
+        rates = []
+        for candidate in chosen:
+            row = self._rows.get((workload.half_of, candidate.name))
+            if row:
+                rates.append(row.median("messages_per_second"))
+            else:
+                report = self._run(workload, candidate, [], self._options.seconds)
+                rates.append(report["measured"]["messages_per_second"])
+        return min(rates) / 2
+
+    def _run(self, workload, candidate, more, seconds):
+        words = [*workload.words, *more, "--seconds", str(seconds), "--warmup", str(min(0.5, seconds / 4)), "--first-call", str(self._calls)]
+        self._calls = (self._calls + 10_000_000) % 900_000_000
+        port = self._ground.next_port()
+        self._ground.clear()
+        try:
+            watched = candidate.start(self._ground, words, workload.hosts, port)
+            report = self._ground.run(words, workload.hosts, port, candidate.expect, watched)
+        finally:
+            candidate.stop(self._ground)
+        report["candidate"] = candidate.details()
+        return report

@@ -1,0 +1,70 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# What is played, and what is asked of it.
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Workload:
+    """One table. `section`: what is measured: throughput, latency, calls, rtp or size. `words`: the generator's."""
+    name: str
+    title: str
+    words: list
+    section: str = "throughput"
+    transport: str = "udp"
+    hosts: int = 1
+    candidates: tuple = ("plain", "accept", "replace", "helper", "sipalgd")
+    expectations: int = 0      # more than the kernel allows by default
+    half_of: str = ""          # latency: the workload half of whose rate is played
+    of: dict = field(default_factory=dict)  # more for the JSON
+
+
+STANDING = ["--flows", "16", "--calls", "64", "--window", "64"]
+TRUNK = ["--flows", "1", "--calls", "32", "--window", "32"]
+MAPPING = ("plain", "helper", "sipalgd")
+STREAMS = ("plain", "accept", "helper", "sipalgd")
+
+
+def _throughput():
+    kinds = (("invite-known", "INVITE with SDP in known calls (INVITE 200 ACK)", ["--workload", "reinvite", *STANDING]),
+             ("in-dialog", "small in-dialog messages (INFO 200)", ["--workload", "info", *STANDING]),
+             ("refresh", "REGISTER refresh (REGISTER 200)", ["--workload", "refresh", *STANDING]),
+             ("trunk", "trunk mix on one 5-tuple (INVITE 100 180 200 ACK BYE 200)", ["--workload", "trunk", *TRUNK]))
+    for name, title, words in kinds:
+        yield Workload(name, title + ", UDP", words)
+        yield Workload(name + "-1400", title + ", 1,400 bytes, UDP", [*words, "--large"])
+    for name, title, words in kinds:
+        if name != "refresh":
+            yield Workload(name + "-tcp", title + ", TCP", [*words, "--tcp"], transport="tcp", candidates=STREAMS)
+
+
+def _latency():
+    for name, title in (("invite-known", "INVITE with SDP in known calls"), ("in-dialog", "small in-dialog messages"),
+                        ("trunk", "trunk mix")):
+        base = next(w for w in _throughput() if w.name == name)
+        yield Workload("latency-" + name, f"latency at half load, {title}, UDP", base.words, "latency", half_of=name)
+
+
+def _calls():
+    for hold in (0, 1):
+        yield Workload(f"calls-hold-{hold}s", "calls set up and torn down with their doors (INVITE 200 ACK BYE 200), UDP, "
+                       f"16 inside hosts, 16 outside addresses, hold time {hold} s",
+                       ["--workload", "calls", "--flows", "16", "--calls", "4096" if hold else "64", "--window", "64", "--hold", str(hold)],
+                       "calls", hosts=16, candidates=("helper", "sipalgd"), expectations=65536)
+
+
+def _sizes():
+    for calls, label in ((1024, "1k"), (10240, "10k"), (102400, "100k")):
+        for name, kind in (("in-dialog", "info"), ("invite-known", "reinvite")):
+            yield Workload(f"size-{label}-{name}", f"{name} with {calls} calls in the table, UDP, 32 inside hosts, 32 outside addresses",
+                           ["--workload", kind, "--flows", "32", "--calls", str(calls), "--window", "64", "--leave-calls",
+                            "--setup-seconds", "300"],
+                           "size", hosts=32, candidates=("sipalgd",), expectations=524288, of={"calls": calls})
+
+
+def everything():
+    rtp = Workload("rtp", "RTP through doors, there and back, 16 calls",
+                   ["--workload", "rtp", "--flows", "16", "--calls", "16", "--window", "128"], "rtp", candidates=MAPPING)
+    return [*_throughput(), *_latency(), *_calls(), rtp, *_sizes()]
+
+
+QUICK = ("invite-known", "trunk", "in-dialog-tcp", "latency-trunk", "calls-hold-0s", "rtp", "size-1k-in-dialog")
