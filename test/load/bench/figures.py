@@ -33,6 +33,15 @@ def is_faulty(report):
     return faults["wrong"] > 0 or faults["given_up"] > 0 or faults["lost"] > 0.001 * faults["sent"] or faults["first"] != ""
 
 
+def note_added(rows):
+    """Latencies beside those of plain forwarding in the same round: what the candidate adds."""
+    plain = next((row for row in rows if row.candidate.name == "plain"), None)
+    for row in rows if plain else ():
+        for mine, its in zip(row.rounds, plain.rounds):
+            for name in [name for name in mine if name.startswith("latency_us_")]:
+                mine[name.replace("latency", "added")] = mine[name] - its[name]
+
+
 class Row:
     """One candidate in one workload, over all rounds."""
 
@@ -58,7 +67,8 @@ class Row:
 
     def ratio(self, metric, other):
         """Of each round; None where the other has nothing to divide by."""
-        pairs = [(mine[metric], its[metric]) for mine, its in zip(self.rounds, other.rounds) if metric in mine and its.get(metric)]
+        pairs = [(mine[metric], its[metric]) for mine, its in zip(self.rounds, other.rounds)
+                 if metric in mine and its.get(metric, 0) > 0]
         return spread([mine / its for mine, its in pairs]) if pairs else None
 
     def told(self, others):
@@ -71,4 +81,5 @@ class Row:
         return {"section": self.workload.section, "workload": self.workload.name, "title": self.workload.title,
                 "candidate": self.candidate.name, "rounds": len(self.rounds), "faulty_rounds": self.faulty(),
                 "first_fault": self.first_fault(), "metrics": metrics, "ratios": ratios,
+                "told": self.reports[-1]["candidate"] if self.reports else {},
                 "generator": self.workload.words, "hosts": self.workload.hosts, **self.workload.of}

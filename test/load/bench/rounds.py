@@ -7,7 +7,7 @@ from harness.expectations import ExpectationLimit
 from harness.wait import Skip
 
 from . import table
-from .figures import Row
+from .figures import Row, note_added
 
 
 def _matches(pattern, candidate, workload):
@@ -63,6 +63,7 @@ class Rounds:
         for number in range(self._options.rounds):
             for row in rows[number % len(rows):] + rows[:number % len(rows)]:
                 row.add(self._run(workload, row.candidate, more, self._options.seconds))
+        note_added(rows)
         for row in rows:
             self._rows[workload.name, row.candidate.name] = row
         table.show(workload, rows, note)
@@ -80,7 +81,7 @@ class Rounds:
         return min(rates) / 2
 
     def _run(self, workload, candidate, more, seconds):
-        words = [*workload.words, *more, "--seconds", str(seconds), "--warmup", str(min(0.5, seconds / 4)), "--first-call", str(self._calls)]
+        words = [*workload.words, *more, "--seconds", str(seconds), "--warmup", str(min(workload.warmup, 2 * seconds)), "--first-call", str(self._calls)]
         self._calls = (self._calls + 10_000_000) % 900_000_000
         port = self._ground.next_port()
         self._ground.clear()

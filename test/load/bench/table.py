@@ -4,13 +4,14 @@
 # section: columns (metric, heading, digits, ratios against whom)
 COLUMNS = {
     "throughput": (("messages_per_second", "messages/s", 0), ("cpu_us_candidate", "us candidate", 2), ("cpu_us_machine", "us machine", 2)),
-    "latency": (("latency_us_p50", "p50 us", 1), ("latency_us_p99", "p99 us", 1), ("latency_us_p99.9", "p99.9 us", 1)),
+    "latency": (("latency_us_p50", "p50 us", 1), ("added_us_p50", "added p50", 1), ("added_us_p99", "added p99", 1),
+                ("added_us_p99.9", "added p99.9", 1)),
     "calls": (("calls_per_second", "calls/s", 0), ("cpu_us_candidate", "us candidate", 2), ("cpu_us_machine", "us machine", 2)),
     "rtp": (("messages_per_second", "packets/s", 0), ("cpu_us_machine", "us machine", 2)),
     "size": (("messages_per_second", "messages/s", 0), ("cpu_us_candidate", "us candidate", 2), ("bytes_per_call", "bytes/call", 0),
              ("setup_calls_per_second", "setup calls/s", 0)),
 }
-RATIOS = {"throughput": ("plain", "accept", "replace", "helper"), "latency": ("plain", "accept"), "calls": ("helper",), "rtp": ("plain",), "size": ()}
+RATIOS = {"throughput": ("plain", "accept", "replace", "helper"), "latency": ("accept",), "calls": ("helper",), "rtp": ("plain",), "size": ()}
 
 
 def number(value, digits):
@@ -28,7 +29,7 @@ def three(values, digits):
 def _cells(row, rows, section):
     cells = [row.candidate.title]
     cells += [three(row.values(metric), digits) for metric, _, digits in COLUMNS[section]]
-    main = COLUMNS[section][1][0] if section == "latency" else COLUMNS[section][0][0]
+    main = "added_us_p99" if section == "latency" else COLUMNS[section][0][0]
     by_name = {other.candidate.name: other for other in rows}
     for name in RATIOS[section]:
         ratio = row.ratio(main, by_name[name]) if name in by_name and by_name[name] is not row else None
@@ -41,7 +42,7 @@ def show(workload, rows, note=""):
     """One workload: a line for each candidate."""
     section = workload.section
     headings = ["min median max:", *[heading for _, heading, _ in COLUMNS[section]],
-                *[("p99 x " if section == "latency" else "x ") + name for name in RATIOS[section]], "faulty rounds"]
+                *[("added p99 x " if section == "latency" else "x ") + name for name in RATIOS[section]], "faulty rounds"]
     lines = [_cells(row, rows, section) for row in rows]
     widths = [max(len(line[column]) for line in [headings, *lines]) for column in range(len(headings))]
     print(f"\n{workload.name}: {workload.title}{note}")

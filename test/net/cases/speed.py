@@ -1,0 +1,68 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# test/bench and its load generator: that they work, not how fast anything is.
+import json
+import os
+import subprocess
+
+from harness.case import case
+from harness.daemon import BUILD, ROOT
+from harness.router import PHONE, PROXY, WAN
+from harness.wait import SLOW, Skip, check, equal
+
+GENERATOR = os.path.join(BUILD, "test", "load", "load_generator")
+EVERYBODY = {"plain", "accept", "replace", "helper", "sipalgd"}
+
+
+def generate(bench, expect, *words):
+    """What the load generator tells of a run through the bench's router."""
+    command = [GENERATOR, "--inside", bench.router.inside.name, "--outside", bench.router.outside.name, "--inside-host", PHONE,
+               "--mapped-host", WAN, "--outside-host", PROXY, "--expect", expect, "--seconds", "0.2", "--warmup", "0", *words]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    equal(result.returncode, 0, "load_generator: " + result.stderr)
+    return json.loads(result.stdout)
+
+
+@case("issue 5, the bench", open_firewall=True)
+def load_generator_checks_what_the_daemon_maps(bench):
+    """Every message of whole calls and registrations through sipalgd arrives with exactly the bytes it has to."""
+    for workload in ("trunk", "reinvite", "refresh"):
+        for transport in ((), ("--tcp", "--first-port", "5200")):
+            report = generate(bench, "mapped", "--workload", workload, "--flows", "4", "--calls", "8", "--window", "8", *transport)
+            faults, where = report["faults"], f"{workload} {transport}: {report['faults']['first']}"
+            equal((faults["wrong"], faults["lost"], faults["given_up"], faults["strays"]), (0, 0, 0, 0), where)
+            check(report["measured"]["exchanges"] > 0, f"no exchange came to its end: {where}")
+
+
+@case("issue 5, the bench", daemon=False, open_firewall=True)
+def load_generator_sees_what_is_not_mapped(bench):
+    """Without an ALG the messages leave as they were sent, which passes as such, and as mapped is wrong."""
+    options = ("--workload", "info", "--flows", "2", "--calls", "4", "--window", "4")
+    faults = generate(bench, "same", *options)["faults"]
+    equal((faults["wrong"], faults["lost"]), (0, 0), "plain forwarding of what is to stay the same")
+    faults = generate(bench, "mapped", "--setup-seconds", "0.5", "--first-port", "5200", *options)["faults"]
+    check(faults["wrong"] >= 4, f"only {faults['wrong']} INVITEs seen that should have been mapped")
+    check(f"Contact: <sip:alice@{PHONE}" in faults["first"], f"the message that was wrong is not shown: {faults['first']}")
+
+
+@case("issue 5, the bench", daemon=False)
+def bench_measures_every_candidate(bench):
+    """test/bench --quick measures all candidates beside each other and writes each figure with its spread and ratios."""
+    if SLOW:
+        raise Skip("an emulated machine's speed says nothing")
+    path = os.path.join(bench.folder, "figures.json")
+    command = [os.path.join(ROOT, "test", "bench"), "--quick", "--no-build", "--rounds", "2", "--only", "*/trunk", "--only", "*/latency-trunk",
+               "--only", "sipalgd/rtp", "--json", path]
+    result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    equal(result.returncode, 0, "test/bench: " + result.stderr[-2000:])
+    with open(path, encoding="utf-8") as file:
+        told = json.load(file)
+    present = EVERYBODY - set(told["missing"])
+    for workload in ("trunk", "latency-trunk"):
+        rows = {row["candidate"]: row for row in told["rows"] if row["workload"] == workload}
+        check(present <= set(rows), f"{workload} was measured for {sorted(rows)}, not for {sorted(present)}")
+        for name, row in rows.items():
+            figure = row["metrics"]["messages_per_second"]
+            equal((row["rounds"], len(figure["values"])), (2, 2), f"rounds of {name}")
+            check(0 < figure["min"] <= figure["median"] <= figure["max"], f"{name}: {figure}")
+            check(name == "plain" or row["ratios"]["plain"]["messages_per_second"]["median"] > 0, f"no ratio of {name} to plain")
+    check("trunk: trunk mix" in result.stdout and "faulty rounds" in result.stdout, "no table was printed")
