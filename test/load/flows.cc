@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "test/load/flows.h"
 
+#include "test/load/proxied.h"
+
 #include <map>
 #include <stdexcept>
 
@@ -10,6 +12,7 @@ std::optional<Expect> parse_expect(std::string_view word) {
   if (word == "same") return Expect::same;
   if (word == "mapped") return Expect::mapped;
   if (word == "padded") return Expect::padded;
+  if (word == "proxied") return Expect::proxied;
   return std::nullopt;
 }
 
@@ -28,7 +31,7 @@ Flows::Flows(const Place& place, const Style& style, Expect expect) : place_(pla
       const Ends& reader = leaves_inside(kind) ? texts.outside : texts.inside;
       texts.written[i] = Template(marked_text(kind, style, writer, writer));
       const Template mapped(marked_text(kind, style, writer, reader));
-      texts.due[i] = expect == Expect::mapped ? mapped : expect == Expect::same ? texts.written[i] : texts.written[i].resized(mapped.size());
+      texts.due[i] = expect == Expect::mapped ? mapped : expect == Expect::padded ? texts.written[i].resized(mapped.size()) : texts.written[i];
     }
   }
 }
@@ -39,7 +42,17 @@ std::optional<std::size_t> Flows::flow_of(std::string_view host, uint16_t port) 
   return flow;
 }
 
+std::pair<std::string, uint16_t> Flows::inside_target() const {
+  return {place_.edge_inside.empty() ? place_.outside_host : place_.edge_inside, place_.outside_port};
+}
+
+std::pair<std::string, uint16_t> Flows::outside_target(std::size_t flow) const {
+  if (!place_.edge_outside.empty()) return {place_.edge_outside, place_.outside_port};
+  return {texts_[flow].outside.inside_host, texts_[flow].outside.inside_port};
+}
+
 std::optional<Kind> Flows::recognise(std::size_t flow, std::string_view message, bool at_outside, Values& values) const {
+  if (expect_ == Expect::proxied) return read_proxied(message, at_outside, at_outside ? place_.edge_outside : place_.edge_inside, values);
   for (std::size_t i = 0; i < kinds; ++i) {
     const auto kind = static_cast<Kind>(i);
     if (leaves_inside(kind) != at_outside || !texts_[flow].due[i].read(message, values)) continue;

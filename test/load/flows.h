@@ -14,6 +14,7 @@ enum class Expect : uint8_t {
   same,    // the bytes that were sent
   mapped,  // inside addresses replaced by outside ones, and back
   padded,  // the bytes that were sent, cut or filled with spaces to the length that mapping gives
+  proxied, // what a proxy with a media relay makes of them: read loosely (proxied.h)
 };
 std::optional<Expect> parse_expect(std::string_view word);
 
@@ -24,6 +25,7 @@ struct Place {
   uint16_t outside_port = 5060;
   uint16_t first_port = 5100;              // flow N has port first_port + N inside, and the same outside
   std::size_t flows = 16;
+  std::string edge_inside, edge_outside;   // a proxy on the router that both sides talk to; empty: they talk to each other
 };
 
 struct FlowTexts {
@@ -45,6 +47,10 @@ class Flows {
   const Template& written(std::size_t flow, Kind kind) const { return texts_[flow].written[static_cast<std::size_t>(kind)]; }
   std::size_t hosts() const { return place_.inside_hosts.size(); }
   std::optional<std::size_t> flow_of(std::string_view host, uint16_t port) const;  // as the outside sees it
+
+  // Whom the inside sends to, and whom the outside: a host and a port.
+  std::pair<std::string, uint16_t> inside_target() const;
+  std::pair<std::string, uint16_t> outside_target(std::size_t flow) const;
 
   // Which message of this flow is it? None: it is not what had to arrive.
   std::optional<Kind> recognise(std::size_t flow, std::string_view message, bool at_outside, Values& values) const;

@@ -58,7 +58,10 @@ class Run {
     if (plan_.has_standing_calls())
       measured(told, "set_up", [this] { told_if_late(player_.once(plan_.set_up(), plan_.setup_seconds), "setting up calls"); });
     if (plan_.workload == Workload::rtp) {
+      player_.open_media();
+      player_.send_media(plan_.warmup);
       measured(told, "measured", [this] { player_.send_media(plan_.seconds); });
+      player_.close_media();
     } else {
       player_.repeat(plan_.measured(), plan_.warmup, plan_.rate);
       shared_.is_recording = plan_.rate > 0;

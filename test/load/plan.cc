@@ -21,6 +21,8 @@ void check(const Plan& plan) {
   if (plan.calls == 0 || plan.window == 0 || plan.place.flows == 0) refuse("--calls, --window and --flows begin at 1");
   if (plan.calls % plan.place.flows != 0) refuse("--calls must be a multiple of --flows: a call keeps its flow");
   if (plan.place.flows % plan.place.inside_hosts.size() != 0) refuse("--flows must be a multiple of the inside hosts");
+  if ((plan.expect == Expect::proxied) == plan.place.edge_inside.empty() || plan.place.edge_inside.empty() != plan.place.edge_outside.empty())
+    refuse("--expect proxied wants --edge-inside and --edge-outside");
   if (plan.workload == Workload::rtp && plan.calls != plan.place.flows) refuse("rtp plays one call over each flow: --calls = --flows");
 }
 
@@ -48,12 +50,14 @@ Plan parse_plan(int count, char** words, bool& only_lengths) {
   bool tcp = false;
   CLI::App app{"Plays SIP dialogs between two network namespaces, checks every message that arrives, and tells rates as JSON."};
   app.add_option_function("--workload", parsed(plan.workload, parse_workload, "workload"), "calls, trunk, reinvite, info, refresh or rtp")->required();
-  app.add_option_function("--expect", parsed(plan.expect, parse_expect, "expect"), "what has to arrive: same, mapped or padded")->required();
+  app.add_option_function("--expect", parsed(plan.expect, parse_expect, "expect"), "what has to arrive: same, mapped, padded or proxied")->required();
   app.add_option("--inside", plan.inside_namespace, "namespace of the callers");
   app.add_option("--outside", plan.outside_namespace, "namespace of the provider");
   app.add_option("--inside-host", plan.place.inside_hosts, "an address of the callers; may be given again")->required();
   app.add_option("--mapped-host", plan.place.mapped_hosts, "what NAT makes of it")->required();
   app.add_option("--outside-host", plan.place.outside_host, "the provider's address")->required();
+  app.add_option("--edge-inside", plan.place.edge_inside, "proxied: the proxy's address for the callers");
+  app.add_option("--edge-outside", plan.place.edge_outside, "proxied: the proxy's address for the provider");
   app.add_option("--first-port", plan.place.first_port, "port of the first flow, inside and mapped");
   app.add_option("--flows", plan.place.flows, "how many 5-tuples");
   app.add_option("--calls", plan.calls, "calls that stand, or are in progress at once");

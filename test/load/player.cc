@@ -16,7 +16,7 @@ int64_t ns(double seconds) { return static_cast<int64_t>(seconds * 1e9); }
 
 }  // namespace
 
-Player::Player(const Plan& plan, const Flows& flows, Shared& shared) : plan_(plan), flows_(flows), shared_(shared), calls_(plan.calls) {
+Player::Player(const Plan& plan, const Flows& flows, Shared& shared) : plan_(plan), flows_(flows), shared_(shared), calls_(plan.calls), answered_(plan.calls), packet_(media_packet()) {
   for (std::size_t place = 0; place < plan.calls; ++place) calls_[place].number = plan.first_call + place;
 }
 
@@ -24,7 +24,8 @@ void Player::connect() {
   std::vector<SocketEnds> ends;
   for (std::size_t flow = 0; flow < flows_.size(); ++flow) {
     const Ends& own = flows_[flow].inside;
-    ends.push_back({own.inside_host, own.inside_port, own.outside_host, own.outside_port});
+    const auto [host, port] = flows_.inside_target();
+    ends.push_back({own.inside_host, own.inside_port, host, port});
   }
   wire_ = plan_.style.transport == "TCP" ? make_tcp_flows(ends) : make_udp_flows(ends);
 }
@@ -124,7 +125,10 @@ void Player::take(const Arrival& arrival) {
     Tally::add(shared_.inside.wrong);
     return shared_.note("inside got on flow " + std::to_string(arrival.flow) + ":\n" + std::string(arrival.bytes));
   }
+  const bool is_the_proxys = plan_.expect == Expect::proxied && *kind == Kind::trying && plan_.workload != Workload::trunk;
+  if (is_the_proxys) return;
   Tally::add(shared_.inside.arrived);
+  if (*kind == Kind::answer) answered_[place] = static_cast<uint16_t>(at(values, Slot::media));
   if (shared_.is_recording.load(std::memory_order_relaxed)) shared_.inward.add(arrival.at - shared_.sent_at.get(place, *kind));
   const Call& call = calls_[place];
   const bool is_due = call.state == State::busy && call.number == at(values, Slot::call) && call.branch == at(values, Slot::branch);
@@ -167,37 +171,47 @@ void Player::give_up_silent() {
   }
 }
 
-void Player::send_media(double seconds) {
+void Player::open_media() {
   shared_.wants_media = true;
   std::vector<SocketEnds> ends;
   for (std::size_t flow = 0; flow < flows_.size(); ++flow) {
     const uint16_t port = media_port(calls_[flow].number, flows_.hosts());
-    ends.push_back({flows_[flow].inside.inside_host, port, plan_.place.outside_host, port});
+    ends.push_back({flows_[flow].inside.inside_host, port, flows_.inside_target().first, answered_[flow]});
   }
-  const auto media = make_udp_flows(ends);
-  const Template packet = media_packet();
+  media_ = make_udp_flows(ends);
   for (int i = 0; i < 500 && !shared_.has_media && !shared_.is_over; ++i) wire_->receive(patience, [](const Arrival&) {});
-  uint64_t sent = 0, settled = 0;  // settled: came back, or was given up
+}
+
+void Player::send_media(double seconds) {
+  const int64_t end = now_ns() + ns(seconds);
   int64_t last = now_ns();
-  const int64_t end = last + ns(seconds);
   for (now_ = last; now_ < end && !shared_.is_over; now_ = now_ns()) {
-    for (; sent < settled + plan_.window; ++sent) {
-      media->put(sent % flows_.size(), packet, {0, sent, 0, 0});
+    for (; media_sent_ < media_settled_ + plan_.window; ++media_sent_) {
+      media_->put(media_sent_ % flows_.size(), packet_, {0, media_sent_, 0, 0});
       Tally::add(shared_.inside.sent);
     }
-    media->flush();
-    media->receive(patience, [&](const Arrival& arrival) {
-      Values values{};
-      if (!packet.read(arrival.bytes, values)) return Tally::add(shared_.inside.wrong);
-      Tally::add(shared_.inside.arrived);
-      settled = std::min(settled + 1, sent);
-      last = now_;
-    });
-    if (now_ - last > silence / 10) {
-      given_up_ += sent - settled;
-      settled = sent;
-      last = now_;
-    }
+    media_->flush();
+    if (take_media(patience)) last = now_;
+    if (now_ - last <= silence / 10) continue;
+    given_up_ += media_sent_ - media_settled_;
+    media_settled_ = media_sent_;
+    last = now_;
+  }
+}
+
+bool Player::take_media(int64_t wait) {
+  const uint64_t before = media_settled_;
+  media_->receive(wait, [this](const Arrival& arrival) {
+    Values values{};
+    if (!packet_.read(arrival.bytes, values)) return Tally::add(shared_.inside.wrong);
+    Tally::add(shared_.inside.arrived);
+    media_settled_ = std::min(media_settled_ + 1, media_sent_);
+  });
+  return media_settled_ > before;
+}
+
+void Player::close_media() {
+  while (media_settled_ < media_sent_ && take_media(silence / 10)) {
   }
   shared_.wants_media = false;
 }

@@ -26,8 +26,10 @@ class Player {
   void repeat(const Exchange& exchange, double seconds, double rate);
   // Waits for the answers that are due.
   void finish();
-  // Packets through the doors and back.
+  // Packets through the doors and back: the sockets, the packets, what is still on its way.
+  void open_media();
   void send_media(double seconds);
+  void close_media();
 
   uint64_t exchanges() const { return exchanges_; }
   uint64_t given_up() const { return given_up_; }
@@ -52,14 +54,19 @@ class Player {
   void end_holding();
   void give_up_silent();
   int64_t wait_ns() const;
+  bool take_media(int64_t wait);
 
   const Plan& plan_;
   const Flows& flows_;
   Shared& shared_;
   std::unique_ptr<Wire> wire_;
   std::vector<Call> calls_;
+  std::vector<uint16_t> answered_;  // media port the inside was told, by place
   std::deque<std::size_t> ring_;
   std::deque<std::pair<int64_t, std::size_t>> holding_;
+  std::unique_ptr<Wire> media_;
+  const Template packet_;
+  uint64_t media_sent_ = 0, media_settled_ = 0;  // settled: came back, or was given up
   Exchange exchange_{Kind::info, 2};
   bool again_ = false;
   std::size_t in_flight_ = 0;

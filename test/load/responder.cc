@@ -2,6 +2,7 @@
 #include "test/load/responder.h"
 
 #include "test/load/media.h"
+#include "test/load/proxied.h"
 
 namespace sipalg::load {
 namespace {
@@ -39,38 +40,42 @@ void Responder::serve() {
 void Responder::take(const Arrival& arrival) {
   Values values{};
   const auto kind = flows_.recognise(arrival.flow, arrival.bytes, true, values);
-  if (!kind) {
+  const std::size_t place = place_of(at(values, Slot::call));
+  if (!kind || (plan_.expect != Expect::proxied && place % flows_.size() != arrival.flow)) {
     Tally::add(shared_.outside.wrong);
     shared_.note("outside got on flow " + std::to_string(arrival.flow) + ":\n" + std::string(arrival.bytes));
     return;
   }
   Tally::add(shared_.outside.arrived);
-  const std::size_t place = place_of(at(values, Slot::call));
   if (shared_.is_recording.load(std::memory_order_relaxed)) shared_.outward.add(arrival.at - shared_.sent_at.get(place, *kind));
   if (*kind == Kind::invite) shared_.announced[place] = static_cast<uint16_t>(at(values, Slot::media));
   at(values, Slot::media) = media_port(at(values, Slot::call), flows_.hosts());
-  answer(arrival.flow, *kind, values);
+  answer(arrival.bytes, *kind, values);
 }
 
-void Responder::answer(std::size_t flow, Kind kind, const Values& values) {
+void Responder::answer(std::string_view request, Kind kind, const Values& values) {
   switch (kind) {
     case Kind::invite:
       if (plan_.workload == Workload::trunk) {
-        send(flow, Kind::trying, values);
-        send(flow, Kind::ringing, values);
+        send(request, Kind::trying, values);
+        send(request, Kind::ringing, values);
       }
-      return send(flow, Kind::answer, values);
-    case Kind::reinvite: return send(flow, Kind::answer, values);
-    case Kind::bye: return send(flow, Kind::bye_ok, values);
-    case Kind::info: return send(flow, Kind::info_ok, values);
-    case Kind::refresh: return send(flow, Kind::refresh_ok, values);
+      return send(request, Kind::answer, values);
+    case Kind::reinvite: return send(request, Kind::answer, values);
+    case Kind::bye: return send(request, Kind::bye_ok, values);
+    case Kind::info: return send(request, Kind::info_ok, values);
+    case Kind::refresh: return send(request, Kind::refresh_ok, values);
     default: return;
   }
 }
 
-void Responder::send(std::size_t flow, Kind kind, const Values& values) {
-  if (plan_.rate > 0) shared_.sent_at.set(place_of(at(values, Slot::call)), kind, now_ns());
-  wire_->put(flow, flows_.written(flow, kind), values);
+void Responder::send(std::string_view request, Kind kind, const Values& values) {
+  const std::size_t place = place_of(at(values, Slot::call)), flow = place % flows_.size();
+  if (plan_.rate > 0) shared_.sent_at.set(place, kind, now_ns());
+  if (plan_.expect == Expect::proxied)
+    wire_->put(flow, response_to(request, flows_.written(flow, kind).text(values)));
+  else
+    wire_->put(flow, flows_.written(flow, kind), values);
   Tally::add(shared_.outside.sent);
   if (plan_.rate > 0) wire_->flush();  // a time stamp is not to wait for its neighbours
 }
@@ -79,8 +84,8 @@ void Responder::send(std::size_t flow, Kind kind, const Values& values) {
 void Responder::echo_media() {
   std::vector<SocketEnds> ends;
   for (std::size_t flow = 0; flow < flows_.size(); ++flow)
-    ends.push_back({plan_.place.outside_host, media_port(plan_.first_call + flow, flows_.hosts()), flows_[flow].outside.inside_host,
-                    shared_.announced[flow]});
+    ends.push_back({plan_.place.outside_host, media_port(plan_.first_call + flow, flows_.hosts()),
+                    plan_.expect == Expect::proxied ? plan_.place.edge_outside : flows_[flow].outside.inside_host, shared_.announced[flow]});
   const auto media = make_udp_flows(ends);
   const Template packet = media_packet();
   shared_.has_media = true;

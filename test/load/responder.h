@@ -17,8 +17,8 @@ class Responder {
   void tell_ready();
   void serve();
   void take(const Arrival& arrival);
-  void answer(std::size_t flow, Kind kind, const Values& values);
-  void send(std::size_t flow, Kind kind, const Values& values);
+  void answer(std::string_view request, Kind kind, const Values& values);
+  void send(std::string_view request, Kind kind, const Values& values);
   std::size_t place_of(uint64_t call) const { return (call - plan_.first_call) % plan_.calls; }
   void echo_media();
 

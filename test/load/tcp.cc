@@ -34,12 +34,11 @@ class Connection {
   }
   int fd() const { return socket_.get(); }
 
-  bool put(const Template& text, const Values& values) {
-    if (unsent_.size() > most_unsent) return false;
-    const std::size_t from = unsent_.size();
-    unsent_.resize(from + text.size());
-    text.write(values, unsent_.data() + from);
-    return true;
+  bool is_full() const { return unsent_.size() > most_unsent; }
+  // Where the next message of so many bytes is to be written.
+  char* add(std::size_t size) {
+    unsent_.resize(unsent_.size() + size);
+    return unsent_.data() + unsent_.size() - size;
   }
   void flush() {
     while (!unsent_.empty()) {
@@ -74,7 +73,10 @@ class TcpWire : public Wire {
  public:
   explicit TcpWire(std::size_t flows) : connections_(flows) {}
   void put(std::size_t flow, const Template& text, const Values& values) override {
-    if (!connections_[flow] || !connections_[flow]->put(text, values)) ++refused;
+    if (Connection* connection = usable(flow)) text.write(values, connection->add(text.size()));
+  }
+  void put(std::size_t flow, std::string_view text) override {
+    if (Connection* connection = usable(flow)) text.copy(connection->add(text.size()), text.size());
   }
   void flush() override {
     for (const auto& connection : connections_)
@@ -93,6 +95,12 @@ class TcpWire : public Wire {
   }
 
  protected:
+  Connection* usable(std::size_t flow) {
+    Connection* const connection = connections_[flow].get();
+    if (connection && !connection->is_full()) return connection;
+    ++refused;
+    return nullptr;
+  }
   virtual void accept_one() {}
   void join(std::size_t flow, FileDescriptor socket_fd) {
     connections_[flow] = std::make_unique<Connection>(std::move(socket_fd));

@@ -6,6 +6,7 @@
 #include <array>
 #include <cstring>
 #include <map>
+#include <stdexcept>
 
 #include "test/load/sockets.h"
 
@@ -20,10 +21,11 @@ class Outbox {
   explicit Outbox(int fd) : fd_(fd), bytes_(batch * most_bytes) {}
   bool is_full() const { return count_ == batch; }
 
-  void put(const Template& text, const Values& values, const sockaddr_in* to) {
+  // Where the next message of so many bytes is to be written.
+  char* add(std::size_t size, const sockaddr_in* to) {
+    if (size > most_bytes) throw std::length_error("a message is longer than a datagram here");
     char* const place = &bytes_[count_ * most_bytes];
-    text.write(values, place);
-    parts_[count_] = {place, text.size()};
+    parts_[count_] = {place, size};
     msghdr& header = messages_[count_].msg_hdr;
     header = {};
     header.msg_iov = &parts_[count_];
@@ -34,6 +36,7 @@ class Outbox {
       header.msg_namelen = sizeof *to;
     }
     ++count_;
+    return place;
   }
 
   // How many the kernel did not take.
@@ -120,10 +123,8 @@ class UdpFlows : public Wire {
       ready_.add(sockets_.back().get(), sockets_.size() - 1);
     }
   }
-  void put(std::size_t flow, const Template& text, const Values& values) override {
-    if (outboxes_[flow].is_full()) refused += outboxes_[flow].flush();
-    outboxes_[flow].put(text, values, nullptr);
-  }
+  void put(std::size_t flow, const Template& text, const Values& values) override { text.write(values, add(flow, text.size())); }
+  void put(std::size_t flow, std::string_view text) override { text.copy(add(flow, text.size()), text.size()); }
   void flush() override {
     for (Outbox& outbox : outboxes_) refused += outbox.flush();
   }
@@ -133,6 +134,10 @@ class UdpFlows : public Wire {
   }
 
  private:
+  char* add(std::size_t flow, std::size_t size) {
+    if (outboxes_[flow].is_full()) refused += outboxes_[flow].flush();
+    return outboxes_[flow].add(size, nullptr);
+  }
   std::vector<FileDescriptor> sockets_;
   std::vector<Outbox> outboxes_;
   Inbox inbox_;
@@ -143,15 +148,14 @@ class UdpServer : public Wire {
  public:
   UdpServer(const SocketEnds& own, const Flows& flows) : socket_(open_socket(own, SOCK_DGRAM)), outbox_(socket_.get()) {
     for (std::size_t flow = 0; flow < flows.size(); ++flow) {
-      remotes_.push_back(address_of(flows[flow].outside.inside_host, flows[flow].outside.inside_port));
+      const auto [host, port] = flows.outside_target(flow);
+      remotes_.push_back(address_of(host, port));
       by_remote_[key(remotes_.back())] = flow;
     }
     ready_.add(socket_.get(), 0);
   }
-  void put(std::size_t flow, const Template& text, const Values& values) override {
-    if (outbox_.is_full()) flush();
-    outbox_.put(text, values, &remotes_[flow]);
-  }
+  void put(std::size_t flow, const Template& text, const Values& values) override { text.write(values, add(flow, text.size())); }
+  void put(std::size_t flow, std::string_view text) override { text.copy(add(flow, text.size()), text.size()); }
   void flush() override { refused += outbox_.flush(); }
   void receive(int64_t wait_ns, const OnArrival& on_arrival) override {
     if (ready_.wait(wait_ns).empty()) return;
@@ -165,6 +169,10 @@ class UdpServer : public Wire {
   }
 
  private:
+  char* add(std::size_t flow, std::size_t size) {
+    if (outbox_.is_full()) flush();
+    return outbox_.add(size, &remotes_[flow]);
+  }
   static uint64_t key(const sockaddr_in& address) { return uint64_t{address.sin_addr.s_addr} << 16 | address.sin_port; }
   FileDescriptor socket_;
   Outbox outbox_;

@@ -22,6 +22,7 @@ class Wire {
   virtual ~Wire() = default;
   // Sent with the next flush() at the latest.
   virtual void put(std::size_t flow, const Template& text, const Values& values) = 0;
+  virtual void put(std::size_t flow, std::string_view text) = 0;
   virtual void flush() = 0;
   // Waits for something to receive, no longer than that, and hands on what there is.
   virtual void receive(int64_t wait_ns, const OnArrival& on_arrival) = 0;

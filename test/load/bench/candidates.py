@@ -28,8 +28,7 @@ class Candidate:
     """name: as in --only; title: as in the table; expect: what it has to deliver (load_generator --expect)."""
     name = title = ""
     expect = "same"
-    maps = False          # an ALG: RTP and calls make sense
-    transports = ("udp", "tcp")
+    generator = []        # more words for the load generator
 
     def missing(self):
         """Why it can not be measured here, or nothing."""
@@ -84,11 +83,10 @@ class Accept(BareQueue):
 
 class Replace(BareQueue):
     name, title, expect = "replace", "NFQUEUE replace", "padded"
-    transports = ("udp",)  # a stream can not be resized without following it
 
 
 class Helper(Candidate):
-    name, title, expect, maps = "helper", "kernel SIP helper", "mapped", True
+    name, title, expect = "helper", "kernel SIP helper", "mapped"
 
     def missing(self):
         try:
@@ -107,7 +105,7 @@ class Helper(Candidate):
 
 
 class Sipalgd(Candidate):
-    name, title, expect, maps = "sipalgd", "sipalgd", "mapped", True
+    name, title, expect = "sipalgd", "sipalgd", "mapped"
     _daemon = _folder = None
     _details = {}
 
@@ -128,7 +126,3 @@ class Sipalgd(Candidate):
 
     def details(self):
         return self._details
-
-
-def everybody():
-    return [Plain(), Accept(), Replace(), Helper(), Sipalgd()]

@@ -81,7 +81,7 @@ class Rounds:
         return min(rates) / 2
 
     def _run(self, workload, candidate, more, seconds):
-        words = [*workload.words, *more, "--seconds", str(seconds), "--warmup", str(min(workload.warmup, 2 * seconds)), "--first-call", str(self._calls)]
+        words = [*workload.words, *more, "--seconds", str(seconds), *candidate.generator, "--warmup", str(min(workload.warmup, 2 * seconds)), "--first-call", str(self._calls)]
         self._calls = (self._calls + 10_000_000) % 900_000_000
         port = self._ground.next_port()
         self._ground.clear()

@@ -10,9 +10,8 @@ class Workload:
     title: str
     words: list
     section: str = "throughput"
-    transport: str = "udp"
     hosts: int = 1
-    candidates: tuple = ("plain", "accept", "replace", "helper", "sipalgd")
+    candidates: tuple = ("plain", "accept", "replace", "helper", "sipalgd", "kamailio")
     expectations: int = 0      # more than the kernel allows by default
     warmup: float = 0.5        # seconds that are not measured
     half_of: str = ""          # latency: the workload half of whose rate is played
@@ -21,7 +20,6 @@ class Workload:
 
 STANDING = ["--flows", "16", "--calls", "64", "--window", "64"]
 TRUNK = ["--flows", "1", "--calls", "32", "--window", "32"]
-MAPPING = ("plain", "helper", "sipalgd")
 STREAMS = ("plain", "accept", "helper", "sipalgd")
 
 
@@ -35,14 +33,15 @@ def _throughput():
         yield Workload(name + "-1400", title + ", 1,400 bytes, UDP", [*words, "--large"])
     for name, title, words in kinds:
         if name != "refresh":
-            yield Workload(name + "-tcp", title + ", TCP", [*words, "--tcp"], transport="tcp", candidates=STREAMS)
+            yield Workload(name + "-tcp", title + ", TCP", [*words, "--tcp"], candidates=STREAMS)
 
 
 def _latency():
     for name, title in (("invite-known", "INVITE with SDP in known calls"), ("in-dialog", "small in-dialog messages"),
                         ("trunk", "trunk mix")):
         base = next(w for w in _throughput() if w.name == name)
-        yield Workload("latency-" + name, f"latency at half load, {title}, UDP", base.words, "latency", half_of=name)
+        yield Workload("latency-" + name, f"latency at half load, {title}, UDP", base.words, "latency", half_of=name,
+                       candidates=("plain", "accept", "replace", "helper", "sipalgd"))
 
 
 def _calls():
@@ -50,7 +49,7 @@ def _calls():
         yield Workload(f"calls-hold-{hold}s", "calls set up and torn down with their doors (INVITE 200 ACK BYE 200), UDP, 16 inside hosts, "
                        f"16 outside addresses, hold time {hold} s, at most {calls} at once",
                        ["--workload", "calls", "--flows", "16", "--calls", str(calls), "--window", "64", "--hold", str(hold)],
-                       "calls", hosts=16, candidates=("helper", "sipalgd"), expectations=262144, warmup=0.5 + hold)
+                       "calls", hosts=16, candidates=("helper", "sipalgd", "kamailio"), expectations=262144, warmup=0.5 + hold)
 
 
 def _sizes():
@@ -64,7 +63,7 @@ def _sizes():
 
 def everything():
     rtp = Workload("rtp", "RTP through doors, there and back, 16 calls",
-                   ["--workload", "rtp", "--flows", "16", "--calls", "16", "--window", "128"], "rtp", candidates=MAPPING)
+                   ["--workload", "rtp", "--flows", "16", "--calls", "16", "--window", "128"], "rtp", candidates=("plain", "helper", "sipalgd", "kamailio"))
     return [*_throughput(), *_latency(), *_calls(), rtp, *_sizes()]
 
 
