@@ -94,7 +94,8 @@ int keep(const nlattr* attribute, void* found) {
 
 class BareQueue {
  public:
-  BareQueue(NetlinkSocket& socket, const Lengths& lengths) : socket_(socket), lengths_(lengths), bytes_(packets_per_read * largest_message) {}
+  BareQueue(NetlinkSocket& socket, const Lengths& lengths)
+      : socket_(socket), lengths_(lengths), bytes_(packets_per_read * largest_message) {}
 
   void turn() {
     std::array<iovec, packets_per_read> parts{};

@@ -31,7 +31,9 @@ Flows::Flows(const Place& place, const Style& style, Expect expect) : place_(pla
       const Ends& reader = leaves_inside(kind) ? texts.outside : texts.inside;
       texts.written[i] = Template(marked_text(kind, style, writer, writer));
       const Template mapped(marked_text(kind, style, writer, reader));
-      texts.due[i] = expect == Expect::mapped ? mapped : expect == Expect::padded ? texts.written[i].resized(mapped.size()) : texts.written[i];
+      texts.due[i] = texts.written[i];
+      if (expect == Expect::mapped) texts.due[i] = mapped;
+      if (expect == Expect::padded) texts.due[i] = texts.written[i].resized(mapped.size());
     }
   }
 }
@@ -73,7 +75,8 @@ std::string Flows::lengths(bool of_registrations) const {
       if ((kind == Kind::refresh || kind == Kind::refresh_ok) != of_registrations) continue;
       const auto key = std::string(texts.written[i].beginning(3)) + " " + std::to_string(texts.written[i].size());
       const auto [place, is_new] = known.emplace(key, texts.due[i].size());
-      if (!is_new && place->second != texts.due[i].size()) throw std::logic_error("two messages that begin with " + key + " end differently");
+      if (!is_new && place->second != texts.due[i].size())
+        throw std::logic_error("two messages that begin with " + key + " end differently");
     }
   std::string list;
   for (const auto& [key, size] : known) list += key + " " + std::to_string(size) + "\n";

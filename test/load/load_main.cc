@@ -55,8 +55,9 @@ class Run {
   Snapshot now() const { return Snapshot::now(plan_, shared_, player_); }
 
   void phases(nlohmann::ordered_json& told) {
-    if (plan_.has_standing_calls())
-      measured(told, "set_up", [this] { told_if_late(player_.once(plan_.set_up(), plan_.setup_seconds), "setting up calls"); });
+    bool is_in_time = true;
+    if (plan_.has_standing_calls()) measured(told, "set_up", [&] { is_in_time = player_.once(plan_.set_up(), plan_.setup_seconds); });
+    if (!is_in_time) return shared_.note("setting up calls took longer than --setup-seconds");
     if (plan_.workload == Workload::rtp) {
       player_.open_media();
       player_.send_media(plan_.warmup);
@@ -70,15 +71,13 @@ class Run {
       player_.finish();
     }
     if (plan_.hangs_up())
-      measured(told, "tear_down", [this] { told_if_late(player_.once(plan_.tear_down(), plan_.setup_seconds), "hanging up"); });
+      measured(told, "tear_down", [&] { is_in_time = player_.once(plan_.tear_down(), plan_.setup_seconds); });
+    if (!is_in_time) shared_.note("hanging up took longer than --setup-seconds");
   }
   std::vector<uint32_t> latencies() const {
     std::vector<uint32_t> all = shared_.outward.ns;
     all.insert(all.end(), shared_.inward.ns.begin(), shared_.inward.ns.end());
     return all;
-  }
-  void told_if_late(bool in_time, const std::string& what) {
-    if (!in_time) shared_.note(what + " took longer than --setup-seconds");
   }
 
   const Plan plan_;

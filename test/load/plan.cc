@@ -21,7 +21,8 @@ void check(const Plan& plan) {
   if (plan.calls == 0 || plan.window == 0 || plan.place.flows == 0) refuse("--calls, --window and --flows begin at 1");
   if (plan.calls % plan.place.flows != 0) refuse("--calls must be a multiple of --flows: a call keeps its flow");
   if (plan.place.flows % plan.place.inside_hosts.size() != 0) refuse("--flows must be a multiple of the inside hosts");
-  if ((plan.expect == Expect::proxied) == plan.place.edge_inside.empty() || plan.place.edge_inside.empty() != plan.place.edge_outside.empty())
+  const bool has_edge = !plan.place.edge_inside.empty() && !plan.place.edge_outside.empty();
+  if ((plan.expect == Expect::proxied) != has_edge)
     refuse("--expect proxied wants --edge-inside and --edge-outside");
   if (plan.workload == Workload::rtp && plan.calls != plan.place.flows) refuse("rtp plays one call over each flow: --calls = --flows");
 }
@@ -49,8 +50,9 @@ Plan parse_plan(int count, char** words, bool& only_lengths) {
   Plan plan;
   bool tcp = false;
   CLI::App app{"Plays SIP dialogs between two network namespaces, checks every message that arrives, and tells rates as JSON."};
-  app.add_option_function("--workload", parsed(plan.workload, parse_workload, "workload"), "calls, trunk, reinvite, info, refresh or rtp")->required();
-  app.add_option_function("--expect", parsed(plan.expect, parse_expect, "expect"), "what has to arrive: same, mapped, padded or proxied")->required();
+  const auto workload = parsed(plan.workload, parse_workload, "workload"), expect = parsed(plan.expect, parse_expect, "expect");
+  app.add_option_function("--workload", workload, "calls, trunk, reinvite, info, refresh or rtp")->required();
+  app.add_option_function("--expect", expect, "what has to arrive: same, mapped, padded or proxied")->required();
   app.add_option("--inside", plan.inside_namespace, "namespace of the callers");
   app.add_option("--outside", plan.outside_namespace, "namespace of the provider");
   app.add_option("--inside-host", plan.place.inside_hosts, "an address of the callers; may be given again")->required();

@@ -16,7 +16,8 @@ int64_t ns(double seconds) { return static_cast<int64_t>(seconds * 1e9); }
 
 }  // namespace
 
-Player::Player(const Plan& plan, const Flows& flows, Shared& shared) : plan_(plan), flows_(flows), shared_(shared), calls_(plan.calls), answered_(plan.calls), packet_(media_packet()) {
+Player::Player(const Plan& plan, const Flows& flows, Shared& shared)
+    : plan_(plan), flows_(flows), shared_(shared), calls_(plan.calls), answered_(plan.calls), packet_(media_packet()) {
   for (std::size_t place = 0; place < plan.calls; ++place) calls_[place].number = plan.first_call + place;
 }
 

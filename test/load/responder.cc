@@ -83,9 +83,10 @@ void Responder::send(std::string_view request, Kind kind, const Values& values) 
 // Sends every media packet back to where the call's description said, and hears that endpoint alone.
 void Responder::echo_media() {
   std::vector<SocketEnds> ends;
-  for (std::size_t flow = 0; flow < flows_.size(); ++flow)
-    ends.push_back({plan_.place.outside_host, media_port(plan_.first_call + flow, flows_.hosts()),
-                    plan_.expect == Expect::proxied ? plan_.place.edge_outside : flows_[flow].outside.inside_host, shared_.announced[flow]});
+  for (std::size_t flow = 0; flow < flows_.size(); ++flow) {
+    const uint16_t own_port = media_port(plan_.first_call + flow, flows_.hosts());
+    ends.push_back({plan_.place.outside_host, own_port, flows_.outside_target(flow).first, shared_.announced[flow]});
+  }
   const auto media = make_udp_flows(ends);
   const Template packet = media_packet();
   shared_.has_media = true;

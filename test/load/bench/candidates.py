@@ -7,6 +7,7 @@ import subprocess
 import tempfile
 
 from harness.daemon import Daemon
+from harness.wait import Failure
 
 from .ground import BARE_QUEUE
 
@@ -116,9 +117,12 @@ class Sipalgd(Candidate):
 
     def stop(self, ground):
         if self._daemon:
-            if self._daemon.is_running():
+            try:
                 self._details = {"stats": self._daemon.show("stats")}
-            self._daemon.stop(signal.SIGTERM)
+                self._daemon.stop(signal.SIGTERM)
+            except (Failure, subprocess.TimeoutExpired) as reason:  # so busy that it does not answer: that is told, too
+                self._details = {"end": str(reason)}
+                self._daemon.close()
             self._daemon = None
         if self._folder:
             shutil.rmtree(self._folder)

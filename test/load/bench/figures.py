@@ -11,16 +11,19 @@ def spread(values):
 
 def metrics_of(report, workload):
     """{metric: value} of one run."""
-    measured, found = report["measured"], {}
+    found = {}
+    if workload.section == "size" and report["set_up"]["exchanges"]:
+        before, after = report["set_up"]["resident_bytes"]
+        found["bytes_per_call"] = (after - before) / report["set_up"]["exchanges"]
+        found["setup_calls_per_second"] = report["set_up"]["exchanges_per_second"]
+    measured = report.get("measured")
+    if not measured:  # the calls were not up in time
+        return found
     found["messages_per_second"] = measured["messages_per_second"]
     found["cpu_us_candidate"] = measured["cpu_us_per_message"]["watched"]
     found["cpu_us_machine"] = measured["cpu_us_per_message"]["machine"]
     if workload.section == "calls":
         found["calls_per_second"] = measured["exchanges_per_second"]
-    if workload.section == "size":
-        before, after = report["set_up"]["resident_bytes"]
-        found["bytes_per_call"] = (after - before) / workload.of["calls"]
-        found["setup_calls_per_second"] = report["set_up"]["exchanges_per_second"]
     for name in ("p50", "p99", "p99.9", "longest"):
         if name in report.get("latency_us", {}):
             found["latency_us_" + name] = report["latency_us"][name]
@@ -57,7 +60,13 @@ class Row:
         return [found[metric] for found in self.rounds if metric in found]
 
     def median(self, metric):
-        return statistics.median(self.values(metric))
+        """None where nothing was measured."""
+        values = self.values(metric)
+        return statistics.median(values) if values else None
+
+    def is_in_time(self):
+        """False: its calls could not be set up in the time given; another round would only take as long again."""
+        return all("measured" in report for report in self.reports)
 
     def faulty(self):
         return sum(is_faulty(report) for report in self.reports)
@@ -82,4 +91,4 @@ class Row:
                 "candidate": self.candidate.name, "rounds": len(self.rounds), "faulty_rounds": self.faulty(),
                 "first_fault": self.first_fault(), "metrics": metrics, "ratios": ratios,
                 "told": self.reports[-1]["candidate"] if self.reports else {},
-                "generator": self.workload.words, "hosts": self.workload.hosts, **self.workload.of}
+                "generator": self.workload.words, "hosts": self.workload.hosts}

@@ -61,7 +61,8 @@ class Rounds:
             more, note = ["--rate", f"{rate:.0f}"], f" ({rate:,.0f} messages/s)"
         rows = [Row(workload, candidate) for candidate in chosen]
         for number in range(self._options.rounds):
-            for row in rows[number % len(rows):] + rows[:number % len(rows)]:
+            turn = [row for row in rows[number % len(rows):] + rows[:number % len(rows)] if row.is_in_time()]
+            for row in turn:
                 row.add(self._run(workload, row.candidate, more, self._options.seconds))
         note_added(rows)
         for row in rows:
@@ -73,15 +74,15 @@ class Rounds:
         rates = []
         for candidate in chosen:
             row = self._rows.get((workload.half_of, candidate.name))
-            if row:
-                rates.append(row.median("messages_per_second"))
-            else:
-                report = self._run(workload, candidate, [], self._options.seconds)
-                rates.append(report["measured"]["messages_per_second"])
-        return min(rates) / 2
+            rate = row.median("messages_per_second") if row else None
+            if rate is None:
+                rate = self._run(workload, candidate, [], self._options.seconds)["measured"]["messages_per_second"]
+            rates.append(rate)
+        return max(100, min(rates) / 2)
 
     def _run(self, workload, candidate, more, seconds):
-        words = [*workload.words, *more, "--seconds", str(seconds), *candidate.generator, "--warmup", str(min(workload.warmup, 2 * seconds)), "--first-call", str(self._calls)]
+        words = [*workload.words, *more, *candidate.generator, "--seconds", str(seconds),
+                 "--warmup", str(min(workload.warmup, 2 * seconds)), "--first-call", str(self._calls)]
         self._calls = (self._calls + 10_000_000) % 900_000_000
         port = self._ground.next_port()
         self._ground.clear()

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # What is played, and what is asked of it.
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass
@@ -15,12 +15,15 @@ class Workload:
     expectations: int = 0      # more than the kernel allows by default
     warmup: float = 0.5        # seconds that are not measured
     half_of: str = ""          # latency: the workload half of whose rate is played
-    of: dict = field(default_factory=dict)  # more for the JSON
 
 
 STANDING = ["--flows", "16", "--calls", "64", "--window", "64"]
 TRUNK = ["--flows", "1", "--calls", "32", "--window", "32"]
 STREAMS = ("plain", "accept", "helper", "sipalgd")
+
+
+def _table(calls):
+    return ["--flows", "32", "--calls", str(calls), "--window", "64", "--leave-calls", "--setup-seconds", "120"]
 
 
 def _throughput():
@@ -42,6 +45,10 @@ def _latency():
         base = next(w for w in _throughput() if w.name == name)
         yield Workload("latency-" + name, f"latency at half load, {title}, UDP", base.words, "latency", half_of=name,
                        candidates=("plain", "accept", "replace", "helper", "sipalgd"))
+    for calls, label in ((1024, "1k"), (102400, "100k")):  # does what time ends in the table delay anybody?
+        yield Workload(f"latency-{label}", f"latency of small in-dialog messages at half load with {calls} calls in the table, UDP",
+                       ["--workload", "info", *_table(calls)], "latency", half_of="in-dialog", hosts=32, expectations=524288,
+                       candidates=("plain", "sipalgd"))
 
 
 def _calls():
@@ -56,9 +63,7 @@ def _sizes():
     for calls, label in ((1024, "1k"), (10240, "10k"), (102400, "100k")):
         for name, kind in (("in-dialog", "info"), ("invite-known", "reinvite")):
             yield Workload(f"size-{label}-{name}", f"{name} with {calls} calls in the table, UDP, 32 inside hosts, 32 outside addresses",
-                           ["--workload", kind, "--flows", "32", "--calls", str(calls), "--window", "64", "--leave-calls",
-                            "--setup-seconds", "300"],
-                           "size", hosts=32, candidates=("sipalgd",), expectations=524288, of={"calls": calls})
+                           ["--workload", kind, *_table(calls)], "size", hosts=32, candidates=("sipalgd",), expectations=524288)
 
 
 def everything():
