@@ -126,8 +126,7 @@ void Player::take(const Arrival& arrival) {
     Tally::add(shared_.inside.wrong);
     return shared_.note("inside got on flow " + std::to_string(arrival.flow) + ":\n" + std::string(arrival.bytes));
   }
-  const bool is_the_proxys = plan_.expect == Expect::proxied && *kind == Kind::trying && plan_.workload != Workload::trunk;
-  if (is_the_proxys) return;
+  if (plan_.expect == Expect::proxied && *kind == Kind::trying) return;  // the proxy's own
   Tally::add(shared_.inside.arrived);
   if (*kind == Kind::answer) answered_[place] = static_cast<uint16_t>(at(values, Slot::media));
   if (shared_.is_recording.load(std::memory_order_relaxed)) shared_.inward.add(arrival.at - shared_.sent_at.get(place, *kind));

@@ -77,6 +77,8 @@ void Responder::send(std::string_view request, Kind kind, const Values& values) 
   else
     wire_->put(flow, flows_.written(flow, kind), values);
   Tally::add(shared_.outside.sent);
+  // a proxy keeps a 100 to itself (RFC 3261 section 16.7): there it has arrived
+  if (plan_.expect == Expect::proxied && kind == Kind::trying) Tally::add(shared_.outside.arrived);
   if (plan_.rate > 0) wire_->flush();  // a time stamp is not to wait for its neighbours
 }
 

@@ -6,7 +6,7 @@ import signal
 import subprocess
 import tempfile
 
-from harness.daemon import Daemon
+from harness.daemon import DAEMON, Daemon
 from harness.wait import Failure
 
 from .ground import BARE_QUEUE
@@ -106,13 +106,20 @@ class Helper(Candidate):
 
 
 class Sipalgd(Candidate):
-    name, title, expect = "sipalgd", "sipalgd", "mapped"
+    expect = "mapped"
     _daemon = _folder = None
     _details = {}
 
+    def __init__(self, name="sipalgd", program=DAEMON, config=""):
+        self.name = self.title = name
+        self._program, self._config = program, config
+
+    def missing(self):
+        return "" if os.path.exists(self._program) else f"{self._program} is missing"
+
     def start(self, ground, words, hosts, first_port):
         self._folder = tempfile.mkdtemp(prefix="sipalg-bench-")
-        self._daemon = Daemon(ground.router.router, self._folder, 'log-level = "info"')
+        self._daemon = Daemon(ground.router.router, self._folder, 'log-level = "info"\n' + self._config, program=self._program)
         return [self._daemon.process.pid]
 
     def stop(self, ground):

@@ -92,7 +92,7 @@ class Kamailio(Candidate):
         relay = ["rtpengine", "--foreground", "--log-stderr", "--log-level=3", "--table=-1", f"--interface=priv/{LAN}",
                  f"--interface=pub/{WAN}", f"--listen-ng=127.0.0.1:{NG_PORT}", "--port-min=16384", "--port-max=65000",
                  "--pidfile=" + os.path.join(self._folder, "rtpengine.pid")]
-        proxy = ["kamailio", "-DD", "-E", "-f", path, "-m", "512", "-M", "16", "-w", self._folder, "-Y", self._folder]
+        proxy = ["kamailio", "-DD", "-E", "-f", path, "-m", "512", "-M", "16", "-b", "8388608", "-b", "8388608", "-w", self._folder, "-Y", self._folder]
         self._launch(ground, relay, ("127.0.0.1", NG_PORT))
         self._launch(ground, proxy, (LAN, 5060))
         return [process for started in self._processes for process in _family(started.pid)]

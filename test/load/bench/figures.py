@@ -2,7 +2,7 @@
 # Figures of many rounds: minimum, median, maximum, and ratios within each round.
 import statistics
 
-REFERENCES = ("plain", "accept", "replace", "helper")
+REFERENCES = ("plain", "accept", "replace", "helper", "sipalgd")
 
 
 def spread(values):
@@ -72,7 +72,12 @@ class Row:
         return sum(is_faulty(report) for report in self.reports)
 
     def first_fault(self):
-        return next((report["faults"]["first"] for report in self.reports if report["faults"]["first"]), "")
+        """What went wrong in the first round that is faulty."""
+        faults = next((report["faults"] for report in self.reports if is_faulty(report)), None)
+        if not faults:
+            return ""
+        counts = ", ".join(f"{faults[name]} {name.replace('_', ' ')}" for name in ("wrong", "lost", "given_up") if faults[name])
+        return f"{counts} of {faults['sent']} messages {faults['first'].strip()}".strip()
 
     def ratio(self, metric, other):
         """Of each round; None where the other has nothing to divide by."""

@@ -17,13 +17,13 @@ class Workload:
     half_of: str = ""          # latency: the workload half of whose rate is played
 
 
-STANDING = ["--flows", "16", "--calls", "64", "--window", "64"]
-TRUNK = ["--flows", "1", "--calls", "32", "--window", "32"]
+STANDING = ["--flows", "16", "--calls", "256", "--window", "128"]
+TRUNK = ["--flows", "1", "--calls", "64", "--window", "64"]
 STREAMS = ("plain", "accept", "helper", "sipalgd")
 
 
 def _table(calls):
-    return ["--flows", "32", "--calls", str(calls), "--window", "64", "--leave-calls", "--setup-seconds", "120"]
+    return ["--flows", "32", "--calls", str(calls), "--window", "128", "--leave-calls", "--setup-seconds", "120"]
 
 
 def _throughput():
@@ -66,10 +66,15 @@ def _sizes():
                            ["--workload", kind, *_table(calls)], "size", hosts=32, candidates=("sipalgd",), expectations=524288)
 
 
-def everything():
+def everything(builds=()):
+    """All workloads; `builds`: names of more builds of sipalgd, measured wherever it is."""
     rtp = Workload("rtp", "RTP through doors, there and back, 16 calls",
-                   ["--workload", "rtp", "--flows", "16", "--calls", "16", "--window", "128"], "rtp", candidates=("plain", "helper", "sipalgd", "kamailio"))
-    return [*_throughput(), *_latency(), *_calls(), rtp, *_sizes()]
+                   ["--workload", "rtp", "--flows", "16", "--calls", "16", "--window", "128"], "rtp",
+                   candidates=("plain", "helper", "sipalgd", "kamailio"))
+    found = [*_throughput(), *_latency(), *_calls(), rtp, *_sizes()]
+    for workload in found:
+        workload.candidates = (*workload.candidates, *builds)
+    return found
 
 
 QUICK = ("invite-known", "trunk", "in-dialog-tcp", "latency-trunk", "calls-hold-0s", "rtp", "size-1k-in-dialog")

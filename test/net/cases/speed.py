@@ -50,8 +50,8 @@ def bench_measures_every_candidate(bench):
     if SLOW:
         raise Skip("an emulated machine's speed says nothing")
     path = os.path.join(bench.folder, "figures.json")
-    command = [os.path.join(ROOT, "test", "bench"), "--quick", "--no-build", "--rounds", "2", "--only", "*/trunk", "--only", "*/latency-trunk",
-               "--only", "sipalgd/rtp", "--json", path]
+    command = [os.path.join(ROOT, "test", "bench"), "--quick", "--no-build", "--rounds", "2", "--only", "*/trunk",
+               "--only", "*/latency-trunk", "--only", "sipalgd/rtp", "--json", path]
     result = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
     equal(result.returncode, 0, "test/bench: " + result.stderr[-2000:])
     with open(path, encoding="utf-8") as file:

@@ -36,10 +36,10 @@ def rows(answer):
 
 
 class Daemon:
-    """user: the daemon drops root and goes on as this one."""
+    """user: the daemon drops root and goes on as this one. program: another build of it."""
 
-    def __init__(self, namespace, folder, config="", user=None):
-        self._namespace, self.folder, self._user = namespace, folder, user
+    def __init__(self, namespace, folder, config="", user=None, program=DAEMON):
+        self._namespace, self.folder, self._user, self._program = namespace, folder, user, program
         self.socket = os.path.join(self._socket_folder(), "control.sock")
         self.config = os.path.join(folder, "sipalgd.toml")
         self.log = os.path.join(folder, "sipalgd.log")
@@ -64,7 +64,7 @@ class Daemon:
             file.write(f'control-socket = "{self.socket}"\n{state}\n{level}\n{config}\n')
 
     def start(self):
-        command = [DAEMON, "--config", self.config] + (["--user", self._user] if self._user else [])
+        command = [self._program, "--config", self.config] + (["--user", self._user] if self._user else [])
         with open(self.log, "ab") as log:
             self.process = self._namespace.popen(command, stdout=log, stderr=log, cwd=self.folder)
         until(self.is_ready, lambda: "the daemon to be ready; its log:\n" + self.tail(), 10)
