@@ -29,6 +29,7 @@ class Candidate:
     """name: as in --only; title: as in the table; expect: what it has to deliver (load_generator --expect)."""
     name = title = ""
     expect = "same"
+    may_lose = 0.001      # of all messages, before a round counts as faulty
     generator = []        # more words for the load generator
 
     def missing(self):

@@ -30,10 +30,10 @@ def metrics_of(report, workload):
     return found
 
 
-def is_faulty(report):
+def is_faulty(report, may_lose):
     """More than a stray packet was lost, or one message was wrong: the figure stands for something else than its name."""
     faults = report["faults"]
-    return faults["wrong"] > 0 or faults["given_up"] > 0 or faults["lost"] > 0.001 * faults["sent"] or faults["first"] != ""
+    return faults["wrong"] > 0 or faults["given_up"] > 0 or faults["lost"] > may_lose * faults["sent"] or faults["first"] != ""
 
 
 def note_added(rows):
@@ -69,11 +69,11 @@ class Row:
         return all("measured" in report for report in self.reports)
 
     def faulty(self):
-        return sum(is_faulty(report) for report in self.reports)
+        return sum(is_faulty(report, self.candidate.may_lose) for report in self.reports)
 
     def first_fault(self):
         """What went wrong in the first round that is faulty."""
-        faults = next((report["faults"] for report in self.reports if is_faulty(report)), None)
+        faults = next((report["faults"] for report in self.reports if is_faulty(report, self.candidate.may_lose)), None)
         if not faults:
             return ""
         counts = ", ".join(f"{faults[name]} {name.replace('_', ' ')}" for name in ("wrong", "lost", "given_up") if faults[name])
