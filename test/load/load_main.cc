@@ -17,7 +17,7 @@
 namespace sipalg::load {
 namespace {
 
-constexpr double drained = 0.1;  // seconds for what is still on its way
+constexpr std::chrono::milliseconds glance{10}, longest_way{1000};  // of what is still on its way
 
 class Run {
  public:
@@ -37,7 +37,7 @@ class Run {
       shared_.is_over = true;
       throw;
     }
-    std::this_thread::sleep_for(std::chrono::duration<double>(drained));
+    drain();
     shared_.is_over = true;
     outside.join();
     if (plan_.rate > 0) told["latency_us"] = quantiles(latencies());
@@ -53,6 +53,12 @@ class Run {
     told[name] = phase(before, now());
   }
   Snapshot now() const { return Snapshot::now(plan_, shared_, player_); }
+
+  // The last ACKs have no answer that tells of their arrival.
+  void drain() {
+    for (auto waited = glance; shared_.missing() > 0 && waited < longest_way; waited += glance) std::this_thread::sleep_for(glance);
+    std::this_thread::sleep_for(glance);
+  }
 
   void phases(nlohmann::ordered_json& told) {
     bool is_in_time = true;

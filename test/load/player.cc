@@ -74,7 +74,7 @@ void Player::turn(bool starts) {
 
 int64_t Player::wait_ns() const {
   int64_t until = now_ + patience;
-  if (rate_ > 0) until = std::min(until, next_start_);
+  if (rate_ > 0 && in_flight_ < plan_.window && !ring_.empty()) until = std::min(until, next_start_);
   if (!holding_.empty()) until = std::min(until, holding_.front().first);
   return std::max<int64_t>(0, until - now_);
 }

@@ -47,9 +47,8 @@ nlohmann::ordered_json quantiles(std::vector<uint32_t> ns) {
 
 nlohmann::ordered_json faults(Shared& shared, const Player& player) {
   const uint64_t sent = shared.inside.sent + shared.outside.sent, wrong = shared.inside.wrong + shared.outside.wrong;
-  const uint64_t arrived = shared.inside.arrived + shared.outside.arrived + wrong;
-  return {{"sent", sent}, {"wrong", wrong}, {"lost", sent > arrived ? sent - arrived : 0}, {"given_up", player.given_up()},
-          {"strays", player.strays()}, {"first", shared.noted()}};
+  return {{"sent", sent}, {"wrong", wrong}, {"lost", shared.missing()}, {"given_up", player.given_up()}, {"strays", player.strays()},
+          {"first", shared.noted()}};
 }
 
 }  // namespace sipalg::load

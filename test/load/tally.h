@@ -46,6 +46,12 @@ struct Shared {
   std::atomic<bool> wants_media = false, has_media = false;
   Latencies outward, inward;  // the first is the outside thread's
 
+  // Sent, and neither arrived nor taken for wrong.
+  uint64_t missing() const {
+    const uint64_t sent = inside.sent + outside.sent, seen = inside.arrived + inside.wrong + outside.arrived + outside.wrong;
+    return sent > seen ? sent - seen : 0;
+  }
+
   // The first message that was not what it had to be, and what failed in the other thread.
   void note(std::string text) {
     const std::lock_guard guard(mutex_);

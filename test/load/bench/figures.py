@@ -22,6 +22,7 @@ def metrics_of(report, workload):
     found["messages_per_second"] = measured["messages_per_second"]
     found["cpu_us_candidate"] = measured["cpu_us_per_message"]["watched"]
     found["cpu_us_machine"] = measured["cpu_us_per_message"]["machine"]
+    found["cpu_us_generator"] = measured["cpu_us_per_message"]["generator"]
     if workload.section == "calls":
         found["calls_per_second"] = measured["exchanges_per_second"]
     for name in ("p50", "p99", "p99.9", "longest"):

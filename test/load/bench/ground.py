@@ -5,8 +5,7 @@ import json
 import os
 import subprocess
 
-from harness.daemon import BUILD
-from harness.netns import batch
+from harness.daemon import BUILD, ROOT
 from harness.router import PHONE, PROXY, WAN, Router
 
 GENERATOR = os.path.join(BUILD, "test", "load", "load_generator")
@@ -74,9 +73,5 @@ def version_of(*command):
 def machine():
     with open("/proc/cpuinfo", encoding="ascii", errors="replace") as file:
         model = next((line.partition(":")[2].strip() for line in file if line.startswith("model name")), "unknown")
-    root = os.path.dirname(BUILD)
     return {"kernel": os.uname().release, "processor": model, "processors": os.cpu_count(),
-            "compiler": version_of("c++", "--version"), "commit": version_of("git", "-C", root, "rev-parse", "--short", "HEAD")}
-
-
-__all__ = ["Ground", "BARE_QUEUE", "machine", "batch"]
+            "compiler": version_of("c++", "--version"), "commit": version_of("git", "-C", ROOT, "rev-parse", "--short", "HEAD")}

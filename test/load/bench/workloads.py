@@ -17,7 +17,7 @@ class Workload:
     half_of: str = ""          # latency: the workload half of whose rate is played
 
 
-STANDING = ["--flows", "16", "--calls", "256", "--window", "128"]
+STANDING = ["--flows", "16", "--calls", "256", "--window", "128", "--setup-seconds", "10"]
 TRUNK = ["--flows", "1", "--calls", "64", "--window", "64"]
 STREAMS = ("plain", "accept", "helper", "sipalgd")
 
