@@ -1,6 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The order things are measured in: for each workload all candidates, round by round.
-import contextlib
 import fnmatch
 
 from harness.expectations import ExpectationLimit
@@ -43,16 +42,11 @@ class Rounds:
             if not chosen:
                 continue
             try:
-                with self._limit(workload):
+                with ExpectationLimit(workload.expectations):  # shared with the tests: the limit is one for the machine
                     self._measure(workload, chosen)
             except Skip as reason:
                 print(f"\nnot measured: {workload.name}: {reason}")
         return self._rows
-
-    @staticmethod
-    def _limit(workload):
-        """The expectations a workload needs; the lock is the tests' own, since the limit is one for the machine."""
-        return ExpectationLimit(workload.expectations) if workload.expectations else contextlib.nullcontext()
 
     def _measure(self, workload, chosen):
         more, note = [], ""
