@@ -251,14 +251,14 @@ void put_flow_delete(NetlinkBatch& batch, const ConntrackEntry& flow) {
   batch.end();
 }
 
-void put_flow_liberal(NetlinkBatch& batch, const Tuple& original, uint16_t zone) {
+void put_flow_liberal(NetlinkBatch& batch, const Tuple& original, uint16_t zone, bool is_liberal) {
   nlmsghdr* m = begin_conntrack(batch, IPCTNL_MSG_CT_NEW, 0, kernel_family(original.destination));
   put_tuple(m, CTA_TUPLE_ORIG, original);
   put_zone(m, CTA_ZONE, zone);
   {
     const Nest protocol(m, CTA_PROTOINFO);
     const Nest tcp(m, CTA_PROTOINFO_TCP);
-    const nf_ct_tcp_flags liberal{IP_CT_TCP_FLAG_BE_LIBERAL, IP_CT_TCP_FLAG_BE_LIBERAL};
+    const nf_ct_tcp_flags liberal{is_liberal ? uint8_t{IP_CT_TCP_FLAG_BE_LIBERAL} : uint8_t{0}, IP_CT_TCP_FLAG_BE_LIBERAL};
     mnl_attr_put(m, CTA_PROTOINFO_TCP_FLAGS_ORIGINAL, sizeof liberal, &liberal);
     mnl_attr_put(m, CTA_PROTOINFO_TCP_FLAGS_REPLY, sizeof liberal, &liberal);
   }
@@ -277,9 +277,9 @@ std::expected<ConntrackEntry, std::error_code> Ctnetlink::find_flow(const Tuple&
   return *found;
 }
 
-std::expected<void, std::error_code> Ctnetlink::set_liberal(const Tuple& original, uint16_t zone) {
+std::expected<void, std::error_code> Ctnetlink::set_liberal(const Tuple& either_tuple, uint16_t zone, bool is_liberal) {
   NetlinkBatch batch;
-  put_flow_liberal(batch, original, zone);
+  put_flow_liberal(batch, either_tuple, zone, is_liberal);
   if (const auto error = first_error(socket_.exchange(batch))) return std::unexpected(error);
   return {};
 }

@@ -102,7 +102,8 @@ class Ctnetlink {
   NetlinkSocket& socket() { return socket_; }
   // By the tuple of either direction.
   std::expected<ConntrackEntry, std::error_code> find_flow(const Tuple& either_tuple, uint16_t zone);
-  std::expected<void, std::error_code> set_liberal(const Tuple& original, uint16_t zone);
+  // Whether conntrack lets TCP segments of any sequence number pass (BE_LIBERAL). By the tuple of either direction.
+  std::expected<void, std::error_code> set_liberal(const Tuple& either_tuple, uint16_t zone, bool is_liberal);
   // The kernel filters when it can (5.8), else we do.
   std::expected<void, std::error_code> dump_flows(const FlowFilter& filter,
                                                   const std::function<void(const ConntrackEntry&)>& on_flow);

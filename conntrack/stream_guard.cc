@@ -98,32 +98,37 @@ void StreamGuard::put(NetlinkBatch& batch, std::span<const Tuple> originals, boo
   }
 }
 
-Steering::Result StreamGuard::take_out(const Tuple& original, bool is_lost) {
-  if (guarded_.erase(original) == 0) return {};
-  const Family family = family_of(original);
-  const nft::Element element{ruleset::connection_key(original), {}, false, {}};
+Steering::Result StreamGuard::take_out(std::span<const Tuple> originals, bool is_lost) {
   NetlinkBatch batch;
   nft::begin_batch(batch);
-  put_gone(batch, table_, held_set(family), {&element, 1});
-  if (!is_lost) put_gone(batch, table_, ruleset::resized_set(family), {&element, 1});
-  put_gone(batch, steering_.options().table, ruleset::resized_set(family), {&element, 1});
-  return steering_.commit(batch);
+  bool is_any = false;
+  for (const Tuple& original : originals) {
+    if (guarded_.erase(original) == 0) continue;
+    is_any = true;
+    const Family family = family_of(original);
+    const nft::Element element{ruleset::connection_key(original), {}, false, {}};
+    put_gone(batch, table_, held_set(family), {&element, 1});
+    if (!is_lost) put_gone(batch, table_, ruleset::resized_set(family), {&element, 1});
+    put_gone(batch, steering_.options().table, ruleset::resized_set(family), {&element, 1});
+  }
+  return is_any ? steering_.commit(batch) : Steering::Result{};
 }
 
-Steering::Result StreamGuard::add(const Tuple& original) {
-  if (steering_.way() == Steering::Way::manual || guarded_.contains(original)) return {};
+Steering::Result StreamGuard::add(std::span<const Tuple> originals) {
+  const auto is_there = [this](const Tuple& original) { return guarded_.contains(original); };
+  if (steering_.way() == Steering::Way::manual || std::ranges::all_of(originals, is_there)) return {};
   if (!has_table_)
     if (const auto made = make_table(); !made) return made;
   NetlinkBatch batch;
   nft::begin_batch(batch);
-  put(batch, {&original, 1}, false);
+  put(batch, originals, false);
   const auto result = steering_.commit(batch);
-  if (result) guarded_.insert(original);
+  if (result) guarded_.insert(originals.begin(), originals.end());
   return result;
 }
 
-Steering::Result StreamGuard::remove(const Tuple& original) { return take_out(original, false); }
-Steering::Result StreamGuard::abandon(const Tuple& original) { return take_out(original, true); }
+Steering::Result StreamGuard::remove(std::span<const Tuple> originals) { return take_out(originals, false); }
+Steering::Result StreamGuard::abandon(std::span<const Tuple> originals) { return take_out(originals, true); }
 
 std::vector<bool> StreamGuard::are_held(std::span<const Tuple> originals) const {
   NetlinkBatch batch;

@@ -43,11 +43,11 @@ class StreamGuard {
   // Borrows the steering, whose socket and table it uses. What an earlier daemon left stays until adopt().
   explicit StreamGuard(Steering& steering);
 
-  // By the connection's original tuple. Adding what is there and removing what is not is no error.
-  Steering::Result add(const Tuple& original);
-  Steering::Result remove(const Tuple& original);
+  // By the original tuples that conntrack may know a connection by. Adding what is there and removing what is not is no error.
+  Steering::Result add(std::span<const Tuple> originals);
+  Steering::Result remove(std::span<const Tuple> originals);
   // Its map is given up while its ends may live: their next segment is answered by a reset.
-  Steering::Result abandon(const Tuple& original);
+  Steering::Result abandon(std::span<const Tuple> originals);
   // Which of these an earlier daemon's lease still covers. Of others nothing is certain: their ends may have begun anew.
   std::vector<bool> are_held(std::span<const Tuple> originals) const;
   // At start: these connections go on with us; others that an earlier daemon left are reset.
@@ -65,7 +65,7 @@ class StreamGuard {
   bool is_there() const;
   void put_table(NetlinkBatch& batch) const;
   void put(NetlinkBatch& batch, std::span<const Tuple> originals, bool anew) const;
-  Steering::Result take_out(const Tuple& original, bool is_lost);
+  Steering::Result take_out(std::span<const Tuple> originals, bool is_lost);
 
   Steering& steering_;
   std::string table_;

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <exception>
+#include <iterator>
 #include <utility>
 
 namespace sipalg {
@@ -41,7 +42,13 @@ std::optional<StreamKey> parse_record_key(std::string_view text) {
   return StreamKey{{ends[0], ends[1]}, {ends[2], ends[3]}, static_cast<uint16_t>(*zone)};
 }
 
-Tuple original_of(const StreamKey& key) { return {Protocol::tcp, key.opener.inside, key.answerer.outside}; }
+// Conntrack's original tuple; when its entry was lost and the answerer spoke first since, the reply tuple of its new one.
+Tuple tuple_of(const StreamKey& key) { return {Protocol::tcp, key.opener.inside, key.answerer.outside}; }
+
+// The two that may be original: what nftables compares.
+std::array<Tuple, 2> originals_of(const StreamKey& key) {
+  return {tuple_of(key), {Protocol::tcp, key.answerer.inside, key.opener.outside}};
+}
 
 }  // namespace
 
@@ -61,32 +68,40 @@ std::size_t StreamPath::restore(Instant now) {
     });
   std::vector<Tuple> guarded, taken_back;
   for (const Record& record : records)
-    if (record.is_guarded) guarded.push_back(original_of(record.key));
+    if (record.is_guarded) guarded.push_back(tuple_of(record.key));
   const std::vector<bool> held = guard_.are_held(guarded);
   std::size_t restored = 0, at = 0;
   for (const Record& record : records) {
     const bool is_covered = !record.is_guarded || held[at++];
-    const bool is_alive = is_covered && conntrack_.find_flow(original_of(record.key), record.key.zone);
-    if (!is_alive || !table_.restore(record.key, record.bytes, now)) {
+    if (!is_covered || !is_known(record.key) || !table_.restore(record.key, record.bytes, now)) {
       store_->remove(record_key(record.key));
       continue;
     }
     ++restored;
     if (!record.is_guarded) continue;
     note_guarded(record.key, true);
-    taken_back.push_back(original_of(record.key));
+    std::ranges::copy(originals_of(record.key), std::back_inserter(taken_back));
   }
   if (const auto adopted = guard_.adopt(taken_back); !adopted)
     log_.error("TCP connections of the time before can not be guarded: " + adopted.error().message());
   return restored;
 }
 
+bool StreamPath::is_known(const StreamKey& key) const { return conntrack_.find_flow(tuple_of(key), key.zone).has_value(); }
+
 void StreamPath::handle(const DatagramView& view, const Flow& flow, uint32_t mtu, PendingVerdict verdict, Instant now) {
   const Ticket ticket = next_ticket_++;
   pending_.emplace(ticket, std::move(verdict));
-  if (!guarded_.empty()) keep_liberal(flow, view);
+  const auto guarded = guarded_.find(header_of(view));
+  Flow as_opened = flow;
+  if (guarded != guarded_.end()) {
+    keep_liberal(flow);
+    const StreamKey seen = StreamKey::of(flow);
+    const bool is_reversed = seen.opener == guarded->second.answerer && seen.answerer == guarded->second.opener;
+    if (is_reversed) as_opened.begun_by_sender = !flow.begun_by_sender;
+  }
   try {
-    table_.handle(ticket, view, flow, mtu, now);
+    table_.handle(ticket, view, as_opened, mtu, now);
   } catch (...) {
     if (pending_.contains(ticket)) is_guarded(view) ? drop(ticket) : accept(ticket);
     throw;
@@ -102,7 +117,7 @@ void StreamPath::tick(Instant now) {
 void StreamPath::forget_ended() {
   std::vector<StreamKey> ended;
   for (const auto& [header, key] : guarded_)
-    if (!conntrack_.find_flow(original_of(key), key.zone)) ended.push_back(key);
+    if (!is_known(key)) ended.push_back(key);
   for (const StreamKey& key : ended) table_.forget(key);
 }
 
@@ -118,14 +133,13 @@ std::vector<report::Connection> StreamPath::report(Instant now) const {
   return out;
 }
 
-// After `conntrack -F` the kernel makes a new entry of the connection's next segment, which judges again.
-void StreamPath::keep_liberal(const Flow& flow, const DatagramView& view) {
-  if (!guarded_.contains(header_of(view))) return;
-  const StreamKey key = StreamKey::of(flow);
+// After `conntrack -F` the kernel makes a new entry of the connection's next segment, whoever sends it, which judges again.
+void StreamPath::keep_liberal(const Flow& flow) {
+  const Tuple original = tuple_of(StreamKey::of(flow));
   if (flow.is_new) {
-    reborn_.insert(original_of(key));
-  } else if (!reborn_.empty() && reborn_.erase(original_of(key)) != 0) {
-    static_cast<void>(conntrack_.set_liberal(original_of(key), flow.zone));
+    reborn_.insert(original);
+  } else if (!reborn_.empty() && reborn_.erase(original) != 0) {
+    static_cast<void>(conntrack_.set_liberal(original, flow.zone, true));
   }
 }
 
@@ -139,21 +153,26 @@ void StreamPath::drop(Ticket ticket) { take(ticket).drop(); }
 
 bool StreamPath::begin_guarding(const Flow& flow) {
   const StreamKey key = StreamKey::of(flow);
-  if (!conntrack_.set_liberal(original_of(key), flow.zone) || !guard_.add(original_of(key))) return false;
+  if (!conntrack_.set_liberal(tuple_of(key), key.zone, true) || !guard_.add(originals_of(key))) return false;
   note_guarded(key, true);
   return true;
 }
 
 void StreamPath::end_guarding(const StreamKey& key) {
+  unguard(key);
+  static_cast<void>(conntrack_.set_liberal(tuple_of(key), key.zone, false));
+}
+
+void StreamPath::unguard(const StreamKey& key) {
   note_guarded(key, false);
-  reborn_.erase(original_of(key));
-  static_cast<void>(guard_.remove(original_of(key)));
+  for (const Tuple& original : originals_of(key)) reborn_.erase(original);
+  static_cast<void>(guard_.remove(originals_of(key)));
 }
 
 // One that conntrack has forgotten may have ends all the same: what they say next is answered by a reset.
 bool StreamPath::is_alive(const StreamKey& key) {
-  if (conntrack_.find_flow(original_of(key), key.zone)) return true;
-  static_cast<void>(guard_.abandon(original_of(key)));
+  if (is_known(key)) return true;
+  static_cast<void>(guard_.abandon(originals_of(key)));
   return false;
 }
 
@@ -181,7 +200,7 @@ void StreamPath::save(const StreamKey& key, std::string_view bytes, bool is_guar
 }
 
 void StreamPath::forget(const StreamKey& key) {
-  end_guarding(key);
+  unguard(key);
   if (!store_ || store_failed_) return;
   try {
     store_->remove(record_key(key));

@@ -73,7 +73,9 @@ class StreamPath : private StreamOutlet, private StreamEditor, private StreamSto
   static Tuple header_of(const DatagramView& view) { return {Protocol::tcp, view.source, view.destination}; }
   PendingVerdict take(Ticket ticket);
   void note_guarded(const StreamKey& key, bool is_guarded);
-  void keep_liberal(const Flow& flow, const DatagramView& view);
+  void keep_liberal(const Flow& flow);
+  void unguard(const StreamKey& key);
+  bool is_known(const StreamKey& key) const;  // to conntrack
   void tell_store_failure(const char* what);
 
   LoggedEngine& engine_;

@@ -91,6 +91,7 @@ class Connection {
   // connection.cc
   void on_syn(Side side, const StreamPacket& packet);
   void on_reset(Side side, const StreamPacket& packet);
+  static bool is_credible(const Half& mine, const SegmentView& segment);
   bool on_acknowledgement(Side side, const StreamPacket& packet);
   void on_pure(Side side, const StreamPacket& packet, Instant now);
   bool guard(const Flow& flow);
@@ -144,6 +145,7 @@ class Connection {
 
   Instant last_seen_{}, asked_{};  // asked_: whether it is alive
   bool is_guarded_ = false;    // conntrack no longer judges lengths, and nothing passes the daemon by
+  bool was_guarded_ = false;   // segments that conntrack did not judge may be under way
   bool has_resized_ = false;
   bool is_sip_ = true;         // as far as is known
   bool is_closing_ = false, is_over_ = false;

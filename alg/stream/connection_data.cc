@@ -62,6 +62,7 @@ void Connection::on_fresh(Side side, const StreamPacket& packet, Position begin,
   const Position end = begin + static_cast<Position>(segment.payload.size());
   const bool was_behind = mine.is_behind();
   if (segment.has(tcp_fin)) mine.fin = end;
+  if (begin < mine.decided) mine.cursor = std::min(mine.cursor, std::max(mine.acknowledged, mine.map.to_out(begin)));  // repeats some
   read(side, segment.payload.substr(static_cast<std::size_t>(mine.in_next - begin)), now);
   if (!is_sip_) {
     pass_for_good();

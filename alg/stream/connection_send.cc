@@ -156,12 +156,16 @@ SackBlocks Connection::sack_for(Side side, const StreamPacket* packet, Position 
   return out;
 }
 
-// How far the sender may send: as far as the receiver says. A message that is larger than the receiver's window and held in part
-// would never be whole; what was taken over of it lies here, so the room for its rest is ours, too.
+// How far the sender may send: as far as the receiver says, and as what must be kept of it behind an edit has room here. A message
+// that is larger than the receiver's window and held in part would never be whole; what was taken over of it lies here, so the
+// room for its rest is ours, too.
 Position Connection::edge_for(Side side) const {
   const Half& mine = halves_[side];
   const Half& data = halves_[other(side)];
-  const Position edge = data.map.to_in(mine.stamp.acknowledged + (Position{mine.stamp.window} << scale_of(side)));
+  Position edge = data.map.to_in(mine.stamp.acknowledged + (Position{mine.stamp.window} << scale_of(side)));
+  const std::size_t kept = std::min(world_.limits.kept_bytes, data.map.kept_bytes());
+  // half: what comes may grow, to twice its size at most for all we know
+  if (!data.map.is_faithful()) edge = std::min(edge, data.in_next + static_cast<Position>((world_.limits.kept_bytes - kept) / 2));
   if (!data.owes_held()) return edge;
   const std::size_t lacking = data.framer.lacking(data.buffer.size());
   const std::size_t most = world_.limits.message_bytes - std::min(world_.limits.message_bytes, data.buffer.size());

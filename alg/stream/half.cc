@@ -59,11 +59,12 @@ void Half::catch_up(Position out) {
   in_next = decided = in;
 }
 
-bool Half::acknowledge(Position out, Position window_end, bool is_pure) {
+bool Half::acknowledge(Position out, Position window_end, bool is_pure, bool is_credible) {
   if (out > sent + (fin_sent ? 1 : 0)) {
-    if (!is_restored) return false;
+    if (!is_restored || !is_credible) return false;
     catch_up(out);
   }
+  is_restored &= !is_credible;
   if (out > acknowledged) {
     acknowledged = out;
     is_narrow &= out < sent;
@@ -154,7 +155,10 @@ bool Half::next_chunk(const Ask& ask, const StreamLimits& limits, Instant now, C
   end = begin + static_cast<Position>(chunk.bytes.size());
   if (begin < end && begin < map.to_out(std::min(taken, decided))) resend_at = now + limits.resend;
   if (begin < end && begin < sent) note_resend(begin);
+  const bool is_again = begin < sent;
   if (begin < end) advance(begin, end);
+  // a part of what was asked for: the rest follows on the next packet, its sender would wait for a timeout
+  if (is_again && end < map.to_out(std::min(ask.end, decided))) cursor = std::min(cursor, end);
   chunk.begin = begin;
   chunk.is_last = end == decided_out();
   chunk.has_fin = chunk.is_last && has_whole_fin() && decided == *fin && acknowledged <= end &&

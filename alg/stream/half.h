@@ -144,8 +144,8 @@ struct Half {
   Instant resend_at{};
 
   Position decided_out() const { return map.to_out(decided); }
-  // `is_pure`: no data on it. False: it acknowledges what was never sent.
-  bool acknowledge(Position out, Position window_end, bool is_pure);
+  // `is_pure`: no data on it. False: it acknowledges what was never sent; of a restored half a credible one may.
+  bool acknowledge(Position out, Position window_end, bool is_pure, bool is_credible);
   bool may_take_over() const { return is_raising && !buffer.empty() && taken < in_next && acknowledged >= decided_out(); }
   void take_over() { taken = in_next; }
   bool owes() const { return acknowledged < map.to_out(std::min(taken, decided)); }

@@ -149,7 +149,7 @@ bool Connection::restore(std::string_view bytes, Instant now) {
   ByteReader in(bytes);
   if (in.number() != version) return false;
   const int64_t flags = in.number();
-  is_guarded_ = (flags & 1) != 0;
+  is_guarded_ = was_guarded_ = (flags & 1) != 0;
   has_resized_ = (flags & 8) != 0;
   is_sip_ = (flags & 2) != 0;
   is_closing_ = (flags & 4) != 0;

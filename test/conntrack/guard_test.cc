@@ -70,13 +70,13 @@ TEST_CASE("guard: a connection's segments come to the queue once, guarded or not
   Router r;
   CHECK(r.sent(r.pair.client, r.pair.server, "before the guard") == "before the guard");
   CHECK(r.daemon->segments == 1);
-  REQUIRE(r.daemon->guard.add(r.original));
-  REQUIRE(r.daemon->guard.add(r.original));
+  REQUIRE(r.daemon->guard.add({&r.original, 1}));
+  REQUIRE(r.daemon->guard.add({&r.original, 1}));
   CHECK(r.daemon->guard.size() == 1);
   CHECK(r.sent(r.pair.client, r.pair.server, "along the guard") == "along the guard");
   CHECK(r.sent(r.pair.server, r.pair.client, "and its way back") == "and its way back");
   CHECK(r.daemon->segments == 3);
-  REQUIRE(r.daemon->guard.remove(r.original));
+  REQUIRE(r.daemon->guard.remove({&r.original, 1}));
   CHECK(r.sent(r.pair.client, r.pair.server, "without it again") == "without it again");
   CHECK(r.daemon->segments == 4);
   r.daemon->guard.close();
@@ -85,7 +85,7 @@ TEST_CASE("guard: a connection's segments come to the queue once, guarded or not
 
 TEST_CASE("guard: without a daemon nothing of the connection passes; the next daemon goes on with it") {
   Router r;
-  REQUIRE(r.daemon->guard.add(r.original));
+  REQUIRE(r.daemon->guard.add({&r.original, 1}));
   r.daemon->guard.close();  // still guards: stays
   r.daemon.reset();
   CHECK(r.sent(r.pair.client, r.pair.server, "to be sent again by TCP") == "");
@@ -100,7 +100,7 @@ TEST_CASE("guard: a connection whose map nobody has is reset, another goes on") 
   Router r;
   auto other = r.world.connect(Side::outside, "203.0.113.2:5061", Side::inside, "10.0.0.2:40001", "203.0.113.2:5061");
   REQUIRE(other);
-  REQUIRE(r.daemon->guard.add(r.original));
+  REQUIRE(r.daemon->guard.add({&r.original, 1}));
   r.daemon.reset();
   r.daemon.emplace();
   REQUIRE(r.daemon->guard.adopt({}));
@@ -111,7 +111,7 @@ TEST_CASE("guard: a connection whose map nobody has is reset, another goes on") 
 
 TEST_CASE("guard: the ends of a lost connection may begin anew with the same ports") {
   Router r;
-  REQUIRE(r.daemon->guard.add(r.original));
+  REQUIRE(r.daemon->guard.add({&r.original, 1}));
   r.daemon.reset();
   r.world.run(Side::router, "nft flush set inet sipalg_streams held4");  // what time does
   CHECK(r.sent(r.pair.client, r.pair.server, "lost") == "");
@@ -128,8 +128,8 @@ TEST_CASE("guard: the ends of a lost connection may begin anew with the same por
 
 TEST_CASE("guard: a connection that is given up is reset, also beside a living daemon") {
   Router r;
-  REQUIRE(r.daemon->guard.add(r.original));
-  REQUIRE(r.daemon->guard.abandon(r.original));
+  REQUIRE(r.daemon->guard.add({&r.original, 1}));
+  REQUIRE(r.daemon->guard.abandon({&r.original, 1}));
   CHECK(r.daemon->guard.size() == 0);
   CHECK(r.sent(r.pair.client, r.pair.server, "lost") == "");
   CHECK(r.world.read(r.pair.client) == "reset");
@@ -146,12 +146,12 @@ TEST_CASE("guard: thousands of connections are taken over and renewed") {
   for (int second = 0; second < 25; ++second) REQUIRE(r.daemon->guard.renew(Instant{1h} + std::chrono::seconds{second}));
   CHECK(r.seconds_left() > before);
   CHECK(r.sent(r.pair.client, r.pair.server, "along the guard") == "along the guard");
-  for (const Tuple& one : many) REQUIRE(r.daemon->guard.remove(one));
+  for (const Tuple& one : many) REQUIRE(r.daemon->guard.remove({&one, 1}));
 }
 
 TEST_CASE("guard: a flushed ruleset does not open the way") {
   Router r;
-  REQUIRE(r.daemon->guard.add(r.original));
+  REQUIRE(r.daemon->guard.add({&r.original, 1}));
   r.world.run(Side::router, "nft flush ruleset");
   REQUIRE(r.daemon->guard.renew(Instant{1h}));  // where the kernel can not protect the table
   CHECK(r.nft().find("10.0.0.2 . 40000") != std::string::npos);
@@ -163,14 +163,14 @@ TEST_CASE("guard: a flushed ruleset does not open the way") {
 
 TEST_CASE("guard: a lease that is over is no reason to fail") {
   Router r;
-  REQUIRE(r.daemon->guard.add(r.original));
+  REQUIRE(r.daemon->guard.add({&r.original, 1}));
   REQUIRE(StreamGuard(r.daemon->steering).adopt({}));  // empties @held, as time does
   SECTION("it is renewed") {
     REQUIRE(r.daemon->guard.renew(Instant{1h}));
     CHECK(r.sent(r.pair.client, r.pair.server, "along the guard") == "along the guard");
   }
   SECTION("it is removed") {
-    REQUIRE(r.daemon->guard.remove(r.original));
+    REQUIRE(r.daemon->guard.remove({&r.original, 1}));
     CHECK(r.sent(r.pair.client, r.pair.server, "the next of these ends") == "the next of these ends");
   }
   CHECK(r.daemon->segments == 1);
@@ -178,7 +178,7 @@ TEST_CASE("guard: a lease that is over is no reason to fail") {
 
 TEST_CASE("guard: leases are renewed in time") {
   Router r;
-  REQUIRE(r.daemon->guard.add(r.original));
+  REQUIRE(r.daemon->guard.add({&r.original, 1}));
   r.world.idle(1500ms);
   const int before = r.seconds_left();
   CHECK(before < 59);
@@ -189,7 +189,7 @@ TEST_CASE("guard: leases are renewed in time") {
 TEST_CASE("conntrack stops judging a connection on request") {
   Router r;
   Ctnetlink conntrack;
-  CHECK(conntrack.set_liberal(r.original, 0));
-  CHECK_FALSE(conntrack.set_liberal(r.original.inverse(), 7));
+  CHECK(conntrack.set_liberal(r.original, 0, true));
+  CHECK_FALSE(conntrack.set_liberal(r.original.inverse(), 7, true));
   CHECK(r.sent(r.pair.client, r.pair.server, "as before") == "as before");
 }

@@ -309,6 +309,21 @@ TEST_CASE("a message larger than the other end's window arrives edited, without 
     }
 }
 
+TEST_CASE("a burst over a long path: the sender is held to what can be kept, every message is edited") {
+  Setup setup;
+  setup.network.delay = 50;
+  setup.ends[1].receive_buffer = 4'000'000;
+  Call call(setup);
+  call.settle();
+  std::string sent, expected;
+  for (int i = 0; i < 6000; ++i) sent += grows, expected += Bench::edited(grows);
+  REQUIRE(sent.size() > 3 * limits::stream_kept_bytes);
+  call.end(0).write(sent, call.now());
+  CHECK(call.time_until(1, expected, 60'000) > 0);
+  CHECK(call.stats[Event::stream_edits_refused] == 0);
+  call.settle().close_both();
+}
+
 TEST_CASE("a path narrower than the next link: edited messages arrive all the same") {
   for (const uint32_t path_mtu : {1384U, 1300U, 800U}) {
     Setup setup;

@@ -41,9 +41,13 @@ def checksum(data):
     return ~total & 0xFFFF
 
 
-def send_reset(namespace, source, target, sequence):
+RESET, ACKNOWLEDGEMENT = 4, 16
+
+
+def send_segment(namespace, source, target, flags, sequence, acknowledged=0):
     addresses = socket.inet_aton(source[0]) + socket.inet_aton(target[0])
-    head = lambda sum_: struct.pack("!HHIIBBHHH", source[1], target[1], sequence & 0xFFFFFFFF, 0, 5 << 4, 4, 500, sum_, 0)
+    head = lambda sum_: struct.pack("!HHIIBBHHH", source[1], target[1], sequence & 0xFFFFFFFF, acknowledged & 0xFFFFFFFF, 5 << 4,
+                                    flags, 500, sum_, 0)
     segment = head(checksum(addresses + struct.pack("!BBH", 0, 6, 20) + head(0)))
     packet = struct.pack("!BBHHHBBH", 0x45, 0, 40, 1, 0, 64, 6, 0) + addresses + segment  # the kernel fills in the rest
     with namespace.inside():
@@ -63,12 +67,63 @@ def reset_by_a_stranger_changes_nothing(bench):
         exchange(phone, provider, talk.invite("first") if has_edits else needs_no_edit(talk, "first"))
         exchange(provider, phone, needs_no_edit(talk, "back"))
         for off in (1, 5000, 1_000_000, -300, 0x30000000):
-            send_reset(bench.router.outside, (PROXY, 5060), (WAN, 40000 + number), next_sequence(provider) + off)
+            send_segment(bench.router.outside, (PROXY, 5060), (WAN, 40000 + number), RESET, next_sequence(provider) + off)
         time.sleep(0.2)
         exchange(provider, phone, needs_no_edit(talk, "in"))
         exchange(phone, provider, talk.invite("out"), "an INVITE behind the resets")
-        send_reset(bench.router.outside, (PROXY, 5060), (WAN, 40000 + number), next_sequence(provider))
+        send_segment(bench.router.outside, (PROXY, 5060), (WAN, 40000 + number), RESET, next_sequence(provider))
         phone.sees_reset()
+
+
+@case("issue 4: acknowledgements by strangers", accept=OUT)
+def acknowledgement_by_a_stranger_changes_nothing(bench):
+    """Segments that acknowledge what was never sent, with the right addresses and ports but a guessed sequence number: to a
+    connection without edits of which a message was taken over, and to one with edits that a new daemon has taken back."""
+    listener = Listener(bench, bench.router.outside, PROXY, 5060)
+    for number, is_restored in enumerate((False, True)):
+        phone, provider = pair(bench, listener, 40000 + number)
+        talk = Talk(40000 + number)
+        if is_restored:
+            exchange(phone, provider, talk.invite("first"))
+            bench.daemon.stop(signal.SIGKILL)
+            bench.daemon.start()
+        else:
+            sent = needs_no_edit(talk, "half")[0]
+            phone.send(sent[:200])
+            provider.receives_nothing(0.1)
+            phone.send(sent[200:])
+            provider.receives(sent, "a message in two parts")
+        for off in (1_000_000, 0x30000000):
+            send_segment(bench.router.outside, (PROXY, 5060), (WAN, 40000 + number), ACKNOWLEDGEMENT, next_sequence(provider) + off,
+                         next_sequence(phone) + 1_000_000)
+        time.sleep(0.2)
+        for turn in range(3):
+            exchange(phone, provider, talk.invite(f"out-{turn}"), "an INVITE behind the acknowledgements")
+            exchange(provider, phone, known_to_nobody(talk, f"in-{turn}"))
+
+
+@case("issue 4; kernel-facts 3", accept=OUT, open_firewall=True)
+def connection_opened_from_outside_survives_a_flush(bench):
+    """A connection with edits that the provider opened through a TCP door; after `conntrack -F` the phone speaks first, so that
+    conntrack knows it the other way round: it goes on."""
+    listener = Listener(bench, bench.router.inside, PHONE, 5070)
+    phone, provider = pair(bench, port=40000)
+    registration = registered(phone, provider, 5070)
+    outer = connect(bench, bench.router.outside, (WAN, 5070), (PROXY, 5062))
+    inner = listener.accept()
+    talk = Talk(5070)
+    exchange(outer, inner, registration.called("in"))
+    exchange(inner, outer, talk.invite("out"))
+    for turn in range(4):
+        bench.router.router.conntrack("-F")
+        first = [(inner, outer, talk.invite(f"out-{turn}")), (outer, inner, registration.called(f"in-{turn}"))]
+        for ends in first if turn % 2 == 0 else reversed(first):
+            exchange(*ends, f"behind flush {turn}")
+    bench.daemon.stop(signal.SIGKILL)
+    inner.send(talk.invite("down")[0])
+    outer.receives_nothing(0.3, "bytes of a resized connection without a daemon")
+    bench.daemon.start()
+    outer.receives(talk.invite("down")[1], "an INVITE that was sent without a daemon")
 
 
 @case("issue 4", accept=OUT)
