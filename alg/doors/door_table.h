@@ -62,6 +62,7 @@ class DoorTable {
     Purpose purpose = Purpose::contact;
     uint16_t zone = 0;
     uint16_t exactly = 0;  // only this outside port will do
+    bool has_twin = false;  // a new door: its port must be free for the other protocol, too
   };
   std::expected<DoorId, Reason> claim_signalling(const SignallingWish& wish, Instant now);
 
@@ -126,6 +127,7 @@ class DoorTable {
 
   std::optional<Reason> bound_reached(const Address& inside_host) const;
   bool can_serve(const SignallingWish& wish, uint16_t port, Instant now, bool own_mapping);
+  bool can_serve_twin(const SignallingWish& wish, uint16_t port, Instant now);
   bool is_free(Protocol protocol, const Endpoint& outside, const Endpoint& inside, Instant now);
   uint16_t choose_signalling_port(const SignallingWish& wish, Instant now);
   uint16_t choose_media_port(const MediaWish& wish, Instant now);

@@ -12,6 +12,8 @@ bool scopes_overlap(const Network& a, const Network& b) {
   return a.is_any() || b.is_any() || a.contains(b.address) || b.contains(a.address);
 }
 
+Protocol other_protocol(Protocol protocol) { return protocol == Protocol::udp ? Protocol::tcp : Protocol::udp; }
+
 }  // namespace
 
 void DoorTable::set_ports(PortRange pool, std::vector<PortRange> reserved) {
@@ -40,7 +42,18 @@ bool DoorTable::can_serve(const SignallingWish& wish, uint16_t port, Instant now
     }
   }
   if (const auto it = forwarded_.find(place); it != forwarded_.end()) return it->second == wish.inside;
+  if (wish.has_twin && !can_serve_twin(wish, port, now)) return false;
   return own_mapping ? port >= limits::lowest_port : is_free(wish.protocol, place.endpoint, wish.inside, now);
+}
+
+// May it have the same port by the other protocol? Where another inside endpoint is reached, never.
+bool DoorTable::can_serve_twin(const SignallingWish& wish, uint16_t port, Instant now) {
+  const Place place{other_protocol(wish.protocol), {wish.outside_address, port}};
+  if (const auto it = by_outside_.find(place); it != by_outside_.end())
+    for (DoorId id : it->second)
+      if (doors_.find(id)->kernel.kind == KernelDoor::Kind::inbound) return doors_.find(id)->kernel.inside == wish.inside;
+  if (const auto it = forwarded_.find(place); it != forwarded_.end()) return it->second == wish.inside;
+  return is_free(place.protocol, place.endpoint, wish.inside, now);
 }
 
 uint16_t DoorTable::choose_signalling_port(const SignallingWish& wish, Instant now) {
@@ -48,7 +61,7 @@ uint16_t DoorTable::choose_signalling_port(const SignallingWish& wish, Instant n
   if (wish.exactly != 0) return can_serve(wish, wish.exactly, now, wish.exactly == wish.own_mapping) ? wish.exactly : uint16_t{0};
   if (wish.own_mapping != 0 && can_serve(wish, wish.own_mapping, now, true)) return wish.own_mapping;
   // the endpoint it has toward others, or by the other protocol, so that it is known by one
-  for (const Protocol protocol : {wish.protocol, wish.protocol == Protocol::udp ? Protocol::tcp : Protocol::udp}) {
+  for (const Protocol protocol : {wish.protocol, other_protocol(wish.protocol)}) {
     const auto it = by_inside_.find({protocol, wish.inside});
     if (it == by_inside_.end()) continue;
     for (DoorId id : it->second) {

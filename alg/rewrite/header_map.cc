@@ -39,6 +39,7 @@ DoorTable::SignallingWish HeaderMap::wish_for(Protocol protocol, const Endpoint&
   wish.own_mapping = inside == passage_.me.inside && protocol == passage_.protocol ? passage_.me.outside.port : uint16_t{0};
   wish.purpose = purpose;
   wish.zone = passage_.zone;
+  wish.has_twin = has_twin_;
   return wish;
 }
 
@@ -98,7 +99,9 @@ void HeaderMap::claim_twin(const Endpoint& inside, const Endpoint& outside, Purp
 std::optional<Endpoint> HeaderMap::map_endpoint(const sip::Uri& uri, const Endpoint& inside, Purpose purpose, std::vector<DoorId>& owned) {
   const bool is_either = uri.transport == sip::Transport::none && passage_.protocol == Protocol::tcp && inside != passage_.me.inside;
   if (!is_either) return map(protocol_of(uri, passage_.protocol), inside, purpose, owned);
+  has_twin_ = true;
   const auto outside = map(Protocol::udp, inside, purpose, owned);
+  has_twin_ = false;
   if (outside && *outside != inside && may_create_) claim_twin(inside, *outside, purpose, owned);
   return outside;
 }

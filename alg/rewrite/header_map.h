@@ -56,6 +56,7 @@ class HeaderMap {
   const Passage& passage_;
   Group& group_;
   bool may_create_;
+  bool has_twin_ = false;                        // a new door's port must be free for the other protocol, too
   bool reserving_ = false;                       // the doors wait for the 2xx to REGISTER
   sip::Compared current_ = sip::Compared::none;  // the field being mapped
 };

@@ -44,6 +44,7 @@ void Connection::handle(const StreamPacket& packet, Instant now) {
     return accept(packet.ticket);
   }
   if (segment.has(tcp_rst)) return on_reset(side, packet);
+  if (was_guarded_ && !is_credible(halves_[side], segment)) return is_guarded_ ? drop(packet.ticket) : accept(packet.ticket);
   if (!on_acknowledgement(side, packet)) return;
   if (!segment.payload.empty() || segment.has(tcp_fin)) {
     on_data(side, packet, now);
@@ -121,8 +122,9 @@ void Connection::on_reset(Side side, const StreamPacket& packet) {
   is_closing_ = true;
 }
 
-// Conntrack does not judge what is guarded: somebody who only knows the addresses and ports hits a window of 2^32 by chance. A
-// half that passed unread before it was restored stands nobody knows where.
+// Conntrack does not judge what is guarded, and nothing that is far from what its sender sends may move anything here: not an
+// acknowledgement, not a timestamp. Who only knows the addresses and ports hits a window of 2^32 by chance. A half that passed
+// unread before it was restored stands nobody knows where.
 bool Connection::is_credible(const Half& mine, const SegmentView& segment) {
   if (mine.is_restored && !mine.is_reading) return true;
   const Position begin = mine.position_of(segment.sequence, mine.in_next);
@@ -138,13 +140,11 @@ bool Connection::on_acknowledgement(Side side, const StreamPacket& packet) {
   if (!segment.has(tcp_ack)) return true;
   const Position until = acknowledged.position_of(segment.acknowledgement, acknowledged.acknowledged);
   const bool is_pure = segment.payload.empty() && !segment.has(tcp_fin);
-  if (!acknowledged.acknowledge(until, until + (Position{segment.window} << scale_of(side)), is_pure, is_credible(mine, segment))) {
+  if (!acknowledged.acknowledge(until, until + (Position{segment.window} << scale_of(side)), is_pure)) {
     // of a connection that is guarded no TCP sends this (RFC 9293 section 3.10.7.4); others may have had bytes pass us by
     if (!mine.is_plain() || !acknowledged.is_plain()) return drop(packet.ticket), false;
-    if (!was_guarded_ || is_credible(mine, segment)) {
-      world_.stats.count(Event::stream_framing_lost);
-      pass_for_good();
-    }
+    world_.stats.count(Event::stream_framing_lost);
+    pass_for_good();
     accept(packet.ticket);
     return false;
   }

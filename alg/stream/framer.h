@@ -42,6 +42,7 @@ class Framer {
 
   bool has_begun() const { return has_begun_; }    // the first line was seen, and it was SIP
   bool is_skipping_head() const { return is_skipping_head_; }
+  std::size_t skipped_bytes() const { return skipped_.size(); }
   bool is_between() const { return to_pass_ == 0 && !is_skipping_head_; }  // the next byte begins a message or is a CRLF before one
 
   // For what survives: `bytes` of a body are still to pass.

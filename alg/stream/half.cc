@@ -59,12 +59,12 @@ void Half::catch_up(Position out) {
   in_next = decided = in;
 }
 
-bool Half::acknowledge(Position out, Position window_end, bool is_pure, bool is_credible) {
+bool Half::acknowledge(Position out, Position window_end, bool is_pure) {
   if (out > sent + (fin_sent ? 1 : 0)) {
-    if (!is_restored || !is_credible) return false;
+    if (!is_restored) return false;
     catch_up(out);
   }
-  is_restored &= !is_credible;
+  is_restored = false;
   if (out > acknowledged) {
     acknowledged = out;
     is_narrow &= out < sent;

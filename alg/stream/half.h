@@ -144,8 +144,8 @@ struct Half {
   Instant resend_at{};
 
   Position decided_out() const { return map.to_out(decided); }
-  // `is_pure`: no data on it. False: it acknowledges what was never sent; of a restored half a credible one may.
-  bool acknowledge(Position out, Position window_end, bool is_pure, bool is_credible);
+  // `is_pure`: no data on it. False: it acknowledges what was never sent.
+  bool acknowledge(Position out, Position window_end, bool is_pure);
   bool may_take_over() const { return is_raising && !buffer.empty() && taken < in_next && acknowledged >= decided_out(); }
   void take_over() { taken = in_next; }
   bool owes() const { return acknowledged < map.to_out(std::min(taken, decided)); }
@@ -165,7 +165,7 @@ struct Half {
 
   bool next_chunk(const Ask& ask, const StreamLimits& limits, Instant now, Chunk& chunk);
   void passed(Position begin, Position end, bool has_fin);  // left as it came
-  std::size_t bytes() const { return buffer.size() + disordered.bytes() + map.kept_bytes(); }
+  std::size_t bytes() const { return buffer.size() + disordered.bytes() + map.kept_bytes() + framer.skipped_bytes(); }
 
  private:
   Position chunk_begin(const Ask& ask, Instant now);

@@ -129,6 +129,23 @@ TEST_CASE("TCP: a Contact without a transport and with another port is reached b
   }
 }
 
+TEST_CASE("TCP: a Contact without a transport never gets a port that leads to another phone over TCP") {
+  TcpWorld world;
+  const auto of = [](const std::string& host, const std::string& contact, const std::string& name) {
+    std::string text = with(sip_text(register_by_connection), "alice@10.0.0.2:40000;transport=tcp>", "alice@" + contact + ">");
+    text = with(with(text, "10.0.0.2:40000", host + ":40000"), "Call-ID: register-1", "Call-ID: " + name);
+    return with(text, "branch=z9hG4bKr1", "branch=z9hG4bK" + name);
+  };
+  const auto contact_in = [](const std::string& text) {
+    const std::size_t at = text.find("Contact: <sip:alice@") + std::string("Contact: <sip:alice@").size();
+    return text.substr(at, text.find_first_of(";>", at) - at);
+  };
+  CHECK(contact_in(world.out("10.0.0.2:40000", provider, of("10.0.0.2", "10.0.0.2:5070;transport=tcp", "anna"))) == "203.0.113.1:5070");
+  const std::string second = contact_in(world.out("10.0.0.3:40000", provider, of("10.0.0.3", "10.0.0.3:5070", "berta")));
+  CHECK(second.starts_with("203.0.113.1:"));
+  CHECK(second != "203.0.113.1:5070");
+}
+
 TEST_CASE("TCP: a body that streams behind the head is none of ours, the head is") {
   TcpWorld world;
   std::string head = with(sip_text(incoming), "Content-Length: 0", "Content-Type: application/isup\r\nContent-Length: 90000");

@@ -324,6 +324,28 @@ TEST_CASE("a burst over a long path: the sender is held to what can be kept, eve
   call.settle().close_both();
 }
 
+TEST_CASE("a backlog behind an outage arrives as soon as its sender tries again") {
+  for (const std::size_t body : {0, 200, 900}) {
+    Call call;
+    call.settle();
+    call.end(0).write(grows, call.now());
+    call.settle();
+    std::string expected = Bench::edited(grows);
+    call.is_lost = [](std::size_t, const std::vector<uint8_t>&) { return true; };
+    for (int i = 0; i < 40; ++i) {
+      const std::string message = request("10.0.0.2", "application/sdp", body);
+      call.end(0).write(message, call.now());
+      expected += Bench::edited(message);
+    }
+    call.settle(2000);
+    call.is_lost = nullptr;
+    const int64_t time = call.time_until(1, expected, 20'000);
+    INFO("bodies of " << body << ": " << time << " ms");
+    CHECK((time > 0 && time < 3500));  // its timeout, doubled a few times, and some round trips
+    call.settle().close_both();
+  }
+}
+
 TEST_CASE("a path narrower than the next link: edited messages arrive all the same") {
   for (const uint32_t path_mtu : {1384U, 1300U, 800U}) {
     Setup setup;

@@ -44,12 +44,15 @@ def checksum(data):
 RESET, ACKNOWLEDGEMENT = 4, 16
 
 
-def send_segment(namespace, source, target, flags, sequence, acknowledged=0):
+def send_segment(namespace, source, target, flags, sequence, acknowledged=0, time=None):
+    """`time`: in a timestamps option, far from any clock's."""
     addresses = socket.inet_aton(source[0]) + socket.inet_aton(target[0])
-    head = lambda sum_: struct.pack("!HHIIBBHHH", source[1], target[1], sequence & 0xFFFFFFFF, acknowledged & 0xFFFFFFFF, 5 << 4,
-                                    flags, 500, sum_, 0)
-    segment = head(checksum(addresses + struct.pack("!BBH", 0, 6, 20) + head(0)))
-    packet = struct.pack("!BBHHHBBH", 0x45, 0, 40, 1, 0, 64, 6, 0) + addresses + segment  # the kernel fills in the rest
+    options = b"" if time is None else struct.pack("!BBBBII", 1, 1, 8, 10, time, 0)
+    size = 20 + len(options)
+    head = lambda sum_: struct.pack("!HHIIBBHHH", source[1], target[1], sequence & 0xFFFFFFFF, acknowledged & 0xFFFFFFFF, size << 2,
+                                    flags, 500, sum_, 0) + options
+    segment = head(checksum(addresses + struct.pack("!BBH", 0, 6, size) + head(0)))
+    packet = struct.pack("!BBHHHBBH", 0x45, 0, 20 + size, 1, 0, 64, 6, 0) + addresses + segment  # the kernel fills in the rest
     with namespace.inside():
         raw = socket.socket(socket.AF_INET, socket.SOCK_RAW, socket.IPPROTO_RAW)
     with raw:
@@ -96,6 +99,8 @@ def acknowledgement_by_a_stranger_changes_nothing(bench):
         for off in (1_000_000, 0x30000000):
             send_segment(bench.router.outside, (PROXY, 5060), (WAN, 40000 + number), ACKNOWLEDGEMENT, next_sequence(provider) + off,
                          next_sequence(phone) + 1_000_000)
+            send_segment(bench.router.outside, (PROXY, 5060), (WAN, 40000 + number), ACKNOWLEDGEMENT, next_sequence(provider) + off,
+                         next_sequence(phone) - 100, time=1 << 29)
         time.sleep(0.2)
         for turn in range(3):
             exchange(phone, provider, talk.invite(f"out-{turn}"), "an INVITE behind the acknowledgements")
@@ -192,6 +197,24 @@ def message_larger_than_the_window_arrives_edited(bench):
         print(f"     buffer {buffer}, window {window or 'any'}, message {len(message[0])}: {took * 1000:.0f} ms")
         check(took < 5 * PATIENCE, f"took {took:.1f} s")
     equal(bench.daemon.counter("events", "stream-messages-given-up"), 0, "messages given up")
+
+
+@case("issue 4", accept=OUT)
+def backlog_behind_an_outage_arrives_at_once(bench):
+    """The line is dead for two seconds while a phone sends on a connection with edits: when it is back, everything is there with
+    the sender's next try."""
+    phone, provider = pair(bench, port=40000)
+    talk = Talk(40000)
+    exchange(phone, provider, talk.invite("before"))
+    messages = [talk.invite(f"backlog-{number}", more=["X-Fill: " + "y" * (30 * number % 800)]) for number in range(40)]
+    bench.router.router.nft('table ip dead { chain in { type filter hook prerouting priority -400; meta l4proto tcp drop; }; }')
+    for sent, _ in messages:
+        phone.send(sent)
+    time.sleep(2)
+    bench.router.router.nft("delete table ip dead")
+    took = provider.receives(b"".join(edited for _, edited in messages), "the backlog")
+    print(f"     took {took:.1f} s")
+    check(took < 4 * PATIENCE, f"took {took:.1f} s")
 
 
 @case("issue 4: MTU", accept=OUT)
