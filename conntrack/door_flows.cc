@@ -6,6 +6,7 @@
 #include <arpa/inet.h>
 #include <cerrno>
 #include <cstring>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -16,6 +17,7 @@ namespace {
 using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds shortest_life{2};
 constexpr int dump_share = 20; // dumps take at most one part of so many
+constexpr std::chrono::seconds look_burst{1}; // looks for strays may use up the share of so long at once
 
 socklen_t socket_address(const Endpoint& endpoint, sockaddr_storage& storage) {
   const auto bytes = endpoint.address.bytes();
@@ -33,6 +35,11 @@ socklen_t socket_address(const Endpoint& endpoint, sockaddr_storage& storage) {
   std::memcpy(&a.sin_addr, bytes.data(), bytes.size());
   std::memcpy(&storage, &a, sizeof a);
   return sizeof a;
+}
+
+// A program of the router answers there. (A closed TCP port answers too, by a reset, which assures nothing.)
+bool is_answered(const ConntrackEntry& flow) {
+  return (flow.status & (flow.original.protocol == Protocol::udp ? IPS_SEEN_REPLY : IPS_ASSURED)) != 0;
 }
 
 } // namespace
@@ -92,17 +99,25 @@ bool DoorFlows::has_flow(const KernelDoor& door) {
 }
 
 void DoorFlows::opened(const KernelDoor& door) {
-  ++open_[key_of(door)];
+  const Key key = key_of(door);
+  Open& open = open_[key];
+  ++open.count;
+  open.signalling = door.signalling;
+  if (!door.signalling) fresh_.insert(key);
   if (door.kind != KernelDoor::Kind::inbound) return;
+  if (door.inside != door.outside) fresh_outside_[{door.protocol, door.outside}].push_back(door.scope);
   const auto found = ports_.find({door.protocol, door.outside.address});
   if (found != ports_.end()) found->second->given.set(door.outside.port);
 }
 
 void DoorFlows::closed(const KernelDoor& door) {
   const Key key = key_of(door);
-  if (const auto found = open_.find(key); found != open_.end() && --found->second == 0) open_.erase(found);
+  if (const auto found = open_.find(key); found != open_.end() && --found->second.count == 0) open_.erase(found);
   if (!door.signalling) closed_.insert(key);
+  fresh_.erase(key);
   if (door.kind != KernelDoor::Kind::inbound) return;
+  if (const auto place = fresh_outside_.find({door.protocol, door.outside}); place != fresh_outside_.end())
+    if (std::erase(place->second, door.scope); place->second.empty()) fresh_outside_.erase(place);
   const auto found = ports_.find({door.protocol, door.outside.address});
   if (found != ports_.end()) found->second->given.reset(door.outside.port);
 }
@@ -116,20 +131,95 @@ bool DoorFlows::is_closed(const ConntrackEntry& flow) const {
          closed_.contains({Kind::way_out, protocol, {flow.original.source.address, 0}, flow.original.destination});
 }
 
-std::size_t DoorFlows::sweep() {
-  std::erase_if(closed_, [&](const Key& key) { return open_.contains(key); });
-  std::set<std::pair<Protocol, Family>> kinds;
-  for (const Key& key : closed_) kinds.emplace(key.protocol, key.outside.address.family());
+// --- strays ---
+
+bool DoorFlows::is_open_media(const Key& key) const {
+  const auto found = open_.find(key);
+  return found != open_.end() && !found->second.signalling;
+}
+
+bool DoorFlows::is_new_pair(const Key& door, const Endpoint& remote) const {
+  const Key way_out{KernelDoor::Kind::way_out, door.protocol, {door.inside.address, 0}, remote};
+  return is_open_media(door) && is_open_media(way_out) && (fresh_.contains(door) || fresh_.contains(way_out));
+}
+
+// What came to the outside endpoint before the door.
+bool DoorFlows::ends_at_router(const ConntrackEntry& flow) const {
+  const auto place = fresh_outside_.find({flow.original.protocol, flow.original.destination});
+  if (place == fresh_outside_.end()) return false;
+  if (flow.reply.source != flow.original.destination || is_answered(flow)) return false;
+  return std::ranges::any_of(place->second, [&](const Network& scope) {
+    return scope.is_any() || scope.contains(flow.original.source.address);
+  });
+}
+
+// What left towards the call's remote before the door. Other flows of the inside endpoint stay: a TURN server knows its
+// client by the port.
+bool DoorFlows::leaves_elsewhere(const ConntrackEntry& flow) const {
+  const auto& [protocol, inside, remote] = flow.original;
+  const Endpoint& leaves_by = flow.reply.destination;
+  bool has_door = false;
+  for (auto it = open_.lower_bound({KernelDoor::Kind::inbound, protocol, inside, {}}); it != open_.end(); ++it) {
+    const Key& door = it->first;
+    if (door.kind != KernelDoor::Kind::inbound || door.protocol != protocol || door.inside != inside) break;
+    if (door.outside == leaves_by) return false;
+    has_door = has_door || (door.outside.address == leaves_by.address && is_new_pair(door, remote));
+  }
+  return has_door;
+}
+
+// What came through the door while a stray had its tuple: from the remote's address and not from its port.
+bool DoorFlows::comes_from_elsewhere(const ConntrackEntry& flow) const {
+  const auto& [protocol, remote, outside] = flow.original;
+  const Endpoint& comes_from = flow.reply.destination;
+  if (comes_from.address != remote.address || comes_from.port == remote.port) return false;
+  return is_new_pair({KernelDoor::Kind::inbound, protocol, flow.reply.source, outside}, remote);
+}
+
+bool DoorFlows::is_stray(const ConntrackEntry& flow) const {
+  return ends_at_router(flow) || leaves_elsewhere(flow) || comes_from_elsewhere(flow);
+}
+
+DoorFlows::Kinds DoorFlows::fresh_kinds() const {
+  Kinds kinds;
+  for (const Key& key : fresh_) kinds.emplace(key.protocol, key.outside.address.family());
+  for (const auto& [place, scopes] : fresh_outside_) kinds.emplace(place.first, place.second.address.family());
+  return kinds;
+}
+
+std::size_t DoorFlows::clear_strays() {
+  const auto start = Clock::now();
+  if ((fresh_.empty() && fresh_outside_.empty()) || start < next_look_) return 0;
+  const std::size_t deleted = delete_flows(fresh_kinds(), [&](const ConntrackEntry& flow) { return is_stray(flow); });
+  next_look_ = std::max(next_look_, start - look_burst) + (Clock::now() - start) * dump_share;
+  return deleted;
+}
+
+// --- deleting ---
+
+template <typename Predicate>
+std::size_t DoorFlows::delete_flows(const Kinds& kinds, const Predicate& is_unwanted) {
   NetlinkBatch batch;
   for (const auto& [protocol, family] : kinds) {
     const FlowFilter filter{family, protocol, {}, {}, {}, 0, 0};
     static_cast<void>(conntrack_.dump_flows(filter, [&](const ConntrackEntry& flow) {
-      if (is_closed(flow)) put_flow_delete(batch, flow);
+      if (is_unwanted(flow)) put_flow_delete(batch, flow);
     }));
   }
-  closed_.clear();
   const auto results = conntrack_.socket().exchange(batch);
   return static_cast<std::size_t>(std::count(results.begin(), results.end(), std::error_code{}));
+}
+
+std::size_t DoorFlows::sweep() {
+  std::erase_if(closed_, [&](const Key& key) { return open_.contains(key); });
+  Kinds kinds = fresh_kinds();
+  for (const Key& key : closed_) kinds.emplace(key.protocol, key.outside.address.family());
+  const auto deleted =
+      delete_flows(kinds, [&](const ConntrackEntry& flow) { return is_closed(flow) || is_stray(flow); });
+  closed_.clear();
+  fresh_.clear();
+  fresh_outside_.clear();
+  return deleted;
 }
 
 } // namespace sipalg

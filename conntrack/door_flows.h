@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The conntracks that go through doors, seen by dumps: which outside ports are in use, and deleting those of closed
-// doors.
+// The conntracks that go through doors, seen by dumps: which outside ports are in use, deleting those of closed doors and
+// those that stand in the way of open ones.
 //
 // How it works. Dumps are filtered by the kernel but still walk the whole table (15 ms for 30,000 flows), so what one
 // found is kept: `used` ports per (protocol, address) for two seconds, or longer where the dump itself took long
-// (never more than a twentieth of the time goes into dumps). Ports given away in between are added by note().
+// (never more than a twentieth of the time goes into dumps). Ports given away in between are added by opened().
 // Closed doors are collected and swept together; one that was opened again meanwhile is left out.
+// Strays: a packet that came before its door has a conntrack, which the packets behind it follow as long as they come,
+// whatever stands in the nat maps since. What remote R sent to the outside endpoint O ends at the router; and as it has
+// the tuple that a packet of inside endpoint I through the door would have, the kernel drops those too
+// (nf_ct_resolve_clash). What I sent to R leaves by a port of the kernel's choice; and R's packets through the door come
+// to I from a port that is not R's (get_unique_tuple in nf_nat_core.c). A last call's RTP that goes on, a phone whose RTP
+// overtakes its 200, a remote that sends before its own do this. So opened doors are looked at twice: at once, unless
+// dumps took too much of the last second, and by the next sweep, for packets that were on their way meanwhile.
 #pragma once
 #include <bitset>
 #include <chrono>
@@ -15,6 +22,7 @@
 #include <memory>
 #include <set>
 #include <utility>
+#include <vector>
 
 #include "alg/base/instant.h"
 #include "conntrack/ctnetlink.h"
@@ -30,8 +38,10 @@ class DoorFlows {
   bool has_flow(const KernelDoor& door);
   void opened(const KernelDoor& door);
   void closed(const KernelDoor& door); // its flows will be deleted unless it is `signalling`
-  bool has_closed() const { return !closed_.empty(); }
-  // Deletes the flows of all doors closed since the last sweep. Returns how many.
+  // Deletes what stands in the way of doors opened since the last sweep, if there is time for a dump. Returns how many.
+  std::size_t clear_strays();
+  bool has_work() const { return !closed_.empty() || !fresh_.empty() || !fresh_outside_.empty(); }
+  // Deletes the flows of all doors closed since the last sweep, and strays. Returns how many.
   std::size_t sweep();
 
  private:
@@ -42,6 +52,12 @@ class DoorFlows {
     Endpoint inside, outside;
     friend auto operator<=>(const Key&, const Key&) = default;
   };
+  struct Open {
+    uint32_t count = 0;
+    bool signalling = false;
+  };
+  using Place = std::pair<Protocol, Endpoint>;
+  using Kinds = std::set<std::pair<Protocol, Family>>;
   struct Ports {
     std::bitset<65536> flows; // original or reply destination of a conntrack at the last dump
     std::bitset<65536> given; // handed out by us since
@@ -50,11 +66,23 @@ class DoorFlows {
   static Key key_of(const KernelDoor& door);
   Ports& ports(Protocol protocol, const Address& address);
   bool is_closed(const ConntrackEntry& flow) const;
+  bool is_stray(const ConntrackEntry& flow) const;
+  bool ends_at_router(const ConntrackEntry& flow) const;
+  bool leaves_elsewhere(const ConntrackEntry& flow) const;
+  bool comes_from_elsewhere(const ConntrackEntry& flow) const;
+  bool is_open_media(const Key& key) const;
+  // Have `inside` and `remote` doors toward each other, one of them new?
+  bool is_new_pair(const Key& door, const Endpoint& remote) const;
+  Kinds fresh_kinds() const;
+  template <typename Predicate> std::size_t delete_flows(const Kinds& kinds, const Predicate& is_unwanted);
 
   Ctnetlink& conntrack_;
   std::map<std::pair<Protocol, Address>, std::unique_ptr<Ports>> ports_;
-  std::map<Key, uint32_t> open_;
+  std::map<Key, Open> open_;
   std::set<Key> closed_;
+  std::set<Key> fresh_;                                 // media doors opened since the last sweep
+  std::map<Place, std::vector<Network>> fresh_outside_; // inbound ones, signalling too: who may come
+  std::chrono::steady_clock::time_point next_look_{}; // when the looks for strays have kept to their share of the time
 };
 
 // A socket of the router holds this endpoint. False for addresses that are not the router's.

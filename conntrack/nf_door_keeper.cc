@@ -135,6 +135,7 @@ void NfDoorKeeper::keep(const Plan& plan, std::span<DoorHandle> handles) {
     flows_.opened(door.door);
   }
   counters_.opened += plan.doors.size();
+  counters_.flows_deleted += flows_.clear_strays();
 }
 
 void NfDoorKeeper::close(std::span<const DoorHandle> handles) {

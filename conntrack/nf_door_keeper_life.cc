@@ -29,7 +29,7 @@ void NfDoorKeeper::schedule(const Anchor& anchor, Instant at) {
 void NfDoorKeeper::tick(Instant now) {
   now_ = now;
   refresh_due();
-  if (!flows_.has_closed() || now - swept_ < sweep_interval) return;
+  if (!flows_.has_work() || now - swept_ < sweep_interval) return;
   swept_ = now;
   counters_.flows_deleted += flows_.sweep();
 }
