@@ -154,7 +154,7 @@ bool DoorFlows::ends_at_router(const ConntrackEntry& flow) const {
 }
 
 // What left towards the call's remote before the door. Other flows of the inside endpoint stay: a TURN server knows its
-// client by the port.
+// client by the port (RFC 8656 section 3.2). A TCP connection stands whatever port it has.
 bool DoorFlows::leaves_elsewhere(const ConntrackEntry& flow) const {
   const auto& [protocol, inside, remote] = flow.original;
   const Endpoint& leaves_by = flow.reply.destination;
@@ -177,7 +177,8 @@ bool DoorFlows::comes_from_elsewhere(const ConntrackEntry& flow) const {
 }
 
 bool DoorFlows::is_stray(const ConntrackEntry& flow) const {
-  return ends_at_router(flow) || leaves_elsewhere(flow) || comes_from_elsewhere(flow);
+  if (ends_at_router(flow)) return true;
+  return flow.original.protocol == Protocol::udp && (leaves_elsewhere(flow) || comes_from_elsewhere(flow));
 }
 
 DoorFlows::Kinds DoorFlows::fresh_kinds() const {

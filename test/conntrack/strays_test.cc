@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Flows that were there before their door and would keep its packets from it: against the real kernel, with real packets.
 #include <catch2/catch.hpp>
-#include <thread>
+#include <unistd.h>
 
 #include "test/conntrack/door_router.h"
 
@@ -130,4 +130,18 @@ TEST_CASE("IPv6 and TCP doors are not kept shut either") {
   r.open({door});
   r.keeper.tick(Instant{1h});
   CHECK(call() == remote_at);
+}
+
+TEST_CASE("a TCP connection that was there before its door goes on") {
+  Router r;
+  const auto pair = r.world.connect(Side::outside, remote_at, Side::inside, phone_at, remote_at);
+  REQUIRE(pair);
+  REQUIRE(to_string(pair->seen) == "203.0.113.1:4000");
+  auto in = inbound(phone_at, door_at), out = way_out("10.0.0.2", remote_at);
+  in.protocol = out.protocol = Protocol::tcp;
+  r.open({in, out});
+  r.keeper.tick(Instant{1h});
+  REQUIRE(write(pair->client.get(), "hello", 5) == 5);
+  CHECK(r.world.read(pair->server) == "hello");
+  CHECK(r.keeper.counters().flows_deleted == 0);
 }
