@@ -93,6 +93,7 @@ struct FlowFilter {
   Protocol protocol = Protocol::udp;
   std::optional<Address> original_source, original_destination, reply_destination;
   uint16_t original_destination_port = 0, reply_destination_port = 0; // 0 = any
+  friend auto operator<=>(const FlowFilter&, const FlowFilter&) = default;
 };
 
 // Questions to ctnetlink over one socket.

@@ -19,6 +19,10 @@ constexpr std::chrono::seconds shortest_life{2};
 constexpr int dump_share = 20; // dumps take at most one part of so many
 constexpr std::chrono::seconds look_burst{1}; // looks for strays may use up the share of so long at once
 
+bool translates(const KernelDoor& door) {
+  return door.kind == KernelDoor::Kind::inbound && door.inside != door.outside;
+}
+
 socklen_t socket_address(const Endpoint& endpoint, sockaddr_storage& storage) {
   const auto bytes = endpoint.address.bytes();
   if (endpoint.address.family() == Family::v6) {
@@ -103,9 +107,12 @@ void DoorFlows::opened(const KernelDoor& door) {
   Open& open = open_[key];
   ++open.count;
   open.signalling = door.signalling;
-  if (!door.signalling) fresh_.insert(key);
+  if (translates(door)) {
+    ++translating_;
+    fresh_outside_[{door.protocol, door.outside}].push_back(door.scope);
+  }
+  if (!door.signalling && translating_ > 0) fresh_.insert(key);
   if (door.kind != KernelDoor::Kind::inbound) return;
-  if (door.inside != door.outside) fresh_outside_[{door.protocol, door.outside}].push_back(door.scope);
   const auto found = ports_.find({door.protocol, door.outside.address});
   if (found != ports_.end()) found->second->given.set(door.outside.port);
 }
@@ -115,6 +122,7 @@ void DoorFlows::closed(const KernelDoor& door) {
   if (const auto found = open_.find(key); found != open_.end() && --found->second.count == 0) open_.erase(found);
   if (!door.signalling) closed_.insert(key);
   fresh_.erase(key);
+  if (translates(door)) --translating_;
   if (door.kind != KernelDoor::Kind::inbound) return;
   if (const auto place = fresh_outside_.find({door.protocol, door.outside}); place != fresh_outside_.end())
     if (std::erase(place->second, door.scope); place->second.empty()) fresh_outside_.erase(place);
@@ -181,17 +189,26 @@ bool DoorFlows::is_stray(const ConntrackEntry& flow) const {
   return flow.original.protocol == Protocol::udp && (leaves_elsewhere(flow) || comes_from_elsewhere(flow));
 }
 
-DoorFlows::Kinds DoorFlows::fresh_kinds() const {
-  Kinds kinds;
-  for (const Key& key : fresh_) kinds.emplace(key.protocol, key.outside.address.family());
-  for (const auto& [place, scopes] : fresh_outside_) kinds.emplace(place.first, place.second.address.family());
-  return kinds;
+std::set<FlowFilter> DoorFlows::filters_around(std::span<const KernelDoor> doors) const {
+  std::set<FlowFilter> filters;
+  for (const KernelDoor& door : doors) {
+    const Address &inside = door.inside.address, &outside = door.outside.address;
+    const auto add = [&](const std::optional<Address>& source, const std::optional<Address>& destination) {
+      filters.insert({outside.family(), door.protocol, source, destination, {}, 0, 0});
+    };
+    if (translates(door)) add({}, outside);
+    if (door.kind != KernelDoor::Kind::way_out || door.signalling || translating_ == 0) continue;
+    add(inside, outside);
+    add(outside, {});
+  }
+  return filters;
 }
 
-std::size_t DoorFlows::clear_strays() {
+std::size_t DoorFlows::clear_strays(std::span<const KernelDoor> doors) {
   const auto start = Clock::now();
-  if ((fresh_.empty() && fresh_outside_.empty()) || start < next_look_) return 0;
-  const std::size_t deleted = delete_flows(fresh_kinds(), [&](const ConntrackEntry& flow) { return is_stray(flow); });
+  if (start < next_look_) return 0;
+  const std::size_t deleted =
+      delete_flows(filters_around(doors), [&](const ConntrackEntry& flow) { return is_stray(flow); });
   next_look_ = std::max(next_look_, start - look_burst) + (Clock::now() - start) * dump_share;
   return deleted;
 }
@@ -199,24 +216,26 @@ std::size_t DoorFlows::clear_strays() {
 // --- deleting ---
 
 template <typename Predicate>
-std::size_t DoorFlows::delete_flows(const Kinds& kinds, const Predicate& is_unwanted) {
+std::size_t DoorFlows::delete_flows(const std::set<FlowFilter>& among, const Predicate& is_unwanted) {
   NetlinkBatch batch;
-  for (const auto& [protocol, family] : kinds) {
-    const FlowFilter filter{family, protocol, {}, {}, {}, 0, 0};
+  for (const FlowFilter& filter : among)
     static_cast<void>(conntrack_.dump_flows(filter, [&](const ConntrackEntry& flow) {
       if (is_unwanted(flow)) put_flow_delete(batch, flow);
     }));
-  }
   const auto results = conntrack_.socket().exchange(batch);
   return static_cast<std::size_t>(std::count(results.begin(), results.end(), std::error_code{}));
 }
 
 std::size_t DoorFlows::sweep() {
   std::erase_if(closed_, [&](const Key& key) { return open_.contains(key); });
-  Kinds kinds = fresh_kinds();
-  for (const Key& key : closed_) kinds.emplace(key.protocol, key.outside.address.family());
-  const auto deleted =
-      delete_flows(kinds, [&](const ConntrackEntry& flow) { return is_closed(flow) || is_stray(flow); });
+  std::set<FlowFilter> all;
+  const auto add = [&](Protocol protocol, const Endpoint& outside) {
+    all.insert({outside.address.family(), protocol, {}, {}, {}, 0, 0});
+  };
+  for (const Key& key : closed_) add(key.protocol, key.outside);
+  for (const Key& key : fresh_) add(key.protocol, key.outside);
+  for (const auto& [place, scopes] : fresh_outside_) add(place.first, place.second);
+  const auto deleted = delete_flows(all, [&](const ConntrackEntry& flow) { return is_closed(flow) || is_stray(flow); });
   closed_.clear();
   fresh_.clear();
   fresh_outside_.clear();

@@ -12,7 +12,8 @@
 // (nf_ct_resolve_clash). What I sent to R leaves by a port of the kernel's choice; and R's packets through the door come
 // to I from a port that is not R's (get_unique_tuple in nf_nat_core.c). A last call's RTP that goes on, a phone whose RTP
 // overtakes its 200, a remote that sends before its own do this. So opened doors are looked at twice: at once, unless
-// dumps took too much of the last second, and by the next sweep, for packets that were on their way meanwhile.
+// such dumps took more than their share of the last second, and by the next sweep, which also finds packets that were
+// on their way meanwhile.
 #pragma once
 #include <bitset>
 #include <chrono>
@@ -21,6 +22,7 @@
 #include <map>
 #include <memory>
 #include <set>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -38,8 +40,8 @@ class DoorFlows {
   bool has_flow(const KernelDoor& door);
   void opened(const KernelDoor& door);
   void closed(const KernelDoor& door); // its flows will be deleted unless it is `signalling`
-  // Deletes what stands in the way of doors opened since the last sweep, if there is time for a dump. Returns how many.
-  std::size_t clear_strays();
+  // Deletes what stands in the way of these doors, just opened, if there is time for dumps. Returns how many.
+  std::size_t clear_strays(std::span<const KernelDoor> doors);
   bool has_work() const { return !closed_.empty() || !fresh_.empty() || !fresh_outside_.empty(); }
   // Deletes the flows of all doors closed since the last sweep, and strays. Returns how many.
   std::size_t sweep();
@@ -57,7 +59,6 @@ class DoorFlows {
     bool signalling = false;
   };
   using Place = std::pair<Protocol, Endpoint>;
-  using Kinds = std::set<std::pair<Protocol, Family>>;
   struct Ports {
     std::bitset<65536> flows; // original or reply destination of a conntrack at the last dump
     std::bitset<65536> given; // handed out by us since
@@ -73,12 +74,13 @@ class DoorFlows {
   bool is_open_media(const Key& key) const;
   // Have `inside` and `remote` doors toward each other, one of them new?
   bool is_new_pair(const Key& door, const Endpoint& remote) const;
-  Kinds fresh_kinds() const;
-  template <typename Predicate> std::size_t delete_flows(const Kinds& kinds, const Predicate& is_unwanted);
+  std::set<FlowFilter> filters_around(std::span<const KernelDoor> doors) const;
+  template <typename Predicate> std::size_t delete_flows(const std::set<FlowFilter>& among, const Predicate& is_unwanted);
 
   Ctnetlink& conntrack_;
   std::map<std::pair<Protocol, Address>, std::unique_ptr<Ports>> ports_;
   std::map<Key, Open> open_;
+  std::size_t translating_ = 0; // open doors that are more than pinholes; without any there are no strays
   std::set<Key> closed_;
   std::set<Key> fresh_;                                 // media doors opened since the last sweep
   std::map<Place, std::vector<Network>> fresh_outside_; // inbound ones, signalling too: who may come

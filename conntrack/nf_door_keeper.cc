@@ -90,6 +90,7 @@ std::expected<void, std::error_code> NfDoorKeeper::open(std::span<const KernelDo
     const Result result = make(next);
     if (result) {
       keep(next, handles);
+      counters_.flows_deleted += flows_.clear_strays(doors);
       return {};
     }
     if (result.error() == errno_code(EAGAIN) && attempt < attempts) continue;
@@ -135,7 +136,6 @@ void NfDoorKeeper::keep(const Plan& plan, std::span<DoorHandle> handles) {
     flows_.opened(door.door);
   }
   counters_.opened += plan.doors.size();
-  counters_.flows_deleted += flows_.clear_strays();
 }
 
 void NfDoorKeeper::close(std::span<const DoorHandle> handles) {
