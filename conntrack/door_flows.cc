@@ -41,9 +41,10 @@ socklen_t socket_address(const Endpoint& endpoint, sockaddr_storage& storage) {
   return sizeof a;
 }
 
-// A program of the router answers there. (A closed TCP port answers too, by a reset, which assures nothing.)
-bool is_answered(const ConntrackEntry& flow) {
-  return (flow.status & (flow.original.protocol == Protocol::udp ? IPS_SEEN_REPLY : IPS_ASSURED)) != 0;
+// It ends at the router, and no program there answers. (A closed TCP port does, by a reset, which assures nothing.)
+bool leads_nowhere(const ConntrackEntry& flow) {
+  const auto answered = flow.original.protocol == Protocol::udp ? IPS_SEEN_REPLY : IPS_ASSURED;
+  return flow.reply.source == flow.original.destination && (flow.status & answered) == 0;
 }
 
 } // namespace
@@ -73,8 +74,12 @@ DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address) {
   place->flows.reset();
   FlowFilter to_it{address.family(), protocol, {}, address, {}, 0, 0};
   FlowFilter back_to_it{address.family(), protocol, {}, {}, address, 0, 0};
-  const auto mark_original = [&](const ConntrackEntry& e) { place->flows.set(e.original.destination.port); };
-  const auto mark_reply = [&](const ConntrackEntry& e) { place->flows.set(e.reply.destination.port); };
+  const auto mark_original = [&](const ConntrackEntry& e) {
+    if (!leads_nowhere(e) && !is_closed(e)) place->flows.set(e.original.destination.port);
+  };
+  const auto mark_reply = [&](const ConntrackEntry& e) {
+    if (!is_closed(e)) place->flows.set(e.reply.destination.port);
+  };
   static_cast<void>(conntrack_.dump_flows(to_it, mark_original));
   static_cast<void>(conntrack_.dump_flows(back_to_it, mark_reply));
   const auto end = Clock::now();
@@ -107,6 +112,7 @@ void DoorFlows::opened(const KernelDoor& door) {
   Open& open = open_[key];
   ++open.count;
   open.signalling = door.signalling;
+  closed_.erase(key);
   if (translates(door)) {
     ++translating_;
     fresh_outside_[{door.protocol, door.outside}].push_back(door.scope);
@@ -120,14 +126,17 @@ void DoorFlows::opened(const KernelDoor& door) {
 void DoorFlows::closed(const KernelDoor& door) {
   const Key key = key_of(door);
   if (const auto found = open_.find(key); found != open_.end() && --found->second.count == 0) open_.erase(found);
-  if (!door.signalling) closed_.insert(key);
+  const bool ends = !door.signalling && !open_.contains(key);
+  if (ends) closed_.insert(key);
   fresh_.erase(key);
   if (translates(door)) --translating_;
   if (door.kind != KernelDoor::Kind::inbound) return;
   if (const auto place = fresh_outside_.find({door.protocol, door.outside}); place != fresh_outside_.end())
     if (std::erase(place->second, door.scope); place->second.empty()) fresh_outside_.erase(place);
   const auto found = ports_.find({door.protocol, door.outside.address});
-  if (found != ports_.end()) found->second->given.reset(door.outside.port);
+  if (found == ports_.end()) return;
+  found->second->given.reset(door.outside.port);
+  if (ends) found->second->flows.reset(door.outside.port);
 }
 
 // Does the flow go through a closed door: remote first, inside first, or by a way out?
@@ -154,8 +163,7 @@ bool DoorFlows::is_new_pair(const Key& door, const Endpoint& remote) const {
 // What came to the outside endpoint before the door.
 bool DoorFlows::ends_at_router(const ConntrackEntry& flow) const {
   const auto place = fresh_outside_.find({flow.original.protocol, flow.original.destination});
-  if (place == fresh_outside_.end()) return false;
-  if (flow.reply.source != flow.original.destination || is_answered(flow)) return false;
+  if (place == fresh_outside_.end() || !leads_nowhere(flow)) return false;
   return std::ranges::any_of(place->second, [&](const Network& scope) {
     return scope.is_any() || scope.contains(flow.original.source.address);
   });
@@ -227,7 +235,6 @@ std::size_t DoorFlows::delete_flows(const std::set<FlowFilter>& among, const Pre
 }
 
 std::size_t DoorFlows::sweep() {
-  std::erase_if(closed_, [&](const Key& key) { return open_.contains(key); });
   std::set<FlowFilter> all;
   const auto add = [&](Protocol protocol, const Endpoint& outside) {
     all.insert({outside.address.family(), protocol, {}, {}, {}, 0, 0});

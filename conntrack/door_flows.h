@@ -4,7 +4,9 @@
 //
 // How it works. Dumps are filtered by the kernel but still walk the whole table (15 ms for 30,000 flows), so what one
 // found is kept: `used` ports per (protocol, address) for two seconds, or longer where the dump itself took long
-// (never more than a twentieth of the time goes into dumps). Ports given away in between are added by opened().
+// (never more than a twentieth of the time goes into dumps). Ports given away in between are added by opened(), those
+// of closed doors taken out by closed(): what still flows there goes with the next sweep, and a flow that ends at the
+// router unanswered holds no port (who scans us would take them all).
 // Closed doors are collected and swept together; one that was opened again meanwhile is left out.
 // Strays: a packet that came before its door has a conntrack, which the packets behind it follow as long as they come,
 // whatever stands in the nat maps since. What remote R sent to the outside endpoint O ends at the router; and as it has
@@ -60,7 +62,7 @@ class DoorFlows {
   };
   using Place = std::pair<Protocol, Endpoint>;
   struct Ports {
-    std::bitset<65536> flows; // original or reply destination of a conntrack at the last dump
+    std::bitset<65536> flows; // original or reply destination of a living conntrack at the last dump
     std::bitset<65536> given; // handed out by us since
     std::chrono::steady_clock::time_point until{};
   };

@@ -44,7 +44,8 @@ class DoorKeeper {
   virtual void close(std::span<const DoorHandle> handles) = 0;
 
   // May this outside endpoint be given away? No: a conntrack has it as reply destination or original destination, or a
-  // socket of the router holds it. Doors of our own are the caller's business.
+  // socket of the router holds it. Flows of closed media doors, and those that end at the router without an answer, do
+  // not count. Doors of our own are the caller's business.
   virtual bool is_free(Protocol protocol, const Endpoint& outside) = 0;
 
   // Does a conntrack exist that goes through one of these doors? (Existence, not counters: accounting may be off.)

@@ -54,6 +54,25 @@ TEST_CASE("the next call has audio through the port of the last one, whose remot
   CHECK(r.in() == from_remote);
 }
 
+TEST_CASE("a port is free although strays or a closed door's flows are there, and taken while a door's flow lives") {
+  Audio r;
+  const auto is_free = [&] { return r.keeper.is_free(Protocol::udp, ep(door_at)); };
+  REQUIRE(r.in() == "nothing");
+  CHECK(is_free());
+  const auto first = r.open({inbound(phone_at, door_at)});
+  REQUIRE(r.out() == from_door);
+  r.keeper.close(first);
+  CHECK(is_free());
+  r.world.idle(2500ms); // what the last dump found holds for two seconds
+  CHECK(is_free());
+  const auto second = r.open({inbound(phone_at, door_at)});
+  r.world.idle(2500ms);
+  CHECK_FALSE(is_free());
+  CHECK(r.keeper.has_flow(second));
+  r.keeper.close(second);
+  CHECK(is_free());
+}
+
 TEST_CASE("a phone that sends before its answer has passed leaves from its door afterwards, and hears the remote's own port") {
   Audio r;
   REQUIRE(r.out() == "hello from 203.0.113.1:4000");
