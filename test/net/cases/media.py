@@ -1,11 +1,12 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# More than one remote media endpoint in a call.
+# More than one remote media endpoint in a call, and RTP outside of its call.
 from harness.case import case
 from harness.media import converse
-from harness.router import MEDIA, PHONE
+from harness.router import MEDIA, PHONE, PROXY
 from harness.sipp import expect, expect_with_contact, go, send
 from harness.texts import REMEMBER, Callee, Caller, callee_asks, response, sdp
-from harness.wait import equal
+from harness.two import ports_are_taken
+from harness.wait import equal, until
 
 CALL_ID = "moves@" + PHONE
 
@@ -73,3 +74,74 @@ def forked_call_with_two_media_endpoints(bench):
     phone.go()
     for program in (phone, provider):
         program.done()
+
+
+class RepeatedCall:
+    """The phone calls the provider again and again, each time with the same endpoints in both SDPs."""
+
+    def __init__(self, bench):
+        self.bench, self.outside, self._calls = bench, None, 0
+        self.near, self.far = bench.inside_party(4000), bench.outside_party(6000)
+
+    def call(self, talk):
+        """`talk` gets the phone's outside endpoint. Audio must come from the announced endpoints, a second later at the latest."""
+        self._calls += 1
+        caller, callee, call_id = Caller(), Callee(), f"again-{self._calls}@example.com"
+        provider = self.bench.provider(callee.call())
+        phone = self.bench.phone(caller.call(proxied=True), call_id=call_id)
+        offer = self.bench.capture.message("wan0", False, "INVITE", call_id=call_id).media()
+        self.outside = self.outside or offer
+        equal(offer, self.outside, "the phone's outside endpoint in the next call")
+        self.bench.capture.message("wan0", False, "ACK", call_id=call_id)
+        talk(self.outside)
+        until(self._comes_from_the_announced, self._sources, 2)
+        phone.go()
+        for program in (phone, provider):
+            program.done()
+            self.bench.end(program)
+
+    def _comes_from_the_announced(self):
+        for party in (self.near, self.far):
+            party.rtp.received.clear()
+        self.near.hears(self.far)
+        self.far.hears(self.near)
+        return self._sources() == ({(PROXY, 6000)}, {self.outside})
+
+    def _sources(self):
+        return self.near.rtp.sources("provider"), self.far.rtp.sources("phone")
+
+    def converse(self, outside):
+        converse(self.near, (PROXY, 6000), self.far, outside)
+
+    def until_flow(self, words, *match):
+        """The doors are shut, their flows gone, and RTP that goes on has made this one."""
+        until(lambda: words in self.bench.router.router.conntrack("-L", "-p", "udp", *match), f"a flow {match} with {words}")
+
+
+@case("6, 8")
+def next_call_has_audio_while_the_provider_sends_on(bench):
+    """The provider's RTP goes on after BYE, and ends at the router when the door is shut; the next call of the same phone has the
+    same outside port, and audio both ways, whoever sends first."""
+    again = RepeatedCall(bench)
+    again.call(again.converse)
+    for phone_first in (True, False):
+        again.near.hush()
+        again.until_flow("[UNREPLIED]", "--orig-src", PROXY, "--orig-port-src", "6000")
+
+        def talk(_outside, phone_first=phone_first):
+            if not phone_first:
+                again.near.hears(again.far)
+            again.near.talk((PROXY, 6000))
+        again.call(talk)
+
+
+@case("6, 8", open_firewall=True)
+def next_call_has_audio_while_the_phone_sends_on(bench):
+    """The phone's RTP goes on after BYE, and leaves from a port of the kernel's choice when the door is shut; in the next call it
+    leaves from the announced one, and the phone hears the provider from the port of its SDP."""
+    ports_are_taken(bench, 4000)
+    again = RepeatedCall(bench)
+    again.call(again.converse)
+    again.far.hush()
+    again.until_flow("dport=4000 ", "--orig-src", PHONE, "--orig-port-src", "4000")
+    again.call(again.far.talk)

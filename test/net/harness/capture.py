@@ -40,7 +40,7 @@ def _parse(side, arriving, frame, moment):
 class Capture:
     def __init__(self, namespace, sides):
         self.packets = []
-        self._sockets = {}
+        self._sockets, self._lock = {}, threading.Lock()
         with namespace.inside():
             for side in sides:
                 sniffer = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ETH_P_ALL))
@@ -56,7 +56,14 @@ class Capture:
     def _loop(self):
         while not self._stop.is_set():
             ready, _, _ = select.select(list(self._sockets), [], [], 0.1)
-            for sniffer in ready:
+            with self._lock:
+                for sniffer in ready:
+                    self._drain(sniffer)
+
+    def catch_up(self):
+        """What passed before this call is in `packets` after it: on a busy machine the thread comes later."""
+        with self._lock:
+            for sniffer in self._sockets:
                 self._drain(sniffer)
 
     def _drain(self, sniffer):
@@ -72,6 +79,7 @@ class Capture:
 
     def select(self, side=None, arriving=None, **fields):
         """The packets with these field values, oldest first."""
+        self.catch_up()
         return [p for p in list(self.packets)
                 if (side is None or p.side == side) and (arriving is None or p.arriving == arriving)
                 and all(getattr(p, key) == value for key, value in fields.items())]
