@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The conntracks that go through doors, seen by dumps: which outside ports are in use, deleting those of closed doors and
-// those that stand in the way of open ones.
+// The conntracks that go through doors, seen by dumps: which outside ports are in use, deleting those of closed doors
+// and those that stand in the way of open ones.
 //
-// How it works. Dumps are filtered by the kernel but still walk the whole table (15 ms for 30,000 flows), so what one
-// found is kept: `used` ports per (protocol, address) for two seconds, or longer where the dump itself took long
-// (never more than a twentieth of the time goes into dumps). Ports given away in between are added by opened(), those
-// of closed doors taken out by closed(): what still flows there goes with the next sweep, and a flow that ends at the
-// router unanswered holds no port (who scans us would take them all).
+// How it works. Dumps are filtered by the kernel but still walk the whole table (15 ms for 30,000 flows), so what
+// one found is kept: `used` ports per (protocol, address) for two seconds, or longer where the dump itself took
+// long (never more than a twentieth of the time goes into dumps). Ports given away in between are added by
+// opened(), those of closed doors taken out by closed(): what still flows there goes with the next sweep, and a
+// flow that ends at the router unanswered holds no port (who scans us would take them all).
 // Closed doors are collected and swept together; one that was opened again meanwhile is left out.
-// Strays: a packet that came before its door has a conntrack, which the packets behind it follow as long as they come,
-// whatever stands in the nat maps since. What remote R sent to the outside endpoint O ends at the router; and as it has
-// the tuple that a packet of inside endpoint I through the door would have, the kernel drops those too
-// (nf_ct_resolve_clash). What I sent to R leaves by a port of the kernel's choice; and R's packets through the door come
-// to I from a port that is not R's (get_unique_tuple in nf_nat_core.c). A last call's RTP that goes on, a phone whose RTP
-// overtakes its 200, a remote that sends before its own do this. So opened doors are looked at twice: at once, unless
-// such dumps took more than their share of the last second, and by the next sweep, which also finds packets that were
-// on their way meanwhile.
+// Strays: a packet that came before its door has a conntrack, which the packets behind it follow as long as they
+// come, whatever stands in the nat maps since. What remote R sent to the outside endpoint O ends at the router; and
+// as it has the tuple that a packet of inside endpoint I through the door would have, the kernel drops those too
+// (nf_ct_resolve_clash). What I sent to R leaves by a port of the kernel's choice; and R's packets through the door
+// come to I from a port that is not R's (get_unique_tuple in nf_nat_core.c). A last call's RTP that goes on, a
+// phone whose RTP overtakes its 200, a remote that sends before its own do this. So opened doors are looked at
+// twice: at once, unless such dumps took more than their share of the last second, and by the next sweep, which
+// also finds packets that were on their way meanwhile.
 #pragma once
 #include <bitset>
 #include <chrono>
@@ -77,7 +77,8 @@ class DoorFlows {
   // Have `inside` and `remote` doors toward each other, one of them new?
   bool is_new_pair(const Key& door, const Endpoint& remote) const;
   std::set<FlowFilter> filters_around(std::span<const KernelDoor> doors) const;
-  template <typename Predicate> std::size_t delete_flows(const std::set<FlowFilter>& among, const Predicate& is_unwanted);
+  template <typename Predicate>
+  std::size_t delete_flows(const std::set<FlowFilter>& among, const Predicate& is_unwanted);
 
   Ctnetlink& conntrack_;
   std::map<std::pair<Protocol, Address>, std::unique_ptr<Ports>> ports_;
@@ -86,7 +87,7 @@ class DoorFlows {
   std::set<Key> closed_;
   std::set<Key> fresh_;                                 // media doors opened since the last sweep
   std::map<Place, std::vector<Network>> fresh_outside_; // inbound ones, signalling too: who may come
-  std::chrono::steady_clock::time_point next_look_{}; // when the looks for strays have kept to their share of the time
+  std::chrono::steady_clock::time_point next_look_{};   // when the looks for strays have kept to their share of time
 };
 
 // A socket of the router holds this endpoint. False for addresses that are not the router's.

@@ -3,7 +3,8 @@
 //
 // How it works. open(): one nft transaction (translations, steering endpoints), then one ctnetlink send with anchors
 // and their pinholes, four to an anchor. Anything refused: what was made is undone in reverse, the first error is
-// returned. Flows that were there before and would keep packets from the doors are deleted (door_flows.h). The table `doors_` is the truth; the kernel's copy is a mirror with a lease of 180 s:
+// returned. Flows that were there before and would keep packets from the doors are deleted (door_flows.h). The
+// table `doors_` is the truth; the kernel's copy is a mirror with a lease of 180 s:
 //     tick()       refreshes each anchor and its pinholes every 60 s (a pinhole that is gone is made again by that),
 //                  and deletes the flows of closed media doors and strays of new doors, by one dump a second at most
 //     on_events()  an anchor or pinhole that somebody else deleted is made again at once; events lost: dump, compare

@@ -68,8 +68,8 @@ class Trunk:
 
     def go(self, numbers, method):
         """These calls' next step, in turns that a socket buffer holds: each sends this method."""
-        for first in range(0, len(numbers), 100):
-            turn = numbers[first:first + 100]
+        for first in range(0, len(numbers), 50):
+            turn = numbers[first:first + 50]
             before = self.bench.daemon.show("stats")["methods"][method]["received"]
             for number in turn:
                 self.pbx.go(call_id=self.call_id(number))
