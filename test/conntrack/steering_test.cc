@@ -178,8 +178,17 @@ TEST_CASE("the printed ruleset loads with nft") {
                              .run(Side::router, "nft \"add table inet q; add chain inet q c; "
                                                 "add rule inet q c queue flags bypass to 1\"")
                              .empty();
-  for (std::size_t at = 0; !has_queue && (at = text.find("queue flags bypass to ", at)) != std::string::npos;)
-    text.replace(at, text.find('\n', at) - at, "counter");
+  const auto count = [&](const std::string& part) {
+    std::size_t found = 0;
+    for (std::size_t at = 0; (at = text.find(part, at)) != std::string::npos; ++at) ++found;
+    return found;
+  };
+  // connections with edits are not guarded there: without us none of their segments may pass
+  CHECK((count(" queue to ") > 0) == (manual && ports));
+  CHECK(count(" queue to ") == (manual ? count("queue flags bypass to ") : 0));
+  for (const std::string way : {"queue flags bypass to ", "queue to "})
+    for (std::size_t at = 0; !has_queue && (at = text.find(way, at)) != std::string::npos;)
+      text.replace(at, text.find('\n', at) - at, "counter");
   const std::string file = "/tmp/sipalg-ruleset-" + std::to_string(getpid());
   std::ofstream(file) << text;
   CHECK(world.run(Side::router, "nft -f " + file) == "");
