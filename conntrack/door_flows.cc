@@ -83,7 +83,8 @@ DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address) {
   static_cast<void>(conntrack_.dump_flows(to_it, mark_original));
   static_cast<void>(conntrack_.dump_flows(back_to_it, mark_reply));
   const auto end = Clock::now();
-  place->until = end + std::max<Clock::duration>(shortest_life, (end - start) * dump_share);
+  const auto places = static_cast<Clock::rep>(ports_.size());  // each is dumped in its turn
+  place->until = end + std::max<Clock::duration>(shortest_life, (end - start) * dump_share * places);
   return *place;
 }
 
