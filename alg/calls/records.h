@@ -125,6 +125,13 @@ struct MediaUse {
   std::optional<Instant> ends;  // replaced or refused: closes then
 };
 
+// An INVITE that passed unchanged and got a 2xx: the ACK to that, a transaction of its own (RFC 3261 section 17), does too.
+struct UntouchedInvite {
+  uint32_t cseq = 0;
+  bool outgoing = false;
+  friend bool operator==(const UntouchedInvite&, const UntouchedInvite&) = default;
+};
+
 struct Dialog {
   enum class State : uint8_t { early, confirmed, ended };
   std::string tag;  // of the party that did not begin the leg
@@ -135,6 +142,8 @@ struct Dialog {
   TransactionId attempt = 0;  // the INVITE whose response began it
   MediaSession session;
   bool has_sdp = false;  // a message of its own carried one
+  bool untouched = false;  // the request that began it left as it came: From and To stay as the other side knows them
+  std::vector<UntouchedInvite> untouched_invites;  // the last ones
   bool is_call() const { return state == State::confirmed && invite_usage; }
 };
 
@@ -148,7 +157,6 @@ struct Leg {
   bool routed = false;    // its inside host put itself into Record-Route: it may name whom it routes for
   bool is_call = false;   // an INVITE is its matter; else it is a subscription, or a REFER outside of a call
   bool is_counted = false;  // as a call that began, and not yet as one that ended
-  bool untouched = false; // the header group of its first request failed; its ACK passes unchanged too
 
   std::string from, to;   // URIs, for people
   Protocol protocol = Protocol::udp;

@@ -37,11 +37,21 @@ void Exchange::note_session_interval() {
   rooms_.calls.schedule_leg(leg_id_);
 }
 
+void Exchange::note_untouched_invite(Dialog& dialog) {
+  constexpr std::size_t kept = 16;  // an ACK is repeated for 64*T1
+  std::vector<UntouchedInvite>& known = dialog.untouched_invites;
+  const UntouchedInvite invite{message_.cseq, transaction_->key.outgoing};
+  if (std::ranges::find(known, invite) != known.end()) return;
+  if (known.size() == kept) known.erase(known.begin());
+  known.push_back(invite);
+}
+
 void Exchange::heard_invite_response() {
   if (!leg_) return;
   const uint16_t status = message_.status;
   if (status > 100 && status < 300 && message_.to.tag.is_set()) {
     Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
+    if (dialog && status >= 200 && transaction_->header_failed) note_untouched_invite(*dialog);
     const bool is_open = std::ranges::find(leg_->invites, transaction_id_) != leg_->invites.end();
     if (!dialog || dialog->hung_up || (status < 200 && (leg_->ends || !is_open))) return;
     dialog->invite_usage = true;
@@ -49,6 +59,7 @@ void Exchange::heard_invite_response() {
       dialog->state = Dialog::State::early;
       dialog->attempt = transaction_id_;
       dialog->session = transaction_->offered;
+      dialog->untouched = transaction_->header_failed;
     }
     if (status >= 200) {
       dialog->state = Dialog::State::confirmed;
@@ -74,6 +85,7 @@ void Exchange::heard_subscription_response() {
   const uint32_t seconds = message_.expires.value_or(transaction_->expires_header.value_or(180));
   if (leg_->ends && seconds > 0) rooms_.calls.revive(*leg_);  // asked for anew, or its NOTIFY was faster
   confirm_subscription(*dialog);
+  if (transaction_->dialog.empty()) dialog->untouched = transaction_->header_failed;
   dialog->subscribed_until = passage_.now + std::min(std::chrono::seconds{seconds}, limits::subscription_longest);  // its leg lingers 64*T1 longer
   rooms_.calls.schedule_leg(leg_id_);
 }

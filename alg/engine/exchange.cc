@@ -188,6 +188,19 @@ void Exchange::note_leg_message() {
 
 bool Exchange::copies_invite() const { return message_.method == Method::ack || message_.method == Method::cancel; }
 
+// The ACK to a 2xx is a transaction of its own, but belongs to its INVITE.
+bool Exchange::is_untouched() const {
+  if (transaction_) return transaction_->header_failed;
+  if (!leg_ || message_.method != Method::ack) return false;
+  const UntouchedInvite wanted{message_.cseq, passage_.out};
+  const Dialog* dialog = leg_->find_dialog(dialog_tag());
+  if (dialog && std::ranges::find(dialog->untouched_invites, wanted) != dialog->untouched_invites.end()) return true;
+  return std::ranges::any_of(leg_->invites, [&](TransactionId id) {  // its 2xx took another way
+    const Transaction* invite = rooms_.calls.transaction(id);
+    return invite && invite->key.outgoing == passage_.out && invite->key.cseq == message_.cseq && invite->header_failed;
+  });
+}
+
 Reason Exchange::find_request() {
   if (!find_or_begin(passage_.out) && !copies_invite()) {
     fail_group(false, Reason::table_full);
@@ -203,13 +216,11 @@ Reason Exchange::find_request() {
 
 Reason Exchange::request_out() {
   if (const Reason reason = find_request(); reason != Reason::edited) return reason;
-  const bool untouched = transaction_ ? transaction_->header_failed : leg_->untouched;
-  if (untouched) {
+  if (is_untouched()) {
     leave_group(false);
   } else {
     map_request_headers(!copies_invite());
   }
-  if (leg_ && !is_known_ && transaction_ && transaction_->header_failed && !is_in_dialog()) leg_->untouched = true;
   handle_bodies();
   if (leg_) join_peers();
   if (message_.method == Method::notify) heard_notify();
@@ -234,7 +245,7 @@ Reason Exchange::response_in() {
 
 Reason Exchange::request_in() {
   if (const Reason reason = find_request(); reason != Reason::edited) return reason;
-  if (transaction_ && transaction_->header_failed) {
+  if (is_untouched()) {
     leave_group(false);
   } else {
     restore_request_headers();

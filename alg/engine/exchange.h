@@ -44,6 +44,7 @@ class Exchange {
   bool find_or_begin(bool outgoing);
   Reason find_request();  // transaction and leg; not Reason::edited: why it passes unchanged
   bool copies_invite() const;  // ACK and CANCEL make nothing of their own
+  bool is_untouched() const;   // what it belongs to passed unchanged
   void find_leg();
   void begin_leg();
   void note_routing();
@@ -63,6 +64,7 @@ class Exchange {
   void fail_group(bool is_body, Reason reason);
   void leave_group(bool is_body);
   bool may_map_from() const;
+  bool is_dialog_untouched() const;
 
   // --- bodies (bodies.cc) ---
   bool may_carry_sdp() const;
@@ -98,6 +100,7 @@ class Exchange {
   // --- what a message ends (endings.cc) ---
   void heard_response();
   void heard_invite_response();
+  void note_untouched_invite(Dialog& dialog);
   void note_session_interval();
   void heard_subscription_response();
   void heard_register_response();

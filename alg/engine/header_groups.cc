@@ -12,9 +12,15 @@ using sip::Method;
 bool Exchange::may_map_from() const {
   if (message_.method == Method::registration || message_.is_unreadable(sip::Unreadable::from)) return false;
   if (!is_in_dialog()) return true;
+  if (is_dialog_untouched()) return false;
   const Endpoint outside{passage_.me.outside.address, 0};
   if (transaction_ && find_given(transaction_->givens, Field::from, outside)) return true;
   return !is_known_ && leg_ && leg_->outgoing && find_given(leg_->givens, Field::from, outside);  // a copy follows its first
+}
+
+bool Exchange::is_dialog_untouched() const {
+  const Dialog* dialog = leg_ ? leg_->find_dialog(dialog_tag()) : nullptr;
+  return dialog && dialog->untouched;
 }
 
 void Exchange::map_request_headers(bool may_create) {
@@ -51,7 +57,7 @@ void Exchange::map_response_headers() {
   if (message_.status < 400 && !(is_register && message_.status < 300)) map.contacts(false);
   map.record_routes();
   if (is_register && message_.status < 300) map.service_routes();
-  if (leg_ && leg_->outgoing && !message_.is_unreadable(sip::Unreadable::to)) map.to(leg_->givens);
+  if (leg_ && leg_->outgoing && !is_dialog_untouched() && !message_.is_unreadable(sip::Unreadable::to)) map.to(leg_->givens);
   if (!commit_headers(map, group)) {
     transaction_->response_header_failed = true;
   } else if (is_register && !map.givens.empty()) {

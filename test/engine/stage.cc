@@ -5,6 +5,7 @@
 #include <numeric>
 
 #include "test/engine/message_checks.h"
+#include "test/engine/message_text.h"
 
 namespace sipalg::test {
 namespace {
@@ -32,6 +33,24 @@ std::string Stage::play(bool out, std::string_view sender, std::string_view rece
   return arrived.value_or("");
 }
 
+// "Every later message of that transaction gets the same treatment": the ACK to a 2xx has a branch of its own.
+void Stage::follow_invite(bool out, const std::string& message, const std::string& arrived) {
+  const std::string cseq = value_of(message, "CSeq"), via = value_of(message, "Via"), to = value_of(message, "To");
+  const std::string call = value_of(message, "Call-ID") + " " + cseq.substr(0, cseq.find(' ')) + " ";
+  const auto parameter = [](const std::string& value, const std::string& name) {
+    const std::size_t at = value.find(";" + name + "=");
+    return at == std::string::npos ? std::string() : value.substr(at, value.find(';', at + 1) - at);
+  };
+  if (out && message.starts_with("INVITE ")) invites_[call + parameter(via, "branch")] = via != value_of(arrived, "Via");
+  if (!out && message.starts_with("SIP/2.0 2") && cseq.ends_with(" INVITE")) {
+    const auto invite = invites_.find(call + parameter(via, "branch"));
+    if (invite != invites_.end()) invites_[call + parameter(to, "tag")] = invite->second;
+  }
+  if (!out || !message.starts_with("ACK ")) return;
+  const auto invite = invites_.find(call + parameter(to, "tag"));
+  if (invite != invites_.end()) CHECK((via != value_of(arrived, "Via")) == invite->second);
+}
+
 std::string Stage::out(std::string_view inside, std::string_view remote, const std::string& message) {
   if (message.empty()) return {};
   INFO("out: " << first_line(message));
@@ -42,6 +61,7 @@ std::string Stage::out(std::string_view inside, std::string_view remote, const s
   check_header_doors(world);
   check_media_doors(world, message, arrived);
   if (!nat_) CHECK(arrived == message);
+  follow_invite(true, message, arrived);
   remember({true, std::string(inside), std::string(remote), message, arrived, world.now, world.kernel.refused != refused});
   return arrived;
 }
@@ -57,6 +77,7 @@ std::string Stage::in(std::string_view remote, std::string_view outside, const s
     return {};
   }
   if (!nat_) CHECK(arrived == message);
+  follow_invite(false, message, arrived);
   remember({false, std::string(remote), std::string(outside), message, arrived, world.now, world.kernel.refused != refused});
   return arrived;
 }

@@ -7,6 +7,7 @@
 //     - each packet has one verdict;
 //     - the header fields of a message, and its body, are mapped as a whole or left as a whole;
 //     - what is mapped leads somewhere: each outside endpoint in it has a living door, or is the flow's own mapping;
+//     - the ACK to a 2xx is treated as its INVITE was;
 //     - the message sent again, at once and after the next ones, leaves with the same bytes and opens nothing;
 //     - at the end, when all hold times are over, no door, no record and no timer is left.
 //   What comes back to its writer as it was written is checked by the parties (party.h).
@@ -48,10 +49,12 @@ class Stage {
   std::string play(bool out, std::string_view sender, std::string_view receiver, const std::string& message, bool& arrives);
   void repeat(const Past& past);
   void remember(Past past);
+  void follow_invite(bool out, const std::string& message, const std::string& arrived);
 
   Fault fault_;
   bool nat_;
   std::deque<Past> past_;
+  std::map<std::string, bool> invites_;  // of the inside, by their branch, then by the tag that answered: their Via was mapped
 };
 
 // Plays it through every fault.

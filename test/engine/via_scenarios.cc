@@ -3,6 +3,7 @@
 // RFC 3581 section 4).
 #include <catch2/catch.hpp>
 
+#include "test/engine/message_text.h"
 #include "test/engine/parties.h"
 
 using namespace sipalg;
@@ -89,5 +90,36 @@ TEST_CASE("scenario: the Via's port is another phone's outside: it gets another,
         if (stage.works()) CHECK(got.find("SIP/2.0 200 OK") == 0);
       }
     }
+  });
+}
+
+TEST_CASE("scenario: the INVITE is left as it came, challenged, and the second one is mapped: the ACK is treated as the second") {
+  play([](Stage& stage) {
+    Call call(stage, alice, bob, "second-try");
+    const Request first = call.send(true, "INVITE", {offer});
+    call.ack_failure(first, call.respond(first, "407 Proxy Authentication Required", {}, "x"));
+    const Request second = call.send(true, "INVITE", {offer});
+    call.respond(second, "200 OK", {answer});
+    const Request ack = call.ack();
+    if (!second.arrived.empty() && !ack.arrived.empty()) CHECK(value_of(ack.arrived, "From") == value_of(second.arrived, "From"));
+    const Request bye = call.send(true, "BYE");
+    if (!second.arrived.empty() && !bye.arrived.empty()) CHECK(value_of(bye.arrived, "From") == value_of(second.arrived, "From"));
+    call.respond(bye, "200 OK");
+  });
+}
+
+TEST_CASE("scenario: an INVITE that would become too big is left as it came, and so are its ACK and the From of its BYE") {
+  play([](Stage& stage) {
+    Call call(stage, alice, bob, "too-big");
+    stage.world.most_bytes = 100;
+    const Request invite = call.send(true, "INVITE", {offer});
+    stage.world.most_bytes = 65'507;
+    CHECK(invite.arrived == invite.written);
+    call.respond(invite, "200 OK", {answer});
+    const Request ack = call.ack();
+    CHECK(ack.arrived == ack.written);
+    const Request bye = call.send(true, "BYE");
+    CHECK(value_of(bye.arrived, "From") == value_of(bye.written, "From"));
+    call.respond(bye, "200 OK");
   });
 }
