@@ -87,9 +87,10 @@ void CallDatabase::expire_transaction(TransactionId id, Instant now) {
   if (t->ends > now) return schedule(t->ends, Kind::transaction, id);
   const LegId leg = t->leg;
   const bool answered = t->is_final();
-  if (!answered && t->last_status != 0 && t->method == sip::Method::invite) {
+  // Early media is a media packet after the last 1xx; that of a re-INVITE is its call's and says nothing of it.
+  if (!answered && t->last_status != 0 && t->method == sip::Method::invite && t->dialog.empty()) {
     const Leg* ringing = legs_.find(leg);
-    if (ringing && media_lives(*ringing)) {  // early media is a media packet after the last 1xx
+    if (ringing && media_lives(*ringing)) {
       t->ends = now + media_recheck;
       return schedule(t->ends, Kind::transaction, id);
     }

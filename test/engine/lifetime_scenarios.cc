@@ -290,3 +290,24 @@ TEST_CASE("scenario: a PRACK with an offer that nobody answers leaves the early 
     call.hang_up(true);
   });
 }
+
+TEST_CASE("scenario: a re-INVITE that gets a 100 only is given up 180 s later, though media flows on") {
+  play([](Stage& stage) {
+    Call call(stage, alice, bob, "only-100");
+    call.establish(offer, answer);
+    media_flows(stage);
+    const Request invite = call.send(true, "INVITE", {with(held, "4000", "4040")});
+    call.respond(invite, "100 Trying");
+    stage.pass_time(170s);
+    CHECK(is_open(stage, "10.0.0.2:4040"));
+    stage.pass_time(50s);  // and 64*T1
+    CHECK(is_open(stage));
+    CHECK(is_closed(stage, "10.0.0.2:4040"));
+    const auto calls = stage.world.engine.calls(stage.world.now);
+    if (stage.works()) {
+      REQUIRE(calls.size() == 1);
+      CHECK_FALSE(calls.front().held);
+    }
+    call.hang_up(true);
+  });
+}
