@@ -51,7 +51,12 @@ class CallDatabase {
   // Not a success: what this attempt alone asked for closes now, with the last attempt all.
   void attempt_ended(LegId id, TransactionId invite, bool success, Instant now);
   // The request in a dialog that carried an offer was refused, or nobody answers it any more.
-  void refuse_offer(Transaction& transaction, Instant now);
+  void refuse_offer(TransactionId id, Instant now);
+  // It has its answer: what it asked for goes on under the answer's number.
+  void take_offer(Leg& leg, Offer& offer, uint32_t answer);
+  void give_up_offer(Leg& leg, const Offer& offer, Instant now);
+  // What an older SDP of this dialog asked for, and the ones that stand did not, goes 64*T1 from now. Nothing while it is early.
+  void replace_older(LegId id, const Dialog& dialog, Instant now);
   void end_media(Leg& leg, Instant now);  // at once
   void end_use(MediaUse& use, Instant when);  // then schedule_leg
   void schedule_leg(LegId id);  // after a deadline of it moved earlier

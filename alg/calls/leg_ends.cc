@@ -71,9 +71,9 @@ void CallDatabase::attempt_ended(LegId id, TransactionId invite, bool success, I
     return end_leg(id, now, t && t->is_final());
   }
   end_early_dialogs(*leg, invite, now);
-  const uint32_t offer = t && t->dialog.empty() ? t->offer : 0;
+  const uint32_t offer = t && t->dialog.empty() ? t->offer.sdp : 0;
   end_uses(*leg, now, [&](const MediaUse& use) {  // an offer that several attempts made is also theirs
-    return is_last || (offer != 0 && use.dialog.empty() && use.first == offer && use.last == offer);
+    return is_last || (offer != 0 && use.dialog.empty() && use.sdp == offer);
   });
   if (!is_last) return;
   count_end(*leg, t && t->is_final() ? Event::calls_ended_by_message : Event::calls_ended_by_time);
@@ -91,19 +91,6 @@ void CallDatabase::end_early_dialogs(Leg& leg, TransactionId invite, Instant now
     dialog.invite_usage = false;
     end_uses(leg, now, [&](const MediaUse& use) { return use.dialog == dialog.tag; });
   }
-}
-
-// The old session stays as it was (RFC 3264 section 8): only what the refused offer brought goes.
-void CallDatabase::refuse_offer(Transaction& transaction, Instant now) {
-  Leg* leg = legs_.find(transaction.leg);
-  Dialog* dialog = leg ? leg->find_dialog(transaction.dialog) : nullptr;
-  if (!dialog || !transaction.before_offer) return;
-  for (MediaUse& use : leg->media)
-    if (use.first == (use.is_way_out ? transaction.remote_offer : transaction.offer)) end_use(use, now + limits::transaction_end);
-  dialog->session = std::move(*transaction.before_offer);
-  transaction.before_offer.reset();
-  transaction.offer = transaction.remote_offer = 0;
-  schedule_leg(transaction.leg);
 }
 
 template <typename Which> void CallDatabase::end_uses(Leg& leg, Instant now, Which&& which) {

@@ -72,12 +72,20 @@ struct StreamNote {  // for `show call`
   std::string kind, direction;
 };
 
-// What the last offer and answer of a dialog say.
+// What an offer and its answer say.
 struct MediaSession {
   std::vector<RemoteStream> remote;
   std::vector<StreamNote> streams;
   bool held = false;         // the last offer or its answer was a hold
   bool offer_holds = false;  // the last offer was
+};
+
+// An SDP that waits for its answer. The session of its dialog stays as it is until then (RFC 3264 section 8).
+struct Offer {
+  uint32_t sdp = 0;  // Leg::sequence of it, and when it is answered of the answer; 0: none
+  bool by_inside = false;
+  bool answered_early = false;  // of a re-INVITE, by a 1xx: what both say is in `said`, and stands with the 2xx
+  MediaSession said;
 };
 
 struct Transaction {
@@ -99,13 +107,9 @@ struct Transaction {
   bool response_body_failed = false;
   bool wrote_outside_itself = false;  // its Via held the outside address already
   bool request_had_sdp = false;
-  bool is_prack_answer = false;              // PRACK: its SDP answers the offer of a reliable 1xx
-  std::vector<std::string> prack_answered;   // INVITE without SDP: the dialogs whose offer a PRACK has answered
+  bool is_prack_answer = false;       // PRACK: its SDP answers the offer of a reliable 1xx
   std::vector<std::size_t> bodies;    // that were handled: a copy of one changes nothing (Exchange::body_mark)
-  uint32_t offer = 0;                 // Leg::sequence of the local offer the request carried; 0: none
-  uint32_t remote_offer = 0;          // and of the ways out for a remote one
-  MediaSession offered;               // by an INVITE outside of a dialog: each dialog it begins begins with it
-  std::optional<MediaSession> before_offer;  // what a refusal brings back
+  Offer offer;                        // in its request; the dialogs that an INVITE begins begin with it
   bool cleared = false;               // with its call, by hand: it gives its responses their texts back, and opens nothing
   uint16_t last_status = 0;
   std::optional<uint32_t> expires_header;  // INVITE: seconds
@@ -120,8 +124,8 @@ struct MediaUse {
   bool is_rtcp = false;
   bool is_way_out = false;
   std::string dialog;      // the other party's tag; empty: the offer of the first INVITE, common to all forks
-  uint32_t first = 0;      // Leg::sequence of the SDP that first asked for it
-  uint32_t last = 0;       // and of the one that last did
+  uint32_t sdp = 0;        // Leg::sequence of the SDP that asked for it
+  bool waits = false;      // that is an offer without an answer, which holds the door besides what stands
   std::optional<Instant> ends;  // replaced or refused: closes then
 };
 
@@ -140,11 +144,23 @@ struct Dialog {
   bool hung_up = false;  // by BYE: a 2xx to INVITE that is repeated brings nothing back
   std::optional<Instant> subscribed_until;
   TransactionId attempt = 0;  // the INVITE whose response began it
-  MediaSession session;
+  MediaSession session;       // what the last offer that was answered and its answer say
+  uint32_t stands = 0;        // the number of that answer, and of the uses that both asked for
+  bool muxed = false;         // it accepted a=rtcp-mux
+  TransactionId answered_invite = 0;  // the last INVITE whose offer was answered
+  Offer late_offer;           // in a response to an INVITE without SDP: PRACK or ACK answers
+  TransactionId late_invite = 0;      // that INVITE
+  bool late_answered = false;
   bool has_sdp = false;  // a message of its own carried one
   bool untouched = false;  // the request that began it left as it came: From and To stay as the other side knows them
   std::vector<UntouchedInvite> untouched_invites;  // the last ones
   bool is_call() const { return state == State::confirmed && invite_usage; }
+};
+
+// An SDP in an ACK, which has no transaction.
+struct AckBody {
+  std::size_t mark = 0;  // as Transaction::bodies
+  bool failed = false;
 };
 
 // What one inside host has of a call: Call-ID, inside host, the beginner's tag, who began.
@@ -168,10 +184,8 @@ struct Leg {
   std::vector<DoorId> doors;  // signalling doors and ways out
   std::vector<MediaUse> media;
   std::vector<Dialog> dialogs;
-  uint32_t sequence = 0;      // counts SDPs of the inside
-  uint32_t open_offer = 0;    // of these, the last offer that waits for its answer; 0: none
-  std::size_t ack_body = 0;   // the last SDP an ACK carried, as Transaction::bodies
-  bool ack_body_failed = false;
+  uint32_t sequence = 0;      // counts SDPs
+  std::vector<AckBody> ack_bodies;  // the last ones
 
   std::vector<TransactionId> invites;  // attempts without a final response
   Instant begun{}, last_message{};

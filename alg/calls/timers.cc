@@ -104,13 +104,17 @@ void CallDatabase::expire_transaction(TransactionId id, Instant now) {
     const auto answered_itself = [id](const Dialog& dialog) { return dialog.attempt == id && dialog.is_call() && dialog.has_sdp; };
     if (std::ranges::any_of(forked->dialogs, answered_itself)) end_early_dialogs(*forked, id, now);
   }
+  if (Leg* open = legs_.find(leg); open && answered && !t->dialog.empty()) {
+    give_up_offer(*open, t->offer, now);  // a 2xx without the answer that was due
+    schedule_leg(leg);
+  }
   erase_transaction(id, now);
 }
 
 // Nobody answers it any more: as if it had been refused.
 void CallDatabase::give_up(Transaction& transaction, TransactionId id, Instant now) {
   const LegId leg = transaction.leg;
-  refuse_offer(transaction, now);
+  refuse_offer(id, now);
   if (transaction.method == sip::Method::invite) attempt_ended(leg, id, false, now);
   if (transaction.method == sip::Method::bye) end_invite_usage(leg, transaction.dialog, now, false);  // RFC 3261 section 15.1.1
 }

@@ -23,7 +23,7 @@ void Exchange::heard_response() {
     case Method::bye: return is_final ? heard_bye_response() : void();
     case Method::update:
     case Method::prack:
-      if (message_.status >= 300) rooms_.calls.refuse_offer(*transaction_, passage_.now);
+      if (message_.status >= 300) rooms_.calls.refuse_offer(transaction_id_, passage_.now);
       if (leg_ && message_.method == Method::update && is_final && message_.status < 300) note_session_interval();
       return;
     default: return;
@@ -58,18 +58,20 @@ void Exchange::heard_invite_response() {
     if (dialog->state != Dialog::State::confirmed && dialog->attempt != transaction_id_) {
       dialog->state = Dialog::State::early;
       dialog->attempt = transaction_id_;
-      dialog->session = transaction_->offered;
+      dialog->session = transaction_->offer.said;
       dialog->untouched = transaction_->header_failed;
     }
     if (status >= 200) {
       dialog->state = Dialog::State::confirmed;
       if (leg_->ends) rooms_.calls.revive(*leg_);  // 2xx may follow 2xx
       rooms_.calls.begin_call(*leg_);
+      take_early_answer(*dialog);
+      rooms_.calls.replace_older(leg_id_, *dialog, passage_.now);  // by offers that were answered while it was early
       note_session_interval();
     }
   }
   if (status < 200) return;
-  if (status >= 300 && !transaction_->dialog.empty()) rooms_.calls.refuse_offer(*transaction_, passage_.now);
+  if (status >= 300 && !transaction_->dialog.empty()) rooms_.calls.refuse_offer(transaction_id_, passage_.now);
   rooms_.calls.attempt_ended(leg_id_, transaction_id_, status < 300, passage_.now);
   rooms_.calls.schedule_leg(leg_id_);
 }

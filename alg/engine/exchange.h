@@ -78,14 +78,16 @@ class Exchange {
   void begin_body();
   void map_body(const sdp::Part& part, Group& group);
   void read_remote_body(const sdp::Part& part);
-  void own_media(const SdpMap& map);
-  void note_sdp();
-  void replace_older(uint32_t sequence, bool way_out, std::string_view dialog);
-  void accept_offer(bool remote_muxed);
-  uint32_t open_ways_out(Dialog& dialog, bool settled);
+  bool is_preview() const;  // an answer that stands only if the 2xx comes
+  bool repeats_older() const;
+  void begin_sdp();
+  Offer* offer_of_message();  // the one it makes, or answers
+  MediaSession* note_sdp();
+  void follow_inside_sdp(const std::vector<MappedUse>& uses);
+  void settle(bool muxed);
+  void take_early_answer(Dialog& dialog);
+  void open_ways_out(const Dialog& dialog, const std::vector<RemoteStream>& remote);
   bool changes_nothing() const;
-  MediaSession* media_session();  // of the message's dialog; before there is one, of the INVITE's offer
-  void remember_before_offer();
   void use(MediaUse wanted);
 
   // --- peers (peers.cc) ---
@@ -125,7 +127,9 @@ class Exchange {
   bool is_known_ = false;  // the transaction was there before this message
   bool body_is_copy_ = false;          // its SDP was handled before
   bool remote_was_read_ = false;       // an SDP before in this message
-  uint32_t sequence_ = 0;              // of the leg's SDP this message carries; its parts share it
+  uint32_t sequence_ = 0;              // Leg::sequence of the SDP this message carries; its parts share it
+  bool offer_was_taken_ = false;       // by an SDP before in this message
+  bool waits_ = false;                 // that changes the session only later: an offer, a preview
   std::size_t opened_before_;          // DoorTable::opened, when this message came
   Reason failure_ = Reason::edited;
 };

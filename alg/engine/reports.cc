@@ -27,7 +27,18 @@ const MediaSession& session_of(const EngineRooms& rooms, const Leg& leg, const D
   static const MediaSession none;
   if (dialog) return dialog->session;
   const Transaction* attempt = leg.invites.empty() ? nullptr : rooms.calls.transaction(leg.invites.back());
-  return attempt ? attempt->offered : none;
+  return attempt ? attempt->offer.said : none;
+}
+
+// Of what stands the newest; of what is offered while nothing stands.
+const Door* door_of_line(const EngineRooms& rooms, const Leg& leg, const Dialog* dialog, std::size_t line) {
+  const MediaUse* best = nullptr;
+  for (const MediaUse& use : leg.media) {
+    if (use.line != line || use.is_rtcp || use.is_way_out || use.ends || !rooms.doors.find(use.door)) continue;
+    if (!use.dialog.empty() && (!dialog || use.dialog != dialog->tag)) continue;
+    if (!best || (use.waits == best->waits ? use.sdp > best->sdp : best->waits)) best = &use;
+  }
+  return best ? rooms.doors.find(best->door) : nullptr;
 }
 
 std::vector<report::Stream> streams_of(const EngineRooms& rooms, const Leg& leg, const Dialog* dialog) {
@@ -38,13 +49,9 @@ std::vector<report::Stream> streams_of(const EngineRooms& rooms, const Leg& leg,
     stream.line = static_cast<uint32_t>(i);
     stream.kind = session.streams[i].kind;
     stream.direction = session.streams[i].direction;
-    for (const MediaUse& use : leg.media) {
-      const Door* door = rooms.doors.find(use.door);
-      if (!door || use.line != i || use.is_rtcp || use.is_way_out || use.ends) continue;
-      if (!use.dialog.empty() && (!dialog || use.dialog != dialog->tag)) continue;
+    if (const Door* door = door_of_line(rooms, leg, dialog, i)) {
       stream.inside = door->kernel.inside;
       stream.outside = door->kernel.outside;
-      break;
     }
     for (const RemoteStream& remote : session.remote)
       if (remote.line == i) stream.remote = remote.rtp;

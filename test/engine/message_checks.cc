@@ -73,7 +73,9 @@ void check_line(const World& world, const Body& body, const sdp::Media& media) {
   const Address address = *body.connection(media).address;
   const Endpoint rtp{address, static_cast<uint16_t>(media.port_number)};
   CHECK(has_inbound_door(world, rtp, false));
-  if (media.transport != sdp::MediaTransport::rtp || media.rtcp_mux_only || (media.rtcp_mux && !body.message.is_request)) return;
+  const sip::Method method = body.message.method;
+  const bool may_answer = !body.message.is_request || method == sip::Method::prack || method == sip::Method::ack;
+  if (media.transport != sdp::MediaTransport::rtp || media.rtcp_mux_only || (media.rtcp_mux && may_answer)) return;
   const uint16_t port = media.rtcp.port.is_set() ? media.rtcp.port_number : static_cast<uint16_t>(media.port_number + 1);
   CHECK(has_inbound_door(world, {media.rtcp.connection.address.value_or(address), port}, false));
 }
