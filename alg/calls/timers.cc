@@ -78,6 +78,8 @@ void CallDatabase::expire_leg(LegId id, Instant now) {
   if (!leg->ends) expire_idle(id, *leg, now);
   // an attempt that rings on ends with its transaction; this only looks again
   leg->scheduled = std::max(leg_deadline(*leg), now + std::chrono::seconds{leg->ends ? 1 : 10});
+  for (const MediaUse& use : leg->media)
+    if (use.ends) leg->scheduled = std::min(leg->scheduled, *use.ends);
   schedule(leg->scheduled, Kind::leg, id);
 }
 

@@ -16,11 +16,11 @@ void Exchange::heard_response() {
   rooms_.calls.heard_response(transaction_id_, message_.status, passage_.now);
   const bool is_final = message_.status >= 200;
   switch (message_.method) {
-    case Method::invite: return heard_invite_response();
+    case Method::invite: return heard_invite_response(is_copy);
     case Method::subscribe:
     case Method::refer: return is_final && !is_copy ? heard_subscription_response() : void();
     case Method::registration: return is_final && !is_copy && !passage_.out ? heard_register_response() : void();
-    case Method::bye: return is_final ? heard_bye_response() : void();
+    case Method::bye: return is_final && !is_copy ? heard_bye_response() : void();
     case Method::update:
     case Method::prack:
       if (message_.status >= 300) rooms_.calls.refuse_offer(transaction_id_, passage_.now);
@@ -46,21 +46,36 @@ void Exchange::note_untouched_invite(Dialog& dialog) {
   known.push_back(invite);
 }
 
-void Exchange::heard_invite_response() {
+// The response of another INVITE than the one that began it: it was never confirmed, or hung up, and its tag is used again.
+bool Exchange::begins_anew(const Dialog& dialog) const {
+  if (dialog.attempt == transaction_id_) return false;
+  return dialog.hung_up ? transaction_->dialog.empty() : dialog.state != Dialog::State::confirmed;
+}
+
+void Exchange::begin_dialog(Dialog& dialog) {
+  Dialog fresh;
+  fresh.tag = dialog.tag;
+  fresh.subscribed_until = dialog.subscribed_until;
+  fresh.attempt = transaction_id_;
+  fresh.session = transaction_->offer.said;
+  fresh.untouched = transaction_->header_failed;
+  dialog = std::move(fresh);
+}
+
+void Exchange::heard_invite_response(bool is_copy) {
   if (!leg_) return;
   const uint16_t status = message_.status;
   if (status > 100 && status < 300 && message_.to.tag.is_set()) {
     Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
-    if (dialog && status >= 200 && transaction_->header_failed) note_untouched_invite(*dialog);
     const bool is_open = std::ranges::find(leg_->invites, transaction_id_) != leg_->invites.end();
-    if (!dialog || dialog->hung_up || (status < 200 && (leg_->ends || !is_open))) return;
-    dialog->invite_usage = true;
-    if (dialog->state != Dialog::State::confirmed && dialog->attempt != transaction_id_) {
-      dialog->state = Dialog::State::early;
-      dialog->attempt = transaction_id_;
-      dialog->session = transaction_->offer.said;
-      dialog->untouched = transaction_->header_failed;
+    if (!dialog || (status < 200 && (leg_->ends || !is_open))) return;
+    if (begins_anew(*dialog)) {
+      if (is_copy && dialog->attempt != 0) return;  // of a call before
+      begin_dialog(*dialog);
     }
+    if (status >= 200 && transaction_->header_failed) note_untouched_invite(*dialog);
+    if (dialog->hung_up) return;
+    dialog->invite_usage = true;
     if (status >= 200) {
       dialog->state = Dialog::State::confirmed;
       if (leg_->ends) rooms_.calls.revive(*leg_);  // 2xx may follow 2xx

@@ -101,8 +101,10 @@ class Exchange {
 
   // --- what a message ends (endings.cc) ---
   void heard_response();
-  void heard_invite_response();
+  void heard_invite_response(bool is_copy);
   void note_untouched_invite(Dialog& dialog);
+  bool begins_anew(const Dialog& dialog) const;
+  void begin_dialog(Dialog& dialog);
   void note_session_interval();
   void heard_subscription_response();
   void heard_register_response();

@@ -287,3 +287,27 @@ TEST_CASE("ten thousand calls one after another: the tables are back at the star
   CHECK(stage.world.stats[Event::calls_ended_by_message] == 10'000);
   stage.finish();
 }
+
+TEST_CASE("scenario: a second call with the Call-ID and the tags of one that hung up seconds ago is a call") {
+  play([](Stage& stage) {
+    Call first(stage, alice, bob, "again");
+    first.establish(offer, answer);
+    first.hang_up(true);
+    stage.pass_time(5s);
+    Party same_phone = alice;
+    same_phone.user = "alice2";  // writes other branches
+    Call second(stage, same_phone, bob, "again");
+    second.establish(offer, answer);
+    CHECK(is_open(stage));
+    CHECK(leads_out(stage, "203.0.113.3:30000"));
+    stage.pass_time(40s);
+    CHECK(is_open(stage));
+    if (stage.works()) {
+      const auto calls = stage.world.engine.calls(stage.world.now);
+      REQUIRE(calls.size() == 1);
+      CHECK(calls.front().state == "confirmed");
+    }
+    second.hang_up(false);
+    CHECK(is_closed(stage));
+  });
+}

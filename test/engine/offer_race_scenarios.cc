@@ -298,3 +298,22 @@ TEST_CASE("scenario: held, and both sides resume at once, each refused with 491:
     call.hang_up(true);
   });
 }
+
+TEST_CASE("scenario: the audio moves twice within seconds: each time the old doors close 64*T1 later") {
+  play([](Stage& stage) {
+    Call call(stage, alice, bob, "moves-twice");
+    call.establish(offer, answer);
+    call.transact(true, "UPDATE", {with(offer, "4000", "4040")}, {answer});
+    stage.pass_time(3s);
+    call.transact(true, "UPDATE", {with(offer, "4000", "4100")}, {answer});
+    stage.pass_time(28s);
+    CHECK(is_open(stage));
+    stage.pass_time(2s);
+    CHECK(is_closed(stage));
+    CHECK(is_open(stage, "10.0.0.2:4040"));
+    stage.pass_time(3s);
+    CHECK(is_closed(stage, "10.0.0.2:4040"));
+    CHECK(is_open(stage, "10.0.0.2:4100"));
+    call.hang_up(true);
+  });
+}
