@@ -45,6 +45,7 @@ void CallDatabase::end_invite_usage(LegId id, std::string_view dialog_tag, Insta
   if (Dialog* dialog = leg->find_dialog(dialog_tag)) {
     dialog->invite_usage = false;
     dialog->hung_up = true;
+    if (!dialog->subscribed_until) dialog->state = Dialog::State::ended;
   }
   std::erase_if(leg->invites, [&](TransactionId invite_id) {  // a re-INVITE of this dialog ends with it
     const Transaction* invite = transactions_.find(invite_id);

@@ -189,3 +189,24 @@ TEST_CASE("scenario: a server that changes its To tag in the 200, without SDP of
     CHECK(is_closed(stage));
   });
 }
+
+TEST_CASE("scenario: one of two lines of a host hung up while the other rings: the call shown is the one that rings") {
+  play([](Stage& stage) {
+    TwoLines lines(stage);
+    lines.one.respond(lines.first, "200 OK", {of_first});
+    lines.one.ack();
+    lines.two.respond(lines.second, "183 Session Progress", {of_second});
+    lines.one.hang_up(true);
+    if (stage.works()) {
+      const report::Call call = shown(stage);
+      CHECK(call.state == "early");
+      REQUIRE(call.streams.size() == 2);
+      CHECK(call.streams[0].inside == ep("10.0.0.2:4100"));
+    }
+    lines.two.respond(lines.second, "200 OK", {of_second});
+    lines.two.ack();
+    CHECK(is_open(stage, "10.0.0.2:4100"));
+    CHECK(is_closed(stage));
+    lines.two.hang_up(true);
+  });
+}

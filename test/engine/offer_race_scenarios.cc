@@ -317,3 +317,46 @@ TEST_CASE("scenario: the audio moves twice within seconds: each time the old doo
     call.hang_up(true);
   });
 }
+
+TEST_CASE("scenario: copies of the ACKs of two lines, one of which has moved since: the other one keeps its doors") {
+  play_sampled({}, [](Stage& stage) {
+    stage.lasts = true;
+    const Party other_branch{.user = "bob2", .agent = bob.agent};
+    Call one(stage, bob, alice, "lines"), two(stage, other_branch, second_line, "lines");
+    one.callee_tag = "l1";
+    two.callee_tag = "l2";
+    const Request first = one.to(enroll(stage, alice, bob, 600, "reg-1").contact).send(true, "INVITE");
+    const Request second = two.to(enroll(stage, second_line, bob, 600, "reg-2").contact).send(true, "INVITE");
+    one.respond(first, "200 OK", {offer});
+    const Request ack_one = one.ack({answer});
+    two.respond(second, "200 OK", {with(offer, "4000", "4100")});
+    const Request ack_two = two.ack({answer});
+    one.reinvite(false, with(offer, "4000", "4040"), answer);
+    if (!stage.works()) return;
+    for (const Request* ack : {&ack_one, &ack_two}) stage.in("203.0.113.2:5060", "203.0.113.1:506" + std::string(ack == &ack_one ? "0" : "2"), ack->sent);
+    stage.pass_time(40s);
+    for (const char* inside : {"10.0.0.2:4040", "10.0.0.2:4041", "10.0.0.2:4100", "10.0.0.2:4101"}) CHECK(is_open(stage, inside));
+    CHECK(is_closed(stage));
+    one.hang_up(true);
+    two.hang_up(true);
+  }, 12);
+}
+
+TEST_CASE("scenario: one of two branches hung up: what the other one offers then opens no way out to it") {
+  play([](Stage& stage) {
+    Call call(stage, alice, bob, "one-left");
+    const Request invite = call.send(true, "INVITE", {offer});
+    call.respond(invite, "200 OK", {answer}, "b1");
+    call.ack();
+    Call other = call;
+    call.respond(invite, "200 OK", {audio("203.0.113.4", 32000)}, "b2");
+    other.callee_tag = "b2";
+    other.ack();
+    other.hang_up(true);
+    CHECK(leads_nowhere(stage, "203.0.113.4:32000"));
+    call.reinvite(true, with(offer, "4000", "4040"), answer);
+    CHECK(leads_nowhere(stage, "203.0.113.4:32000"));
+    CHECK(is_open(stage, "10.0.0.2:4040"));
+    call.hang_up(true);
+  });
+}
