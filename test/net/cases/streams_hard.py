@@ -142,10 +142,8 @@ def same_ports_again_after_a_lost_connection(bench):
         exchange(phone, provider, talk.invite(f"before-{has_daemon}"))
         bench.daemon.stop(signal.SIGKILL)
         bench.router.router.nft("flush set inet sipalg_streams held4\n")  # what 60 s do
-        phone.send(b"\r\n\r\n")
-        phone.sees_reset()
-        provider.send(b"\r\n")
-        provider.sees_reset()
+        phone.is_reset_by_sending(b"\r\n\r\n")
+        provider.is_reset_by_sending(b"\r\n")
         phone.close(), provider.close()
         if has_daemon:
             bench.daemon.start()

@@ -103,6 +103,14 @@ class End:
             except (ConnectionResetError, BrokenPipeError):
                 return
 
+    def is_reset_by_sending(self, data):
+        """The connection is reset when this is sent, or was before: a segment of its own may have been answered so."""
+        try:
+            self.send(data)
+        except ConnectionResetError:
+            return
+        self.sees_reset()
+
     def half_close(self):
         self.socket.shutdown(socket.SHUT_WR)
 
