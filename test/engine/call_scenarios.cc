@@ -311,3 +311,29 @@ TEST_CASE("scenario: a second call with the Call-ID and the tags of one that hun
     CHECK(is_closed(stage));
   });
 }
+
+TEST_CASE("scenario: calls and registrations that an administrator clears close their doors, another call keeps its own") {
+  play([](Stage& stage) {
+    const Enrolled phone = enroll(stage, alice, bob, 3600);
+    Call cleared(stage, alice, bob, "cleared");
+    cleared.establish(offer, answer);
+    Party other_phone = alice;
+    other_phone.user = "alice2";  // writes other branches
+    Call kept(stage, other_phone, bob, "kept");
+    kept.establish(audio("10.0.0.2", 4040), answer);
+    stage.pass_time(40s);  // nothing is repeated any more
+    stage.world.engine.clear_call("cleared", stage.world.now);
+    CHECK_FALSE(stage.world.door_of("10.0.0.2:4000"));
+    CHECK_FALSE(stage.world.door_of("10.0.0.2:4001"));
+    if (stage.works()) {
+      CHECK(stage.world.door_of("10.0.0.2:4040"));
+      CHECK(stage.world.door_of("10.0.0.2:5060"));
+    }
+    stage.world.engine.clear_calls(stage.world.now);
+    CHECK_FALSE(stage.world.door_of("10.0.0.2:4040"));
+    stage.world.engine.clear_registrations(stage.world.now);
+    CHECK(stage.world.engine.registrations(stage.world.now).empty());
+    stage.pass_time(60s);
+    CHECK_FALSE(stage.world.door_of("10.0.0.2:5060"));
+  });
+}
