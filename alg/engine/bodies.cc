@@ -98,13 +98,18 @@ void Exchange::begin_body() {
   if (!body_is_copy_ && known.size() < limits::bodies_per_transaction) known.push_back(mark);
 }
 
+// A part of a multipart body may count its own bytes.
+void Exchange::follow_growth(const sdp::Part& part, Group& group) {
+  const long growth = rooms_.edits.growth(part.body.begin, part.body.end);
+  if (part.content_length.is_set() && growth != 0)
+    group.edit(part.content_length, Field::content_length, std::to_string(static_cast<long>(part.body.size()) + growth));
+}
+
 void Exchange::map_body(const sdp::Part& part, Group& group) {
   const bool is_late = changes_nothing();
   SdpMap map(rules_, passage_, group, rooms_.session, is_answer(), is_late);
   map.run();
-  const long growth = rooms_.edits.growth(part.body.begin, part.body.end);
-  if (part.content_length.is_set() && growth != 0)
-    group.edit(part.content_length, Field::content_length, std::to_string(static_cast<long>(part.body.size()) + growth));
+  follow_growth(part, group);
   if (is_late && !group.failed()) return group.release_doors();  // nothing comes back
   if (!group.commit()) {
     fail_group(true, group.reason());
@@ -126,9 +131,7 @@ void Exchange::read_remote_body(const sdp::Part& part) {
   {
     Group group(rules_, passage_.now);
     restore_remote_candidates(rules_, group, rooms_.session, *leg_);
-    const long growth = rooms_.edits.growth(part.body.begin, part.body.end);
-    if (part.content_length.is_set() && growth != 0)
-      group.edit(part.content_length, Field::content_length, std::to_string(static_cast<long>(part.body.size()) + growth));
+    follow_growth(part, group);
     if (!group.commit()) fail_group(true, group.reason());
   }
   if (changes_nothing()) return;

@@ -77,6 +77,7 @@ class Exchange {
   void mark_body_failed();
   void begin_body();
   void map_body(const sdp::Part& part, Group& group);
+  void follow_growth(const sdp::Part& part, Group& group);
   void read_remote_body(const sdp::Part& part);
   bool is_preview() const;  // an answer that stands only if the 2xx comes
   bool repeats_older() const;
