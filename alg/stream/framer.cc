@@ -23,6 +23,9 @@ std::optional<std::size_t> find_head_end(std::string_view bytes, std::size_t fro
   return std::nullopt;
 }
 
+// The blank line may begin in the last two of these bytes.
+std::size_t unsearched_from(std::size_t size) { return size < 2 ? 0 : size - 2; }
+
 // What of a head says where the body ends, and whether it can hold addresses.
 struct BodyFields {
   std::optional<uint32_t> length;
@@ -91,12 +94,16 @@ bool Framer::advance(uint64_t bytes) {
 Piece Framer::skip_head(std::string_view bytes, std::size_t most_message_bytes) {
   const uint64_t passed = skipped_.size();
   skipped_.append(bytes);
-  const auto head = sip::judge_beginning(skipped_) == sip::Beginning::other ? std::nullopt : find_head_end(skipped_, 0);
-  const bool goes_on = sip::judge_beginning(skipped_) != sip::Beginning::other && !head && skipped_.size() <= most_message_bytes;
-  if (goes_on) return {Piece::Kind::pass, bytes.size(), 0};
+  const bool is_sip = sip::judge_beginning(skipped_) != sip::Beginning::other;
+  const auto head = is_sip ? find_head_end(skipped_, searched_) : std::nullopt;
+  if (is_sip && !head && skipped_.size() <= most_message_bytes) {
+    searched_ = unsearched_from(skipped_.size());
+    return {Piece::Kind::pass, bytes.size(), 0};
+  }
   const BodyFields fields = head ? read_fields(std::string_view(skipped_).substr(0, *head)) : BodyFields{};
   is_skipping_head_ = false;
-  skipped_.clear();
+  searched_ = 0;
+  skipped_ = {};
   if (!fields.is_certain || !fields.length) return {Piece::Kind::lost, 0, 0};
   to_pass_ = *head + *fields.length - passed;
   return pass(bytes.size());
@@ -118,7 +125,7 @@ Piece Framer::next(std::string_view bytes, std::size_t most_message_bytes) {
 Piece Framer::frame_head(std::string_view bytes, std::size_t most_message_bytes) {
   const auto head = find_head_end(bytes, searched_);
   if (!head) {
-    searched_ = bytes.size() < 2 ? 0 : bytes.size() - 2;
+    searched_ = unsearched_from(bytes.size());
     return {bytes.size() > most_message_bytes ? Piece::Kind::lost : Piece::Kind::need_more, 0, 0};
   }
   const BodyFields fields = read_fields(bytes.substr(0, *head));
