@@ -131,6 +131,7 @@ Steering::Result StreamGuard::remove(std::span<const Tuple> originals) { return 
 Steering::Result StreamGuard::abandon(std::span<const Tuple> originals) { return take_out(originals, true); }
 
 std::vector<bool> StreamGuard::are_held(std::span<const Tuple> originals) const {
+  if (steering_.way() == Steering::Way::manual) return std::vector<bool>(originals.size(), true);
   NetlinkBatch batch;
   for (const Tuple& original : originals) nft::put_element_get(batch, table_, held_set(family_of(original)), ruleset::connection_key(original));
   const auto results = steering_.socket_.exchange(batch);

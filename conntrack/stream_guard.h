@@ -18,7 +18,7 @@
 // passes in between is wrong data.
 // Both tables change in one transaction. The second one is made with the first connection and stays until close(): when
 // a base chain goes, the kernel drops what is queued. With steering "manual" there is no guard: the administrator's
-// queue rules can not leave the guarded connections out.
+// queue rules can not leave the guarded connections out. They have no bypass for TCP instead (ruleset_text.h).
 // Proved by test/conntrack (guard) and test/net (streams).
 #pragma once
 #include <chrono>
@@ -48,7 +48,8 @@ class StreamGuard {
   Steering::Result remove(std::span<const Tuple> originals);
   // Its map is given up while its ends may live: their next segment is answered by a reset.
   Steering::Result abandon(std::span<const Tuple> originals);
-  // Which of these an earlier daemon's lease still covers. Of others nothing is certain: their ends may have begun anew.
+  // Which of these an earlier daemon's lease still covers. Of others nothing is certain: their ends may have begun anew. With
+  // steering "manual" all: there the administrator's queue rules let nothing pass while there is no daemon.
   std::vector<bool> are_held(std::span<const Tuple> originals) const;
   // At start: these connections go on with us; others that an earlier daemon left are reset.
   Steering::Result adopt(const std::vector<Tuple>& originals);

@@ -176,6 +176,23 @@ TEST_CASE("guard: a lease that is over is no reason to fail") {
   CHECK(r.daemon->segments == 1);
 }
 
+TEST_CASE("guard: beside an administrator's rules there is no table and no lease, every connection goes on") {
+  World world{Firewall::none};
+  SteeringOptions options;
+  options.manual = options.tcp = true;
+  options.tcp_ports = {5060};
+  Steering steering(options);
+  StreamGuard guard(steering);
+  const std::vector<Tuple> connections{{Protocol::tcp, ep("10.0.0.2:40000"), ep("203.0.113.2:5060")},
+                                       {Protocol::tcp, ep("10.0.0.3:40000"), ep("203.0.113.2:5060")}};
+  CHECK(guard.are_held(connections) == std::vector{true, true});
+  REQUIRE(guard.adopt(connections));
+  REQUIRE(guard.add(connections));
+  REQUIRE(guard.renew(Instant{1h}));
+  REQUIRE(guard.remove(connections));
+  CHECK(world.run(Side::router, "nft list tables").find("_streams") == std::string::npos);
+}
+
 TEST_CASE("guard: leases are renewed in time") {
   Router r;
   REQUIRE(r.daemon->guard.add({&r.original, 1}));
