@@ -89,16 +89,26 @@ std::optional<Address> parse_address(std::string_view text) {
   return text.find(':') == std::string_view::npos ? std::nullopt : parse_v6(text);
 }
 
-std::string to_string(const Address& address) {
-  if (!address.is_set()) return "none";
-  std::array<char, INET6_ADDRSTRLEN> buffer{};
-  if (address.family() == Family::v6) return inet_ntop(AF_INET6, address.bytes().data(), buffer.data(), buffer.size());
-  char* at = buffer.data();  // inet_ntop would print it: every edit writes one
-  for (const uint8_t byte : address.bytes()) {
-    if (at != buffer.data()) *at++ = '.';
-    at = std::to_chars(at, buffer.data() + buffer.size(), byte).ptr;
+void AddressText::add(const Address& address) {
+  char* at = &text_[size_];
+  if (address.family() == Family::v6) {
+    inet_ntop(AF_INET6, address.bytes().data(), at, INET6_ADDRSTRLEN);
+    size_ = static_cast<uint8_t>(size_ + std::strlen(at));
+    return;
   }
-  return {buffer.data(), at};
+  for (const uint8_t byte : address.bytes()) {  // inet_ntop would print it: every edit writes one
+    if (at != &text_[size_]) *at++ = '.';
+    at = std::to_chars(at, text_.data() + text_.size(), byte).ptr;
+  }
+  size_ = static_cast<uint8_t>(at - text_.data());
+}
+
+void AddressText::add(uint16_t port) {
+  size_ = static_cast<uint8_t>(std::to_chars(&text_[size_], text_.data() + text_.size(), port).ptr - text_.data());
+}
+
+std::string to_string(const Address& address) {
+  return address.is_set() ? std::string(AddressText(address)) : "none";
 }
 
 std::optional<Endpoint> parse_endpoint(std::string_view text) {

@@ -63,6 +63,22 @@ class Address {
 std::optional<Address> parse_address(std::string_view text);
 std::string to_string(const Address& address);
 
+// What is written of an address and a port, without an allocation.
+class AddressText {
+ public:
+  AddressText() = default;
+  explicit AddressText(const Address& address) { add(address); }
+  explicit AddressText(uint16_t port) { add(port); }
+  void add(char c) { text_[size_++] = c; }
+  void add(const Address& address);  // as to_string()
+  void add(uint16_t port);
+  operator std::string_view() const { return {text_.data(), size_}; }
+
+ private:
+  std::array<char, 64> text_;  // brackets, 45 bytes of an IPv6 address, a colon, five digits
+  uint8_t size_ = 0;
+};
+
 // An address and a port in host order.
 struct Endpoint {
   Address address;

@@ -15,4 +15,19 @@ struct BootClock {
 };
 using Instant = BootClock::time_point;
 
+// An Instant or none, in the eight bytes of one: records have many.
+class MaybeInstant {
+ public:
+  constexpr MaybeInstant() = default;
+  constexpr MaybeInstant(Instant instant) : instant_(instant) {}
+  constexpr bool has_value() const { return instant_ != none; }
+  constexpr explicit operator bool() const { return has_value(); }
+  constexpr const Instant& operator*() const { return instant_; }
+  constexpr void reset() { instant_ = none; }
+
+ private:
+  static constexpr Instant none = Instant::min();
+  Instant instant_ = none;
+};
+
 }  // namespace sipalg

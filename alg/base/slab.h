@@ -3,11 +3,10 @@
 // given back from the highest down, so that what a busy hour took is free again after it.
 #pragma once
 #include <algorithm>
+#include <array>
+#include <bit>
 #include <cstdint>
-#include <functional>
 #include <memory>
-#include <optional>
-#include <queue>
 #include <utility>
 #include <vector>
 
@@ -15,47 +14,74 @@ namespace sipalg {
 
 // An id is (generation << 32 | index + 1); 0 is none. An id of an erased record finds nothing, even when its place was
 // given to another.
+//
+// Places come in chunks of 64, so that one word tells which of a chunk are taken and one bit of `roomy_` whether one is free:
+// the lowest free place is found by two looks, without a list of free places.
+//
+// A record that has recycle() is emptied by that and keeps the memory of its strings and lists for the next one in its place,
+// so that records that come and go allocate nothing; others are made anew.
 template <typename T> class Slab {
  public:
   using Id = uint64_t;
-  Id insert(T value) {
-    uint32_t index = 0;
-    while (!free_.empty() && free_.top() >= places_.size()) free_.pop();  // given back since
-    if (free_.empty()) {
-      index = static_cast<uint32_t>(places_.size());
-      places_.emplace_back().generation = next_generation_;
-    } else {
-      index = free_.top();
-      free_.pop();
-    }
-    Place& place = places_[index];
-    place.value.emplace(std::move(value));
+
+  // An empty record.
+  std::pair<Id, T&> add() {
+    const std::size_t chunk = roomy_chunk();
+    Chunk& c = *chunks_[chunk];
+    const auto at = static_cast<std::size_t>(std::countr_one(c.taken));
+    c.taken |= uint64_t{1} << at;
+    if (c.taken == full) roomy_[chunk / 64] &= ~(uint64_t{1} << chunk % 64);
     ++size_;
-    return id_of(place, index);
+    const auto index = static_cast<uint32_t>(chunk * 64 + at);
+    return {id_of(c.places[at], index), c.places[at].value};
+  }
+  Id insert(T value) {
+    const auto [id, place] = add();
+    place = std::move(value);
+    return id;
   }
   T* find(Id id) {
-    Place* place = place_of(id);
-    return place ? &*place->value : nullptr;
+    const uint32_t index = place_of(id);  // of 0: beyond all
+    if (index / 64 >= chunks_.size()) return nullptr;
+    Chunk& chunk = *chunks_[index / 64];
+    Place& place = chunk.places[index % 64];
+    return (chunk.taken >> index % 64 & 1) != 0 && place.generation == static_cast<uint32_t>(id >> 32) ? &place.value : nullptr;
   }
   const T* find(Id id) const { return const_cast<Slab*>(this)->find(id); }
   bool erase(Id id) {
-    Place* place = place_of(id);
-    if (!place) return false;
-    place->value.reset();
-    ++place->generation;
+    if (!find(id)) return false;
+    const uint32_t index = place_of(id);
+    Chunk& chunk = *chunks_[index / 64];
+    Place& place = chunk.places[index % 64];
+    ++place.generation;
+    empty(place.value);
+    chunk.taken &= ~(uint64_t{1} << index % 64);
+    roomy_[index / 64 / 64] |= uint64_t{1} << index / 64 % 64;
+    lowest_roomy_ = std::min<std::size_t>(lowest_roomy_, index / 64 / 64);
     --size_;
-    free_.push(static_cast<uint32_t>(id & 0xffffffffU) - 1);
     give_back();
     return true;
   }
   std::size_t size() const { return size_; }
+
+  // For an index over the records: where one stands, and what stands there. Precondition: a living one.
+  static uint32_t place_of(Id id) { return static_cast<uint32_t>(id & 0xffffffffU) - 1; }
+  T& at(uint32_t place) { return chunks_[place / 64]->places[place % 64].value; }
+  const T& at(uint32_t place) const { return chunks_[place / 64]->places[place % 64].value; }
+  Id id_at(uint32_t place) const { return id_of(chunks_[place / 64]->places[place % 64], place); }
+
   template <typename F> void for_each(F&& f) const {
-    for (uint32_t i = 0; i < places_.size(); ++i)
-      if (places_[i].value) f(id_of(places_[i], i), *std::as_const(places_[i].value));
+    for (std::size_t c = 0; c < chunks_.size(); ++c)
+      for (uint64_t taken = chunks_[c]->taken; taken != 0; taken &= taken - 1) {
+        const auto at = static_cast<std::size_t>(std::countr_zero(taken));
+        const Place& place = chunks_[c]->places[at];
+        f(id_of(place, static_cast<uint32_t>(c * 64 + at)), std::as_const(place.value));
+      }
   }
   template <typename F> bool any_of(F&& f) const {
-    for (std::size_t i = 0; i < places_.size(); ++i)
-      if (places_[i].value && f(*std::as_const(places_[i].value))) return true;
+    for (const auto& chunk : chunks_)
+      for (uint64_t taken = chunk->taken; taken != 0; taken &= taken - 1)
+        if (f(std::as_const(chunk->places[static_cast<std::size_t>(std::countr_zero(taken))].value))) return true;
     return false;
   }
   std::vector<Id> ids() const {
@@ -65,46 +91,46 @@ template <typename T> class Slab {
   }
 
  private:
+  static constexpr uint64_t full = ~uint64_t{0};
   struct Place {
-    std::optional<T> value;
+    T value{};
     uint32_t generation = 0;
   };
-  static Id id_of(const Place& place, uint32_t index) { return static_cast<Id>(place.generation) << 32 | (index + 1); }
-  Place* place_of(Id id) {
-    const auto index = static_cast<uint32_t>(id & 0xffffffffU);
-    if (index == 0 || index > places_.size()) return nullptr;
-    Place& place = places_[index - 1];
-    return place.value && place.generation == static_cast<uint32_t>(id >> 32) ? &place : nullptr;
-  }
-  // A place that comes again must not have an id of its former self.
-  void give_back() {
-    for (; !places_.empty() && !places_.back().value; places_.pop_back())
-      next_generation_ = std::max(next_generation_, places_.back().generation);
-    if (size_ == 0) free_ = {};
-  }
-  // As a deque, whose blocks hold one of our large records each: finding one was a division and two loads.
-  class Places {
-   public:
-    std::size_t size() const { return size_; }
-    bool empty() const { return size_ == 0; }
-    Place& operator[](std::size_t index) const { return chunks_[index / chunk][index % chunk]; }
-    Place& back() const { return (*this)[size_ - 1]; }
-    Place& emplace_back() {
-      if (size_ == chunks_.size() * chunk) chunks_.push_back(std::make_unique<Place[]>(chunk));
-      return (*this)[size_++] = Place{};
-    }
-    void pop_back() {  // one chunk is kept for the next
-      --size_;
-      if (size_ + 2 * chunk <= chunks_.size() * chunk) chunks_.pop_back();
-    }
-
-   private:
-    static constexpr std::size_t chunk = 64;
-    std::vector<std::unique_ptr<Place[]>> chunks_;
-    std::size_t size_ = 0;
+  struct Chunk {
+    uint64_t taken = 0;
+    std::array<Place, 64> places{};
   };
-  Places places_;
-  std::priority_queue<uint32_t, std::vector<uint32_t>, std::greater<>> free_;  // and some that were given back
+  static Id id_of(const Place& place, uint32_t index) { return static_cast<Id>(place.generation) << 32 | (index + 1); }
+  static void empty(T& value) {
+    if constexpr (requires { value.recycle(); })
+      value.recycle();
+    else
+      value = T{};
+  }
+  // The lowest chunk with a free place; a new one where there is none.
+  std::size_t roomy_chunk() {
+    for (; lowest_roomy_ < roomy_.size(); ++lowest_roomy_)
+      if (roomy_[lowest_roomy_] != 0) return lowest_roomy_ * 64 + static_cast<std::size_t>(std::countr_zero(roomy_[lowest_roomy_]));
+    const std::size_t chunk = chunks_.size();
+    chunks_.push_back(std::make_unique<Chunk>());
+    for (Place& place : chunks_.back()->places) place.generation = next_generation_;
+    if (chunk / 64 == roomy_.size()) roomy_.push_back(0);
+    roomy_[chunk / 64] |= uint64_t{1} << chunk % 64;
+    lowest_roomy_ = chunk / 64;
+    return chunk;
+  }
+  // One empty chunk is kept for the next record. A place that comes again must not have an id of its former self.
+  void give_back() {
+    while (chunks_.size() > 1 && chunks_.back()->taken == 0 && chunks_[chunks_.size() - 2]->taken == 0) {
+      for (const Place& place : chunks_.back()->places) next_generation_ = std::max(next_generation_, place.generation);
+      chunks_.pop_back();
+      roomy_[chunks_.size() / 64] &= ~(uint64_t{1} << chunks_.size() % 64);
+    }
+    roomy_.resize((chunks_.size() + 63) / 64);
+  }
+  std::vector<std::unique_ptr<Chunk>> chunks_;
+  std::vector<uint64_t> roomy_;    // a bit for each chunk: has it a free place?
+  std::size_t lowest_roomy_ = 0;   // no word before it has a bit
   uint32_t next_generation_ = 0;
   std::size_t size_ = 0;
 };

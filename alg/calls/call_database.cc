@@ -9,27 +9,20 @@
 namespace sipalg {
 namespace {
 
-std::size_t hash_text(std::string_view text) { return std::hash<std::string_view>{}(text); }
-
-std::size_t hash_of(const TransactionKey& key) {
-  return hash_text(key.call_id) ^ hash_text(key.branch) * 31 ^ std::hash<Address>{}(key.inside_host) * 7 ^ key.cseq * 131 ^
-         (key.outgoing ? 0x5bd1e995U : 0U);
-}
-
-std::size_t hash_of_call(std::string_view call_id, const Address& inside_host) {
-  return hash_text(call_id) ^ std::hash<Address>{}(inside_host) * 7;
-}
-
 std::string registration_key(std::string_view aor, std::string_view user, const Endpoint& inside, const Address& registrar) {
   return std::string(aor) + '\n' + std::string(user) + '\n' + to_string(inside) + '\n' + to_string(registrar);
 }
 
 // Steering asks for the inside's and the remote's port, and for the outside one where the remote began the flow, which
 // records do not know.
-template <typename Record> bool flow_needs(const Record& record, uint16_t port, std::span<const uint16_t> in_service) {
-  const uint16_t inside = record.source.inside.port, remote = record.remote.port;
-  if (inside != port && remote != port && record.source.outside.port != port) return false;
-  return !std::ranges::binary_search(in_service, inside) && !std::ranges::binary_search(in_service, remote);
+bool flow_needs(const FlowPorts& flow, uint16_t port, std::span<const uint16_t> in_service) {
+  if (flow.inside != port && flow.remote != port && flow.outside != port) return false;
+  return !std::ranges::binary_search(in_service, flow.inside) && !std::ranges::binary_search(in_service, flow.remote);
+}
+
+FlowPorts ports_of(const Leg& leg) { return leg.ports; }
+template <typename Record> FlowPorts ports_of(const Record& record) {
+  return {record.source.inside.port, record.source.outside.port, record.remote.port};
 }
 
 }  // namespace
@@ -62,20 +55,16 @@ void CallDatabase::disown(DoorId door, Transaction* transaction, Leg* leg, Insta
 // --- transactions ---
 
 TransactionId CallDatabase::find_transaction_id(const TransactionKey& key) const {
-  const auto [first, last] = by_transaction_.equal_range(hash_of(key));
-  for (auto it = first; it != last; ++it)
-    if (transactions_.find(it->second)->key == key) return it->second;
-  return 0;
+  return by_key_.find(key.low, [&](const Transaction& t) { return t.key == key; });
 }
 
-TransactionId CallDatabase::begin_transaction(Transaction transaction, Instant now) {
+TransactionId CallDatabase::begin_transaction(const TransactionKey& key, Instant now) {
   if (transactions_.size() >= limits::transactions) return 0;
-  const std::size_t hash = hash_of(transaction.key);
+  const auto [id, transaction] = transactions_.add();
+  transaction.key = key;
   transaction.ends = now + limits::transaction_end;
-  const Instant ends = transaction.ends;
-  const TransactionId id = transactions_.insert(std::move(transaction));
-  by_transaction_.emplace(hash, id);
-  schedule(ends, Kind::transaction, id);
+  by_key_.insert(id, key.low);
+  schedule(transaction.ends, Kind::transaction, id);
   stats_.count(Event::transactions_begun);
   return id;
 }
@@ -109,24 +98,23 @@ void CallDatabase::erase_transaction(TransactionId id, Instant now) {
   Transaction* t = transactions_.find(id);
   release_all(t->doors, now);
   for (RegistrationWish& wish : t->wishes) release_all(wish.doors, now);
-  erase_one(by_transaction_, hash_of(t->key), id);
+  by_key_.erase(id);
   transactions_.erase(id);
 }
 
 // --- legs ---
 
-LegId CallDatabase::find_leg(std::string_view call_id, const Address& inside_host, std::string_view inside_tag,
-                             std::string_view outside_tag) const {
-  const auto [first, last] = by_call_id_.equal_range(hash_of_call(call_id, inside_host));
-  for (auto it = first; it != last; ++it) {
-    const Leg* leg = legs_.find(it->second);
-    const std::string_view beginner = leg->outgoing ? inside_tag : outside_tag;
-    if (leg->call_id != call_id || leg->inside_host != inside_host || leg->beginner_tag != beginner) continue;
-    const std::string_view other = leg->outgoing ? outside_tag : inside_tag;
-    if (!leg->learnt || other.empty()) return it->second;
-    if (std::ranges::find(leg->dialogs, other, &Dialog::tag) != leg->dialogs.end()) return it->second;
-  }
-  return 0;
+std::size_t CallDatabase::hash_of_call(std::string_view call_id, const Address& inside_host) const {
+  return hash_text(call_id, salt_ ^ std::hash<Address>{}(inside_host));
+}
+
+LegId CallDatabase::find_leg(std::string_view call_id, const Address& inside_host, TagId inside_tag, TagId outside_tag) const {
+  return by_call_id_.find(hash_of_call(call_id, inside_host), [&](const Leg& leg) {
+    if (leg.beginner != (leg.outgoing ? inside_tag : outside_tag)) return false;
+    if (leg.texts[Leg::call_id] != call_id || leg.inside_host != inside_host) return false;
+    const TagId other = leg.outgoing ? outside_tag : inside_tag;
+    return !leg.learnt || other == 0 || std::ranges::find(leg.dialogs, other, &Dialog::id) != leg.dialogs.end();
+  });
 }
 
 LegId CallDatabase::begin_leg(Leg leg, Instant now) {
@@ -134,19 +122,24 @@ LegId CallDatabase::begin_leg(Leg leg, Instant now) {
     stats_.count(Event::calls_refused_by_bound);
     return 0;
   }
-  const std::size_t hash = hash_of_call(leg.call_id, leg.inside_host);
+  const std::size_t hash = hash_of_call(leg.texts[Leg::call_id], leg.inside_host);
   leg.begun = leg.last_message = now;
   const LegId id = legs_.insert(std::move(leg));
-  by_call_id_.emplace(hash, id);
+  by_call_id_.insert(id, hash);
   return id;
 }
 
-Dialog* CallDatabase::add_dialog(Leg& leg, std::string_view tag) {
-  if (Dialog* known = leg.find_dialog(tag)) return known;
-  if (leg.dialogs.size() >= limits::dialogs_per_call) return nullptr;
+Dialog CallDatabase::make_dialog(std::string_view tag) const {
   Dialog dialog;
-  dialog.tag = tag;
-  leg.dialogs.push_back(std::move(dialog));
+  dialog.id = tag_id(tag);
+  dialog.tag = Texts<1>({tag});
+  return dialog;
+}
+
+Dialog* CallDatabase::add_dialog(Leg& leg, std::string_view tag) {
+  if (Dialog* known = leg.find_dialog(tag_id(tag))) return known;
+  if (leg.dialogs.size() >= limits::dialogs_per_call) return nullptr;
+  leg.dialogs.push_back(make_dialog(tag));
   return &leg.dialogs.back();
 }
 
@@ -167,7 +160,7 @@ void CallDatabase::erase_leg(LegId id, Instant now) {
   Leg* leg = legs_.find(id);
   for (MediaUse& use : leg->media) doors_.release(use.door, now);
   release_all(leg->doors, now);
-  erase_one(by_call_id_, hash_of_call(leg->call_id, leg->inside_host), id);
+  by_call_id_.erase(id);
   legs_.erase(id);
 }
 
@@ -242,7 +235,7 @@ std::vector<const Registration*> CallDatabase::registrations_at(const Endpoint& 
 }
 
 bool CallDatabase::needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const {
-  const auto is_one = [=](const auto& record) { return record.protocol == protocol && flow_needs(record, port, in_service); };
+  const auto is_one = [=](const auto& record) { return record.protocol == protocol && flow_needs(ports_of(record), port, in_service); };
   return legs_.any_of(is_one) || registrations_.any_of(is_one) ||
          transactions_.any_of([&](const Transaction& t) { return !t.cleared && is_one(t); });
 }

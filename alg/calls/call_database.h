@@ -24,30 +24,35 @@ namespace sipalg {
 
 class CallDatabase {
  public:
-  CallDatabase(DoorTable& doors, Stats& stats) : doors_(doors), stats_(stats) {}
+  // `salt` makes the places of records in their tables unpredictable to those who choose Call-IDs.
+  CallDatabase(DoorTable& doors, Stats& stats, uint64_t salt) : doors_(doors), stats_(stats), salt_(salt) {}
   void set_idle(std::chrono::milliseconds idle, std::chrono::milliseconds held) { idle_ = idle; idle_held_ = held; }
 
   // --- transactions ---
   Transaction* transaction(TransactionId id) { return transactions_.find(id); }
   const Transaction* transaction(TransactionId id) const { return transactions_.find(id); }
+  // `call_id` and what follows as Exchange::key says.
+  TransactionKey key_of(std::initializer_list<std::string_view> texts) const { return hash_texts(texts, salt_); }
   TransactionId find_transaction_id(const TransactionKey& key) const;
-  TransactionId begin_transaction(Transaction transaction, Instant now);  // 0: the table is full
+  // The caller fills it in; it ends 64*T1 from now. 0: the table is full.
+  TransactionId begin_transaction(const TransactionKey& key, Instant now);
   void heard_response(TransactionId id, uint16_t status, Instant now);    // moves its end (sip-rules section 6)
   void prolong_ringing(Leg& leg, Instant now);                            // PRACK: the attempt lives
 
   // --- legs ---
-  LegId find_leg(std::string_view call_id, const Address& inside_host, std::string_view inside_tag,
-                 std::string_view outside_tag) const;
+  TagId tag_id(std::string_view tag) const { return tag.empty() ? 0 : hash_text(tag, salt_); }
+  LegId find_leg(std::string_view call_id, const Address& inside_host, TagId inside_tag, TagId outside_tag) const;
   Leg* leg(LegId id) { return legs_.find(id); }
   LegId begin_leg(Leg leg, Instant now);  // 0: the table is full
   Dialog* add_dialog(Leg& leg, std::string_view tag);  // finds or makes; nullptr: a bound
+  Dialog make_dialog(std::string_view tag) const;
   void touch(LegId id, Instant now);      // a message of it was seen: it is not idle
   void begin_call(Leg& leg);              // an INVITE is its matter, again perhaps; counted once
   void revive(Leg& leg);                  // a new attempt or subscription of a leg that was ending
   // All that speaks is done: media closes now, the rest in 64*T1.
   void end_leg(LegId id, Instant now, bool by_message);
   // A BYE of this dialog was answered, or never will be. The leg ends with its last usage (RFC 5057).
-  void end_invite_usage(LegId id, std::string_view dialog, Instant now, bool by_message);
+  void end_invite_usage(LegId id, TagId dialog, Instant now, bool by_message);
   // Not a success: what this attempt alone asked for closes now, with the last attempt all.
   void attempt_ended(LegId id, TransactionId invite, bool success, Instant now);
   // The request in a dialog that carried an offer was refused, or nobody answers it any more.
@@ -124,14 +129,17 @@ class CallDatabase {
   Instant leg_deadline(const Leg& leg) const;
   Instant idle_deadline(const Leg& leg) const;
 
+  std::size_t hash_of_call(std::string_view call_id, const Address& inside_host) const;
+
   DoorTable& doors_;
   Stats& stats_;
+  uint64_t salt_;
   std::chrono::milliseconds idle_ = limits::call_idle, idle_held_ = limits::call_idle_held;
   Slab<Transaction> transactions_;
   Slab<Leg> legs_;
   Slab<Registration> registrations_;
-  std::unordered_multimap<std::size_t, TransactionId> by_transaction_;
-  std::unordered_multimap<std::size_t, LegId> by_call_id_;
+  ChainIndex<Transaction, &Transaction::by_key> by_key_{transactions_};
+  ChainIndex<Leg, &Leg::by_call_id> by_call_id_{legs_};
   std::unordered_map<std::string, RegistrationId> by_registration_;
   std::unordered_multimap<Endpoint, RegistrationId> by_contact_;
   std::unordered_multimap<std::string, RegistrationId> by_aor_;

@@ -39,7 +39,7 @@ void CallDatabase::close_leg(LegId id, Leg& leg, Instant now) {
   schedule_leg(id);
 }
 
-void CallDatabase::end_invite_usage(LegId id, std::string_view dialog_tag, Instant now, bool by_message) {
+void CallDatabase::end_invite_usage(LegId id, TagId dialog_tag, Instant now, bool by_message) {
   Leg* leg = legs_.find(id);
   if (!leg || leg->ends) return;
   if (Dialog* dialog = leg->find_dialog(dialog_tag)) {
@@ -72,9 +72,9 @@ void CallDatabase::attempt_ended(LegId id, TransactionId invite, bool success, I
     return end_leg(id, now, t && t->is_final());
   }
   end_early_dialogs(*leg, invite, now);
-  const uint32_t offer = t && t->dialog.empty() ? t->offer.sdp : 0;
+  const uint32_t offer = t && t->dialog == 0 ? t->offer.sdp : 0;
   end_uses(*leg, now, [&](const MediaUse& use) {  // an offer that several attempts made is also theirs
-    return is_last || (offer != 0 && use.dialog.empty() && use.sdp == offer);
+    return is_last || (offer != 0 && use.dialog == 0 && use.sdp == offer);
   });
   if (!is_last) return;
   count_end(*leg, t && t->is_final() ? Event::calls_ended_by_message : Event::calls_ended_by_time);
@@ -90,7 +90,7 @@ void CallDatabase::end_early_dialogs(Leg& leg, TransactionId invite, Instant now
     if (dialog.attempt != invite || dialog.state != Dialog::State::early) continue;
     dialog.state = dialog.subscribed_until ? Dialog::State::confirmed : Dialog::State::ended;
     dialog.invite_usage = false;
-    end_uses(leg, now, [&](const MediaUse& use) { return use.dialog == dialog.tag; });
+    end_uses(leg, now, [&](const MediaUse& use) { return use.dialog == dialog.id; });
   }
 }
 

@@ -33,13 +33,13 @@ void CallDatabase::give_up_offer(Leg& leg, const Offer& offer, Instant now) {
 void CallDatabase::refuse_offer(TransactionId id, Instant now) {
   const Transaction& transaction = *transactions_.find(id);
   Leg* leg = legs_.find(transaction.leg);
-  Dialog* dialog = leg && !transaction.dialog.empty() ? leg->find_dialog(transaction.dialog) : nullptr;
+  Dialog* dialog = leg && transaction.dialog != 0 ? leg->find_dialog(transaction.dialog) : nullptr;
   if (!dialog) return;
   give_up_offer(*leg, transaction.offer, now);
   if (transaction.is_prack_answer) {
     dialog->late_answered = false;  // the next PRACK answers
   } else if (dialog->late_invite == id && !dialog->late_answered) {
-    give_up_offer(*leg, dialog->late_offer, now);
+    if (dialog->late_offer) give_up_offer(*leg, *dialog->late_offer, now);
     dialog->late_invite = 0;
   }
   schedule_leg(transaction.leg);
@@ -52,7 +52,7 @@ void CallDatabase::replace_older(LegId id, const Dialog& dialog, Instant now) {
   // the offer of the first INVITE is common to all branches that answered it
   const bool is_forked = std::ranges::count_if(leg->dialogs, &Dialog::is_call) > 1;
   const auto stands_here = [&](const MediaUse& use) {
-    return !use.waits && !use.ends && (use.dialog.empty() ? !is_forked : use.dialog == dialog.tag);
+    return !use.waits && !use.ends && (use.dialog == 0 ? !is_forked : use.dialog == dialog.id);
   };
   const auto is_renewed = [&](const MediaUse& old) {
     return std::ranges::any_of(leg->media, [&](const MediaUse& use) {

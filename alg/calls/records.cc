@@ -5,30 +5,26 @@
 
 namespace sipalg {
 
-void remember(std::vector<Given>& list, const std::vector<Given>& message) {
-  std::erase_if(list, [&](const Given& old) {
-    return std::ranges::any_of(message, [&](const Given& fresh) {
-      return old.field == fresh.field && old.given == fresh.given && old.user == fresh.user;
-    });
-  });
-  list.insert(list.end(), message.begin(), message.end());
+void Transaction::recycle() {
+  constexpr std::size_t worth_keeping = 64;  // what is larger belonged to something rare
+  Transaction empty;
+  const auto keep = [](auto& list, auto& into) {
+    if (list.size() > worth_keeping) return;
+    list.clear();
+    into = std::move(list);
+  };
+  keep(givens, empty.givens);
+  keep(restored, empty.restored);
+  keep(doors, empty.doors);
+  keep(wishes, empty.wishes);
+  keep(bodies, empty.bodies);
+  keep(offer.said.remote, empty.offer.said.remote);
+  keep(offer.said.streams, empty.offer.said.streams);
+  *this = std::move(empty);
 }
 
-const Given* find_given(const std::vector<Given>& list, Field field, const Endpoint& endpoint, std::string_view user,
-                        std::size_t nth) {
-  const Given *mine = nullptr, *any = nullptr;
-  for (const Given& known : list) {
-    if (known.field != field || known.given != endpoint) continue;
-    any = &known;
-    if (known.user != user) continue;
-    mine = &known;
-    if (nth-- == 0) break;
-  }
-  return mine ? mine : any;
-}
-
-Dialog* Leg::find_dialog(std::string_view tag) {
-  const auto it = std::ranges::find(dialogs, tag, &Dialog::tag);
+Dialog* Leg::find_dialog(TagId tag) {
+  const auto it = std::ranges::find(dialogs, tag, &Dialog::id);
   return it == dialogs.end() ? nullptr : &*it;
 }
 

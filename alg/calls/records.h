@@ -1,11 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the call database remembers: transactions, legs with their dialogs, registrations (sip-rules sections 3, 4, 6).
 #pragma once
+#include <array>
+#include <memory>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "alg/base/chain_index.h"
 #include "alg/base/instant.h"
+#include "alg/base/text_hash.h"
+#include "alg/calls/givens.h"
+#include "alg/base/texts.h"
 #include "alg/doors/door_table.h"
 #include "alg/edit/edit_list.h"
 #include "alg/sip/message.h"
@@ -13,41 +20,16 @@
 
 namespace sipalg {
 
-// One field that was mapped: what the other side was given, and the bytes the inside had written. A field that comes back
-// with the given endpoint gets these bytes.
-struct Given {
-  Field field;
-  Endpoint given;      // From: port 0, the host alone; a name whose port was edited: no address
-  std::string before;  // host[":"port] as the inside wrote it
-  std::string user;    // of the URI: tells two accounts on one endpoint apart
-  friend bool operator==(const Given&, const Given&) = default;
-};
-// What one message gave takes the place of what an older one did for the same fields, endpoints and users. Two texts of one
-// endpoint in one message stay two.
-void remember(std::vector<Given>& list, const std::vector<Given>& message);
-// The `nth` (from 0) of the texts that fit: field, endpoint and, when it has one, the user; else any user's.
-const Given* find_given(const std::vector<Given>& list, Field field, const Endpoint& endpoint, std::string_view user = {},
-                        std::size_t nth = 0);
-
-// A URI of a request that came in, and what became of it: its repetitions, CANCEL and the ACK of a refusal get the same,
-// whatever has been learnt since (RFC 3261 sections 9.1 and 17.1.1.3: their Request-URI and Route are the INVITE's).
-struct RestoredUri {
-  Field field;  // Request-URI or Route
-  std::string came, left;
-};
-
 using TransactionId = uint64_t;
 using LegId = uint64_t;
 using RegistrationId = uint64_t;
 
-struct TransactionKey {
-  std::string call_id, branch;
-  std::string without_cookie;  // From tag and sent-by, for branches without the magic cookie (RFC 3261 section 17.2.3)
-  uint32_t cseq = 0;
-  bool outgoing = false;       // the request leaves the inside
-  Address inside_host;
-  friend bool operator==(const TransactionKey&, const TransactionKey&) = default;
-};
+// Stands for the tag of a party; 0: no tag.
+using TagId = uint64_t;
+
+// Stands for what tells one transaction from all others (RFC 3261 section 17.2.3): Call-ID, number in CSeq, branch of the top Via,
+// without the magic cookie the From tag and sent-by too; direction and inside host.
+using TransactionKey = WideHash;
 
 // A Contact of a REGISTER that waits for its 2xx.
 struct RegistrationWish {
@@ -68,8 +50,15 @@ struct RemoteStream {
   Endpoint rtcp;  // not set: none
 };
 
+// The ports of a flow's ends: of the inside end as it is and as it is seen outside, and of the remote.
+struct FlowPorts {
+  uint16_t inside = 0, outside = 0, remote = 0;
+};
+
 struct StreamNote {  // for `show call`
-  std::string kind, direction;
+  enum class Direction : uint8_t { sendrecv, sendonly, recvonly, inactive, off };
+  std::array<char, 12> kind{};  // "audio", cut where it is longer, NULs behind it
+  Direction direction = Direction::off;
 };
 
 // What an offer and its answer say.
@@ -90,14 +79,17 @@ struct Offer {
 
 struct Transaction {
   TransactionKey key;
+  ChainLink by_key;
+  uint32_t cseq = 0;
+  bool outgoing = false;  // the request leaves the inside
   sip::Method method = sip::Method::other;
   Protocol protocol = Protocol::udp;
   FlowEnd source;      // the inside end of the flow the request took
   Endpoint remote;     // the other end
   LegId leg = 0;
-  std::string dialog;  // tag of the party that did not begin the leg; empty outside a dialog
-  std::vector<Given> givens;
-  std::vector<RestoredUri> restored;  // of a request in; empty: it was left as it came, and so are its copies
+  TagId dialog = 0;    // tag of the party that did not begin the leg; 0 outside a dialog
+  Givens givens;
+  RestoredUris restored;  // of a request in; empty: it was left as it came, and so are its copies
   std::vector<DoorId> doors;
   std::vector<RegistrationWish> wishes;
   bool removes_all = false;         // REGISTER with Contact: *
@@ -115,18 +107,19 @@ struct Transaction {
   std::optional<uint32_t> expires_header;  // INVITE: seconds
   Instant ends{};
   bool is_final() const { return last_status >= 200; }
+  void recycle();  // as one made new, in the memory it has
 };
 
 // One use of a media door or a way out by a leg.
 struct MediaUse {
   DoorId door = 0;
+  TagId dialog = 0;    // the other party's; 0: the offer of the first INVITE, common to all forks
+  uint32_t sdp = 0;    // Leg::sequence of the SDP that asked for it
   uint8_t line = 0;
   bool is_rtcp = false;
   bool is_way_out = false;
-  std::string dialog;      // the other party's tag; empty: the offer of the first INVITE, common to all forks
-  uint32_t sdp = 0;        // Leg::sequence of the SDP that asked for it
-  bool waits = false;      // that is an offer without an answer, which holds the door besides what stands
-  std::optional<Instant> ends;  // replaced or refused: closes then
+  bool waits = false;  // that is an offer without an answer, which holds the door besides what stands
+  MaybeInstant ends;   // replaced or refused: closes then
 };
 
 // An INVITE that passed unchanged and got a 2xx: the ACK to that, a transaction of its own (RFC 3261 section 17), does too.
@@ -138,21 +131,22 @@ struct UntouchedInvite {
 
 struct Dialog {
   enum class State : uint8_t { early, confirmed, ended };
-  std::string tag;  // of the party that did not begin the leg
+  TagId id = 0;    // of the tag
+  Texts<1> tag;    // of the party that did not begin the leg
   State state = State::early;
   bool invite_usage = false;
   bool hung_up = false;  // by BYE: a 2xx to INVITE that is repeated brings nothing back
-  std::optional<Instant> subscribed_until;
+  bool muxed = false;    // it accepted a=rtcp-mux
+  bool has_sdp = false;  // a message of its own carried one
+  bool untouched = false;      // the request that began it left as it came: From and To stay as the other side knows them
+  bool late_answered = false;  // PRACK or ACK has answered `late_offer`
+  uint32_t stands = 0;         // the number of the last answer, and of the uses that it and its offer asked for
+  MaybeInstant subscribed_until;
   TransactionId attempt = 0;  // the INVITE whose response began it
   MediaSession session;       // what the last offer that was answered and its answer say
-  uint32_t stands = 0;        // the number of that answer, and of the uses that both asked for
-  bool muxed = false;         // it accepted a=rtcp-mux
   TransactionId answered_invite = 0;  // the last INVITE whose offer was answered
-  Offer late_offer;           // in a response to an INVITE without SDP: PRACK or ACK answers
-  TransactionId late_invite = 0;      // that INVITE
-  bool late_answered = false;
-  bool has_sdp = false;  // a message of its own carried one
-  bool untouched = false;  // the request that began it left as it came: From and To stay as the other side knows them
+  TransactionId late_invite = 0;      // the last INVITE without SDP, whose response offered
+  std::unique_ptr<Offer> late_offer;  // of that response; null: there was none
   std::vector<UntouchedInvite> untouched_invites;  // the last ones
   bool is_call() const { return state == State::confirmed && invite_usage; }
 };
@@ -165,37 +159,39 @@ struct AckBody {
 
 // What one inside host has of a call: Call-ID, inside host, the beginner's tag, who began.
 struct Leg {
-  std::string call_id;
+  enum Text : std::size_t { call_id, beginner_tag, from, to };  // from, to: URIs, for people
+  Texts<4> texts;
+  ChainLink by_call_id;
+  TagId beginner = 0;  // of the beginner's tag
   Address inside_host;
-  std::string beginner_tag;
+  // of the flow that began it: ends and protocol
+  Protocol protocol = Protocol::udp;
+  FlowPorts ports;
+  uint16_t zone = 0;
+
   bool outgoing = false;  // the inside host began it
   bool learnt = false;    // first seen in its middle: From and To stay as they are
   bool routed = false;    // its inside host put itself into Record-Route: it may name whom it routes for
   bool is_call = false;   // an INVITE is its matter; else it is a subscription, or a REFER outside of a call
   bool is_counted = false;  // as a call that began, and not yet as one that ended
 
-  std::string from, to;   // URIs, for people
-  Protocol protocol = Protocol::udp;
-  FlowEnd source;
-  Endpoint remote;
-  uint16_t zone = 0;
-
-  std::vector<Given> givens;
+  uint32_t sequence = 0;      // counts SDPs
+  Givens givens;
   std::vector<DoorId> doors;  // signalling doors and ways out
   std::vector<MediaUse> media;
   std::vector<Dialog> dialogs;
-  uint32_t sequence = 0;      // counts SDPs
   std::vector<AckBody> ack_bodies;  // the last ones
 
   std::vector<TransactionId> invites;  // attempts without a final response
   Instant begun{}, last_message{};
-  std::optional<Instant> ends;         // ending: media is closed, the rest goes then
-  std::optional<std::chrono::milliseconds> session_interval;  // Session-Expires of the last 2xx
+  MaybeInstant ends;                   // ending: media is closed, the rest goes then
+  using Seconds = std::chrono::duration<uint32_t>;
+  std::optional<Seconds> session_interval;  // Session-Expires of the last 2xx
   Instant recheck{};                   // not before: asking the kernel for living media
   Instant scheduled = Instant::max();  // of its one timer entry that counts
   std::vector<Endpoint> peers;         // where the other side wants its requests: Contact, nearest Record-Route
 
-  Dialog* find_dialog(std::string_view tag);
+  Dialog* find_dialog(TagId tag);
   bool is_confirmed() const;           // some dialog is
   bool has_invite_usage() const;
   bool is_subscribed() const;
@@ -210,7 +206,7 @@ struct Registration {
   FlowEnd source;   // of the flow its REGISTER took
   Endpoint remote;
   std::string contact_text;
-  std::vector<Given> givens;  // Contact, Path, Service-Route
+  Givens givens;  // Contact, Path, Service-Route
   std::vector<DoorId> doors;
   Instant ends{};             // 64*T1 after what was granted
   Instant scheduled = Instant::max();  // of its one timer entry that counts

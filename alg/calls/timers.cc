@@ -9,7 +9,7 @@ namespace {
 
 constexpr std::chrono::milliseconds media_recheck = std::chrono::seconds{60};
 
-void earlier(std::optional<Instant>& deadline, Instant other) {
+void earlier(MaybeInstant& deadline, Instant other) {
   if (!deadline || other < *deadline) deadline = other;
 }
 
@@ -23,7 +23,7 @@ Instant CallDatabase::idle_deadline(const Leg& leg) const {
 
 // When this leg is to be looked at next.
 Instant CallDatabase::leg_deadline(const Leg& leg) const {
-  std::optional<Instant> deadline = leg.ends;
+  MaybeInstant deadline = leg.ends;
   for (const MediaUse& use : leg.media)
     if (use.ends) earlier(deadline, *use.ends);
   if (!leg.ends) {
@@ -36,7 +36,7 @@ Instant CallDatabase::leg_deadline(const Leg& leg) const {
 }
 
 std::optional<Instant> CallDatabase::ends_at(const Leg& leg) const {
-  if (leg.ends) return leg.ends;
+  if (leg.ends) return *leg.ends;
   if (leg.has_invite_usage()) return idle_deadline(leg);
   return std::nullopt;
 }
@@ -90,7 +90,7 @@ void CallDatabase::expire_transaction(TransactionId id, Instant now) {
   const LegId leg = t->leg;
   const bool answered = t->is_final();
   // Early media is a media packet after the last 1xx; that of a re-INVITE is its call's and says nothing of it.
-  if (!answered && t->last_status != 0 && t->method == sip::Method::invite && t->dialog.empty()) {
+  if (!answered && t->last_status != 0 && t->method == sip::Method::invite && t->dialog == 0) {
     const Leg* ringing = legs_.find(leg);
     if (ringing && media_lives(*ringing)) {
       t->ends = now + media_recheck;
@@ -106,7 +106,7 @@ void CallDatabase::expire_transaction(TransactionId id, Instant now) {
     const auto answered_itself = [id](const Dialog& dialog) { return dialog.attempt == id && dialog.is_call() && dialog.has_sdp; };
     if (std::ranges::any_of(forked->dialogs, answered_itself)) end_early_dialogs(*forked, id, now);
   }
-  if (Leg* open = legs_.find(leg); open && answered && !t->dialog.empty()) {
+  if (Leg* open = legs_.find(leg); open && answered && t->dialog != 0) {
     give_up_offer(*open, t->offer, now);  // a 2xx without the answer that was due
     schedule_leg(leg);
   }
@@ -148,7 +148,7 @@ std::size_t CallDatabase::clear_legs(std::optional<std::string_view> call_id, In
   std::size_t cleared = 0;
   for (LegId id : legs_.ids()) {
     Leg& leg = *legs_.find(id);
-    if (call_id ? leg.call_id != *call_id && escaped(leg.call_id) != *call_id : !leg.is_call) continue;
+    if (call_id ? leg.texts[Leg::call_id] != *call_id && escaped(leg.texts[Leg::call_id]) != *call_id : !leg.is_call) continue;
     count_end(leg, Event::calls_cleared);
     erase_leg(id, now);
     ++cleared;

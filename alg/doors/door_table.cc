@@ -15,8 +15,6 @@ constexpr std::array<std::pair<Purpose, std::string_view>, 8> purpose_names{{
     {Purpose::rtp, "rtp"}, {Purpose::rtcp, "rtcp"}, {Purpose::media, "media"}, {Purpose::way_out, "way-out"},
 }};
 
-bool is_inbound(const Door& door) { return door.kernel.kind == KernelDoor::Kind::inbound; }
-
 bool covers(const Network& wide, const Network& narrow) {
   return wide.is_any() || (!narrow.is_any() && wide.prefix <= narrow.prefix && wide.contains(narrow.address));
 }
@@ -45,19 +43,24 @@ std::optional<Reason> DoorTable::bound_reached(const Address& inside_host) const
 }
 
 DoorId DoorTable::insert(KernelDoor kernel, Purpose purpose) {
-  Door door;
+  const auto [id, door] = doors_.add();
   door.kernel = kernel;
   door.owners = 1;
   door.purposes = static_cast<uint8_t>(purpose);
-  const DoorId id = doors_.insert(std::move(door));
-  index(id, kernel);
+  index(id);
   return id;
 }
 
-void DoorTable::index(DoorId id, const KernelDoor& kernel) {
-  by_inside_[{kernel.protocol, kernel.inside}].push_back(id);
-  by_outside_[{kernel.protocol, kernel.outside}].push_back(id);
-  ++per_host_[kernel.inside.address];
+std::size_t DoorTable::inside_hash(const KernelDoor& door) {
+  if (door.kind == KernelDoor::Kind::inbound) return hash_of(door.protocol, door.inside);
+  return hash_of(door.protocol, door.outside) ^ std::hash<Address>{}(door.inside.address);
+}
+
+void DoorTable::index(DoorId id) {
+  const Door& door = *doors_.find(id);
+  by_inside_.insert(id, inside_hash(door.kernel));
+  if (door.is_inbound()) by_outside_.insert(id, hash_of(door.kernel.protocol, door.kernel.outside));
+  ++per_host_[door.kernel.inside.address];
 }
 
 void DoorTable::hold(DoorId id, Purpose purpose) {
@@ -67,15 +70,14 @@ void DoorTable::hold(DoorId id, Purpose purpose) {
 }
 
 std::expected<DoorId, Reason> DoorTable::claim_signalling(const SignallingWish& wish, Instant now) {
-  if (const auto it = by_inside_.find({wish.protocol, wish.inside}); it != by_inside_.end()) {
-    for (DoorId id : it->second) {
-      const KernelDoor& kernel = doors_.find(id)->kernel;
-      if (kernel.kind != KernelDoor::Kind::inbound || !kernel.signalling) continue;
-      if (kernel.outside.address != wish.outside_address || !covers(kernel.scope, wish.scope)) continue;
-      if (wish.exactly != 0 && kernel.outside.port != wish.exactly) continue;
-      hold(id, wish.purpose);
-      return id;
-    }
+  const DoorId living = find_at_inside(wish.protocol, wish.inside, [&](const Door& door) {
+    const KernelDoor& kernel = door.kernel;
+    return kernel.signalling && kernel.outside.address == wish.outside_address && covers(kernel.scope, wish.scope) &&
+           (wish.exactly == 0 || kernel.outside.port == wish.exactly);
+  });
+  if (living != 0) {
+    hold(living, wish.purpose);
+    return living;
   }
   if (const auto full = bound_reached(wish.inside.address)) return std::unexpected(*full);
   const uint16_t port = choose_signalling_port(wish, now);
@@ -93,28 +95,31 @@ std::expected<DoorId, Reason> DoorTable::claim_signalling(const SignallingWish& 
 }
 
 DoorId DoorTable::find_media(Protocol protocol, const Endpoint& inside, const Address& outside_address) const {
-  const auto it = by_inside_.find({protocol, inside});
-  if (it == by_inside_.end()) return 0;
-  for (DoorId id : it->second) {
-    const Door* door = doors_.find(id);
-    if (is_inbound(*door) && !door->kernel.signalling && door->kernel.outside.address == outside_address) return id;
-  }
-  return 0;
+  return find_at_inside(protocol, inside, [&](const Door& door) {
+    return !door.kernel.signalling && door.kernel.outside.address == outside_address;
+  });
 }
 
-std::expected<std::vector<DoorId>, Reason> DoorTable::claim_media(const MediaWish& wish, Instant now) {
-  bool all_live = true;  // then nothing new is asked for
+// The doors a line has already, place by place; 0: none.
+DoorTable::MediaDoors DoorTable::find_run(const MediaWish& wish) const {
+  MediaDoors run;
   for (uint16_t i = 0; i < wish.ports; ++i)
-    all_live = all_live && find_media(wish.protocol, {wish.inside.address, static_cast<uint16_t>(wish.inside.port + i)}, wish.outside_address) != 0;
-  if (const auto full = bound_reached(wish.inside.address); full && !all_live) return std::unexpected(*full);
-  const uint16_t first = choose_media_port(wish, now);
+    run.push_back(find_media(wish.protocol, {wish.inside.address, static_cast<uint16_t>(wish.inside.port + i)}, wish.outside_address));
+  return run;
+}
+
+std::expected<DoorTable::MediaDoors, Reason> DoorTable::claim_media(const MediaWish& wish, Instant now) {
+  const MediaDoors run = find_run(wish);
+  const bool all_live = std::ranges::find(run, DoorId{0}) == run.end();  // then nothing new is asked for
+  if (const auto full = all_live ? std::nullopt : bound_reached(wish.inside.address)) return std::unexpected(*full);
+  const uint16_t first = choose_media_port(wish, run, now);
   if (first == 0) return std::unexpected(Reason::ports_exhausted);
-  std::vector<DoorId> out;
+  MediaDoors out;
   for (uint16_t i = 0; i < wish.ports; ++i) {
     const Endpoint inside{wish.inside.address, static_cast<uint16_t>(wish.inside.port + i)};
     const Purpose purpose = wish.with_rtcp && i % 2 == 1 ? Purpose::rtcp : wish.purpose;
     const Endpoint outside{wish.outside_address, static_cast<uint16_t>(first + i)};
-    const DoorId living = find_media(wish.protocol, inside, wish.outside_address);
+    const DoorId living = run[i];
     if (living != 0 && doors_.find(living)->kernel.outside == outside) {
       hold(living, purpose);
       out.push_back(living);
@@ -140,24 +145,20 @@ std::expected<DoorId, Reason> DoorTable::claim_way_out(Protocol protocol, const 
   kernel.outside = remote;
   kernel.signalling = signalling;
   kernel.zone = zone;
-  const auto of_host = by_inside_.find({protocol, kernel.inside}), of_remote = by_outside_.find({protocol, remote});
-  if (of_host != by_inside_.end() && of_remote != by_outside_.end()) {
-    // the shorter list: a trunk has thousands of remotes, a provider thousands of hosts
-    const auto& ids = of_host->second.size() < of_remote->second.size() ? of_host->second : of_remote->second;
-    for (DoorId id : ids) {
-      const KernelDoor& known = doors_.find(id)->kernel;
-      if (known.kind != kernel.kind || known.inside != kernel.inside || known.outside != remote) continue;
-      hold(id, Purpose::way_out);
-      return id;
-    }
+  const DoorId living = by_inside_.find(inside_hash(kernel), [&](const Door& door) {
+    return !door.is_inbound() && door.kernel.protocol == protocol && door.kernel.inside == kernel.inside && door.kernel.outside == remote;
+  });
+  if (living != 0) {
+    hold(living, Purpose::way_out);
+    return living;
   }
   if (const auto full = bound_reached(inside_host)) return std::unexpected(*full);
   return insert(kernel, Purpose::way_out);
 }
 
 std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors) {
-  std::vector<KernelDoor> wanted;
-  std::vector<DoorId> ids;
+  SmallList<KernelDoor, 4> wanted;
+  SmallList<DoorId, 4> ids;
   for (DoorId id : doors) {
     const Door* door = doors_.find(id);
     if (!door || door->handle != 0 || door->dead || std::ranges::find(ids, id) != ids.end()) continue;
@@ -166,8 +167,8 @@ std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors) {
   }
   if (wanted.empty()) return {};
   flush();  // what was closed a moment ago must not stand in the way
-  std::vector<DoorHandle> handles(wanted.size());
-  if (const auto made = keeper_.open(wanted, handles); !made) {
+  SmallList<DoorHandle, 4> handles(wanted.size());
+  if (const auto made = keeper_.open({wanted.data(), wanted.size()}, {handles.data(), handles.size()}); !made) {
     stats_.count(Event::doors_refused, wanted.size());
     const bool full = made.error() == std::errc::too_many_files_open;  // how the kernel says that its expectation table is
     return std::unexpected(full ? Reason::expectations_full : Reason::kernel_refused);
@@ -181,15 +182,10 @@ std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors) {
   return {};
 }
 
-void DoorTable::unindex(DoorId id, const Door& door) {
-  const auto drop = [id](Index& index, const Place& place) {
-    const auto it = index.find(place);
-    if (it == index.end()) return;
-    std::erase(it->second, id);
-    if (it->second.empty()) index.erase(it);
-  };
-  drop(by_inside_, {door.kernel.protocol, door.kernel.inside});
-  drop(by_outside_, {door.kernel.protocol, door.kernel.outside});
+void DoorTable::unindex(DoorId id) {
+  const Door& door = *doors_.find(id);
+  by_inside_.erase(id);
+  if (door.is_inbound()) by_outside_.erase(id);
   const auto host = per_host_.find(door.kernel.inside.address);
   if (host != per_host_.end() && --host->second == 0) per_host_.erase(host);
 }
@@ -201,8 +197,8 @@ void DoorTable::erase(DoorId id, Instant now) {
     --in_kernel_;
     stats_.count(Event::doors_closed);
   }
-  if (!door->dead) unindex(id, *door);
-  if (is_inbound(*door) && !door->kernel.signalling && !door->dead)
+  if (!door->dead) unindex(id);
+  if (door->is_inbound() && !door->kernel.signalling && !door->dead)
     rest_.begin(door->kernel.protocol, door->kernel.outside, door->kernel.inside, now);
   doors_.erase(id);
 }
@@ -222,25 +218,23 @@ void DoorTable::flush() {
 void DoorTable::address_lost(const Address& outside_address) {
   for (DoorId id : doors_.ids()) {
     Door* door = doors_.find(id);
-    if (!is_inbound(*door) || door->dead || door->kernel.outside.address != outside_address) continue;
+    if (!door->is_inbound() || door->dead || door->kernel.outside.address != outside_address) continue;
     door->was_open = door->handle != 0;
     if (door->was_open) {
       closing_.push_back(std::exchange(door->handle, 0));
       --in_kernel_;
       stats_.count(Event::doors_closed);
     }
-    unindex(id, *door);
+    unindex(id);
     door->dead = true;
   }
   flush();
 }
 
 bool DoorTable::is_place_taken(const KernelDoor& kernel) const {
-  const auto it = by_outside_.find({kernel.protocol, kernel.outside});
-  return it != by_outside_.end() && std::ranges::any_of(it->second, [&](DoorId id) {
-    const Door* other = doors_.find(id);
-    return is_inbound(*other) && (covers(other->kernel.scope, kernel.scope) || covers(kernel.scope, other->kernel.scope));
-  });
+  return find_at_outside(kernel.protocol, kernel.outside, [&](const Door& other) {
+           return covers(other.kernel.scope, kernel.scope) || covers(kernel.scope, other.kernel.scope);
+         }) != 0;
 }
 
 void DoorTable::address_returned(const Address& outside_address) {
@@ -248,36 +242,29 @@ void DoorTable::address_returned(const Address& outside_address) {
     Door* door = doors_.find(id);
     if (!door->dead || door->kernel.outside.address != outside_address || is_place_taken(door->kernel)) continue;
     door->dead = false;
-    index(id, door->kernel);
+    index(id);
     if (door->was_open) (void)open({&id, 1});  // refused: as one that was never opened; the next message asks again
   }
 }
 
+void DoorTable::note_contact(DoorId id, std::string_view text, std::string_view user) {
+  Door* door = doors_.find(id);
+  if (door && (door->contact_text() != text || door->contact_user() != user)) door->contact = Texts<2>({text, user});
+}
+
 const Door* DoorTable::find_signalling(Protocol protocol, const Endpoint& inside, const Address& outside_address,
                                        const Address& remote) const {
-  const auto it = by_inside_.find({protocol, inside});
-  if (it == by_inside_.end()) return nullptr;
-  for (DoorId id : it->second) {
-    const Door* door = doors_.find(id);
-    if (!is_inbound(*door) || !door->kernel.signalling) continue;
-    if (door->kernel.outside.address == outside_address && door->kernel.scope.contains(remote)) return door;
-  }
-  return nullptr;
+  return doors_.find(find_at_inside(protocol, inside, [&](const Door& door) {
+    return door.kernel.signalling && door.kernel.outside.address == outside_address && door.kernel.scope.contains(remote);
+  }));
 }
 
 Door* DoorTable::find_outside(Protocol protocol, const Endpoint& outside, const Address& remote) {
-  const auto it = by_outside_.find({protocol, outside});
-  if (it == by_outside_.end()) return nullptr;
-  for (DoorId id : it->second) {
-    Door* door = doors_.find(id);
-    if (is_inbound(*door) && door->kernel.scope.contains(remote)) return door;
-  }
-  return nullptr;
+  return doors_.find(find_at_outside(protocol, outside, [&](const Door& door) { return door.kernel.scope.contains(remote); }));
 }
 
 bool DoorTable::is_outside_endpoint(Protocol protocol, const Endpoint& outside) const {
-  const auto it = by_outside_.find({protocol, outside});
-  return it != by_outside_.end() && std::ranges::any_of(it->second, [&](DoorId id) { return is_inbound(*doors_.find(id)); });
+  return find_at_outside(protocol, outside, [](const Door&) { return true; }) != 0;
 }
 
 bool DoorTable::was_signalling_endpoint(Protocol protocol, const Endpoint& outside) const {
@@ -285,10 +272,10 @@ bool DoorTable::was_signalling_endpoint(Protocol protocol, const Endpoint& outsi
 }
 
 bool DoorTable::has_flow(std::span<const DoorId> doors) const {
-  std::vector<DoorHandle> handles;
+  SmallList<DoorHandle, 8> handles;
   for (DoorId id : doors)
     if (const Door* door = doors_.find(id); door && door->handle != 0) handles.push_back(door->handle);
-  return !handles.empty() && keeper_.has_flow(handles);
+  return !handles.empty() && keeper_.has_flow({handles.data(), handles.size()});
 }
 
 }  // namespace sipalg

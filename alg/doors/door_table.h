@@ -21,8 +21,11 @@
 #include <utility>
 #include <vector>
 
+#include "alg/base/chain_index.h"
 #include "alg/base/instant.h"
+#include "alg/base/small_list.h"
 #include "alg/base/slab.h"
+#include "alg/base/texts.h"
 #include "alg/doors/port_rest.h"
 #include "alg/stats/stats.h"
 #include "conntrack/door_keeper.h"
@@ -41,8 +44,12 @@ struct Door {
   uint8_t purposes = 0;
   bool dead = false;  // its outside address is gone: owners still hold it, nobody finds it
   bool was_open = false;  // when it died
+  ChainLink by_inside, by_outside;
   // Signalling: the last Contact that named it, as the inside wrote it: host[:port], and its user part.
-  std::string contact_text, contact_user;
+  Texts<2> contact;
+  std::string_view contact_text() const { return contact[0]; }
+  std::string_view contact_user() const { return contact[1]; }
+  bool is_inbound() const { return kernel.kind == KernelDoor::Kind::inbound; }
 };
 
 class DoorTable {
@@ -78,14 +85,15 @@ class DoorTable {
     uint16_t zone = 0;
     bool is_late_copy = false;  // of a message of an ended call: the ports it had, who stands there now is no matter
   };
-  std::expected<std::vector<DoorId>, Reason> claim_media(const MediaWish& wish, Instant now);
+  using MediaDoors = SmallList<DoorId, 4>;
+  std::expected<MediaDoors, Reason> claim_media(const MediaWish& wish, Instant now);
 
   std::expected<DoorId, Reason> claim_way_out(Protocol protocol, const Address& inside_host, const Endpoint& remote,
                                               bool signalling, uint16_t zone);
 
-  // What open() made since the last call of take_opened().
+  // What open() made since the last call of forget_opened().
   const std::vector<DoorId>& opened() const { return opened_; }
-  std::vector<DoorId> take_opened() { return std::exchange(opened_, {}); }
+  void forget_opened() { opened_.clear(); }
 
   // All of them in the kernel, or none of those that were not there before.
   std::expected<void, Reason> open(std::span<const DoorId> doors);
@@ -99,6 +107,8 @@ class DoorTable {
 
   Door* find(DoorId id) { return doors_.find(id); }
   const Door* find(DoorId id) const { return doors_.find(id); }
+  // The contact text that `door` is to be remembered by.
+  void note_contact(DoorId door, std::string_view text, std::string_view user);
   // The living signalling door of this inside endpoint that lets `remote` in.
   const Door* find_signalling(Protocol protocol, const Endpoint& inside, const Address& outside_address,
                               const Address& remote) const;
@@ -123,27 +133,33 @@ class DoorTable {
       return std::hash<Endpoint>{}(place.endpoint) * 31 + static_cast<std::size_t>(place.protocol);
     }
   };
-  using Index = std::unordered_map<Place, std::vector<DoorId>, PlaceHash>;
 
+  static std::size_t hash_of(Protocol protocol, const Endpoint& endpoint) { return PlaceHash{}({protocol, endpoint}); }
+  static std::size_t inside_hash(const KernelDoor& door);
+  // Of living doors for packets that come in: find the first that `is_it`, look at each.
+  template <typename F> DoorId find_at_inside(Protocol protocol, const Endpoint& inside, F&& is_it) const;
+  template <typename F> DoorId find_at_outside(Protocol protocol, const Endpoint& outside, F&& is_it) const;
   std::optional<Reason> bound_reached(const Address& inside_host) const;
   bool can_serve(const SignallingWish& wish, uint16_t port, Instant now, bool own_mapping);
   bool can_serve_twin(const SignallingWish& wish, uint16_t port, Instant now);
   bool is_free(Protocol protocol, const Endpoint& outside, const Endpoint& inside, Instant now);
   uint16_t choose_signalling_port(const SignallingWish& wish, Instant now);
-  uint16_t choose_media_port(const MediaWish& wish, Instant now);
-  bool run_is_free(const MediaWish& wish, uint32_t first, Instant now);
+  uint16_t choose_media_port(const MediaWish& wish, const MediaDoors& run, Instant now);
+  bool run_is_free(const MediaWish& wish, const MediaDoors& run, uint32_t first, Instant now);
+  MediaDoors find_run(const MediaWish& wish) const;
   DoorId find_media(Protocol protocol, const Endpoint& inside, const Address& outside_address) const;
   DoorId insert(KernelDoor kernel, Purpose purpose);
   void hold(DoorId id, Purpose purpose);
-  void index(DoorId id, const KernelDoor& kernel);
-  void unindex(DoorId id, const Door& door);
+  void index(DoorId id);
+  void unindex(DoorId id);
   bool is_place_taken(const KernelDoor& kernel) const;
   void erase(DoorId id, Instant now);
 
   DoorKeeper& keeper_;
   Stats& stats_;
   Slab<Door> doors_;
-  Index by_inside_, by_outside_;  // way out: by_inside_ is host:0, by_outside_ the remote; kept apart by kind
+  ChainIndex<Door, &Door::by_inside> by_inside_{doors_};     // way out: by host and remote
+  ChainIndex<Door, &Door::by_outside> by_outside_{doors_};   // no ways out
   std::unordered_map<Place, Endpoint, PlaceHash> forwarded_;
   std::unordered_set<Place, PlaceHash> once_signalling_;
   std::unordered_map<Address, uint32_t> per_host_;
@@ -154,5 +170,17 @@ class DoorTable {
   std::vector<DoorId> opened_;
   std::size_t in_kernel_ = 0;
 };
+
+template <typename F> DoorId DoorTable::find_at_inside(Protocol protocol, const Endpoint& inside, F&& is_it) const {
+  return by_inside_.find(hash_of(protocol, inside), [&](const Door& door) {
+    return door.is_inbound() && door.kernel.inside == inside && door.kernel.protocol == protocol && is_it(door);
+  });
+}
+
+template <typename F> DoorId DoorTable::find_at_outside(Protocol protocol, const Endpoint& outside, F&& is_it) const {
+  return by_outside_.find(hash_of(protocol, outside), [&](const Door& door) {
+    return door.kernel.outside == outside && door.kernel.protocol == protocol && is_it(door);
+  });
+}
 
 }  // namespace sipalg

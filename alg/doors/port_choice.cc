@@ -33,14 +33,12 @@ bool DoorTable::is_free(Protocol protocol, const Endpoint& outside, const Endpoi
 // May this inside endpoint have `port` in this scope? The flow's own mapping is in conntrack already: it is its own.
 bool DoorTable::can_serve(const SignallingWish& wish, uint16_t port, Instant now, bool own_mapping) {
   const Place place{wish.protocol, {wish.outside_address, port}};
-  if (const auto it = by_outside_.find(place); it != by_outside_.end()) {
-    for (DoorId id : it->second) {
-      const KernelDoor& other = doors_.find(id)->kernel;
-      if (other.kind != KernelDoor::Kind::inbound) continue;
-      if (!other.signalling || scopes_overlap(other.scope, wish.scope)) return false;
-      if (other.inside == wish.inside) own_mapping = true;  // the same endpoint toward another scope
-    }
-  }
+  const DoorId in_the_way = find_at_outside(place.protocol, place.endpoint, [&](const Door& other) {
+    if (!other.kernel.signalling || scopes_overlap(other.kernel.scope, wish.scope)) return true;
+    if (other.kernel.inside == wish.inside) own_mapping = true;  // the same endpoint toward another scope
+    return false;
+  });
+  if (in_the_way != 0) return false;
   if (const auto it = forwarded_.find(place); it != forwarded_.end()) return it->second == wish.inside;
   if (wish.has_twin && !can_serve_twin(wish, port, now)) return false;
   return own_mapping ? port >= limits::lowest_port : is_free(wish.protocol, place.endpoint, wish.inside, now);
@@ -49,9 +47,8 @@ bool DoorTable::can_serve(const SignallingWish& wish, uint16_t port, Instant now
 // May it have the same port by the other protocol? Where another inside endpoint is reached, never.
 bool DoorTable::can_serve_twin(const SignallingWish& wish, uint16_t port, Instant now) {
   const Place place{other_protocol(wish.protocol), {wish.outside_address, port}};
-  if (const auto it = by_outside_.find(place); it != by_outside_.end())
-    for (DoorId id : it->second)
-      if (doors_.find(id)->kernel.kind == KernelDoor::Kind::inbound) return doors_.find(id)->kernel.inside == wish.inside;
+  const DoorId taken = find_at_outside(place.protocol, place.endpoint, [](const Door&) { return true; });
+  if (taken != 0) return doors_.find(taken)->kernel.inside == wish.inside;
   if (const auto it = forwarded_.find(place); it != forwarded_.end()) return it->second == wish.inside;
   return is_free(place.protocol, place.endpoint, wish.inside, now);
 }
@@ -62,14 +59,11 @@ uint16_t DoorTable::choose_signalling_port(const SignallingWish& wish, Instant n
   if (wish.own_mapping != 0 && can_serve(wish, wish.own_mapping, now, true)) return wish.own_mapping;
   // the endpoint it has toward others, or by the other protocol, so that it is known by one
   for (const Protocol protocol : {wish.protocol, other_protocol(wish.protocol)}) {
-    const auto it = by_inside_.find({protocol, wish.inside});
-    if (it == by_inside_.end()) continue;
-    for (DoorId id : it->second) {
-      const KernelDoor& other = doors_.find(id)->kernel;
-      if (other.kind != KernelDoor::Kind::inbound || !other.signalling) continue;
-      if (other.outside.address == wish.outside_address && can_serve(wish, other.outside.port, now, false))
-        return other.outside.port;
-    }
+    const DoorId known = find_at_inside(protocol, wish.inside, [&](const Door& other) {
+      return other.kernel.signalling && other.kernel.outside.address == wish.outside_address &&
+             can_serve(wish, other.kernel.outside.port, now, false);
+    });
+    if (known != 0) return doors_.find(known)->kernel.outside.port;
   }
   if (wish.inside.port != wish.own_mapping && can_serve(wish, wish.inside.port, now, false)) return wish.inside.port;
   const uint32_t size = static_cast<uint32_t>(pool_.last) - pool_.first + 1;
@@ -80,12 +74,12 @@ uint16_t DoorTable::choose_signalling_port(const SignallingWish& wish, Instant n
   return 0;
 }
 
-bool DoorTable::run_is_free(const MediaWish& wish, uint32_t first, Instant now) {
+bool DoorTable::run_is_free(const MediaWish& wish, const MediaDoors& run, uint32_t first, Instant now) {
   if (first == 0 || first + wish.ports - 1U > 65535U) return false;
   for (uint32_t i = 0; i < wish.ports; ++i) {
     const Endpoint outside{wish.outside_address, static_cast<uint16_t>(first + i)};
     const Endpoint inside{wish.inside.address, static_cast<uint16_t>(wish.inside.port + i)};
-    const DoorId own = find_media(wish.protocol, inside, wish.outside_address);
+    const DoorId own = run[i];
     if (own != 0) {
       if (doors_.find(own)->kernel.outside != outside) return false;  // it has its port and keeps it
       continue;
@@ -95,21 +89,21 @@ bool DoorTable::run_is_free(const MediaWish& wish, uint32_t first, Instant now) 
   return true;
 }
 
-uint16_t DoorTable::choose_media_port(const MediaWish& wish, Instant now) {
+uint16_t DoorTable::choose_media_port(const MediaWish& wish, const MediaDoors& run, Instant now) {
   if (wish.inside.address == wish.outside_address) return wish.inside.port;  // no NAT
-  if (const DoorId own = find_media(wish.protocol, wish.inside, wish.outside_address); own != 0) {
+  if (const DoorId own = run.front(); own != 0) {
     const uint16_t port = doors_.find(own)->kernel.outside.port;
-    return run_is_free(wish, port, now) ? port : uint16_t{0};
+    return run_is_free(wish, run, port, now) ? port : uint16_t{0};
   }
   if (const auto last = rest_.last_of(wish.protocol, wish.inside, wish.outside_address, now))
-    if (wish.is_late_copy || run_is_free(wish, *last, now)) return *last;
-  if (run_is_free(wish, wish.inside.port, now)) return wish.inside.port;
+    if (wish.is_late_copy || run_is_free(wish, run, *last, now)) return *last;
+  if (run_is_free(wish, run, wish.inside.port, now)) return wish.inside.port;
   const uint32_t pairs = (static_cast<uint32_t>(pool_.last) - pool_.first + 1) / 2;
   const uint32_t parity = wish.inside.port % 2U;
   const uint32_t base = pool_.first + (pool_.first % 2U);
   for (uint32_t i = 0; i < pairs; ++i) {
     const uint32_t first = base + 2 * ((wish.inside.port / 2U + i) % pairs) + parity;
-    if (first + wish.ports - 1U <= pool_.last && run_is_free(wish, first, now)) return static_cast<uint16_t>(first);
+    if (first + wish.ports - 1U <= pool_.last && run_is_free(wish, run, first, now)) return static_cast<uint16_t>(first);
   }
   return 0;
 }

@@ -32,7 +32,7 @@ bool Exchange::is_answer() const {
 // PRACK answers when the INVITE carried no offer and a 1xx did; the next one in that dialog offers (RFC 3262 section 5).
 void Exchange::note_prack_answer() {
   if (message_.method != Method::prack || !message_.is_request || is_known_ || !transaction_) return;
-  const Dialog* dialog = leg_->find_dialog(dialog_tag());
+  const Dialog* dialog = find_dialog();
   transaction_->is_prack_answer = dialog && dialog->late_invite != 0 && !dialog->late_answered;
 }
 
@@ -116,14 +116,14 @@ void Exchange::map_body(const sdp::Part& part, Group& group) {
     mark_body_failed();
     return follow_inside_sdp({});  // it leaves all the same: a hold is one, an answer answers
   }
-  follow_inside_sdp(map.uses);
+  follow_inside_sdp({map.uses.data(), map.uses.size()});
 }
 
 // A copy, or a message of a call, an early dialog or an attempt that is over: mapped to what it was, or would have been.
 bool Exchange::changes_nothing() const {
   if (body_is_copy_ || leg_->ends || repeats_older()) return true;
   if (!message_.is_request && message_.status < 200 && transaction_ && transaction_->is_final()) return true;
-  const Dialog* dialog = leg_->find_dialog(dialog_tag());
+  const Dialog* dialog = find_dialog();
   return dialog && dialog->state == Dialog::State::ended;
 }
 
@@ -136,7 +136,7 @@ void Exchange::read_remote_body(const sdp::Part& part) {
   }
   if (changes_nothing()) return;
   const bool begins_attempt = message_.is_request && !is_in_dialog();
-  const Dialog* dialog = begins_attempt ? nullptr : rooms_.calls.add_dialog(*leg_, dialog_tag());
+  const Dialog* dialog = begins_attempt ? nullptr : add_dialog();
   if (dialog ? dialog->hung_up : !begins_attempt) return;
   begin_sdp();
   const MediaSession* said = note_sdp();

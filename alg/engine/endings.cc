@@ -33,14 +33,14 @@ void Exchange::heard_response() {
 // As negotiated in the last 2xx: none there, none any more (RFC 4028 section 7.2).
 void Exchange::note_session_interval() {
   leg_->session_interval.reset();
-  if (message_.session_expires) leg_->session_interval = std::chrono::seconds{*message_.session_expires};
+  if (message_.session_expires) leg_->session_interval = Leg::Seconds{*message_.session_expires};
   rooms_.calls.schedule_leg(leg_id_);
 }
 
 void Exchange::note_untouched_invite(Dialog& dialog) {
   constexpr std::size_t kept = 16;  // an ACK is repeated for 64*T1
   std::vector<UntouchedInvite>& known = dialog.untouched_invites;
-  const UntouchedInvite invite{message_.cseq, transaction_->key.outgoing};
+  const UntouchedInvite invite{message_.cseq, transaction_->outgoing};
   if (std::ranges::find(known, invite) != known.end()) return;
   if (known.size() == kept) known.erase(known.begin());
   known.push_back(invite);
@@ -49,12 +49,13 @@ void Exchange::note_untouched_invite(Dialog& dialog) {
 // The response of another INVITE than the one that began it: it was never confirmed, or hung up, and its tag is used again.
 bool Exchange::begins_anew(const Dialog& dialog) const {
   if (dialog.attempt == transaction_id_) return false;
-  return dialog.hung_up ? transaction_->dialog.empty() : dialog.state != Dialog::State::confirmed;
+  return dialog.hung_up ? transaction_->dialog == 0 : dialog.state != Dialog::State::confirmed;
 }
 
 void Exchange::begin_dialog(Dialog& dialog) {
   Dialog fresh;
-  fresh.tag = dialog.tag;
+  fresh.id = dialog.id;
+  fresh.tag = std::move(dialog.tag);
   fresh.subscribed_until = dialog.subscribed_until;
   fresh.attempt = transaction_id_;
   fresh.session = transaction_->offer.said;
@@ -66,7 +67,7 @@ void Exchange::heard_invite_response(bool is_copy) {
   if (!leg_) return;
   const uint16_t status = message_.status;
   if (status > 100 && status < 300 && message_.to.tag.is_set()) {
-    Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
+    Dialog* dialog = add_dialog();
     const bool is_open = std::ranges::find(leg_->invites, transaction_id_) != leg_->invites.end();
     if (!dialog || (status < 200 && (leg_->ends || !is_open))) return;
     if (begins_anew(*dialog)) {
@@ -86,7 +87,7 @@ void Exchange::heard_invite_response(bool is_copy) {
     }
   }
   if (status < 200) return;
-  if (status >= 300 && !transaction_->dialog.empty()) rooms_.calls.refuse_offer(transaction_id_, passage_.now);
+  if (status >= 300 && transaction_->dialog != 0) rooms_.calls.refuse_offer(transaction_id_, passage_.now);
   rooms_.calls.attempt_ended(leg_id_, transaction_id_, status < 300, passage_.now);
   rooms_.calls.schedule_leg(leg_id_);
 }
@@ -97,12 +98,12 @@ void Exchange::heard_subscription_response() {
     if (!leg_->is_confirmed() && leg_->invites.empty() && !leg_->is_subscribed()) rooms_.calls.end_leg(leg_id_, passage_.now, true);
     return;
   }
-  Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
+  Dialog* dialog = add_dialog();
   if (!dialog) return;
   const uint32_t seconds = message_.expires.value_or(transaction_->expires_header.value_or(180));
   if (leg_->ends && seconds > 0) rooms_.calls.revive(*leg_);  // asked for anew, or its NOTIFY was faster
   confirm_subscription(*dialog);
-  if (transaction_->dialog.empty()) dialog->untouched = transaction_->header_failed;
+  if (transaction_->dialog == 0) dialog->untouched = transaction_->header_failed;
   dialog->subscribed_until = passage_.now + std::min(std::chrono::seconds{seconds}, limits::subscription_longest);  // its leg lingers 64*T1 longer
   rooms_.calls.schedule_leg(leg_id_);
 }
@@ -131,7 +132,7 @@ void Exchange::heard_notify() {
   if (equals_ignoring_case(passage_.text(message_.subscription_state).substr(0, 10), "terminated")) return end_subscription();
   const auto lasts = notified_time();
   if (!lasts || leg_->ends) return;
-  Dialog* dialog = rooms_.calls.add_dialog(*leg_, dialog_tag());
+  Dialog* dialog = add_dialog();
   if (!dialog) return;
   confirm_subscription(*dialog);
   dialog->subscribed_until = passage_.now + std::min(*lasts, limits::subscription_longest);
@@ -174,12 +175,14 @@ void Exchange::register_wish(RegistrationWish& wish, uint32_t granted) {
   registration.inside = wish.inside;
   registration.outside = wish.given;
   registration.contact_text = wish.before;
-  for (const Given& given : transaction_->givens)
+  for (std::size_t i = 0; i < transaction_->givens.size(); ++i) {
+    const Given given = transaction_->givens[i];
     if (given.field == Field::path || (given.field == Field::contact && !wish.is_path && given.user == wish.user))
-      registration.givens.push_back(given);
+      registration.givens.add(given);
+  }
   for (DoorId id : wish.doors) {
-    Door* door = rooms_.doors.find(id);
-    if (door && door->contact_text.empty()) door->contact_text = wish.before;
+    const Door* door = rooms_.doors.find(id);
+    if (door && door->contact_text().empty()) rooms_.doors.note_contact(id, wish.before, door->contact_user());
   }
   registration.doors = std::exchange(wish.doors, {});
   rooms_.calls.register_contact(std::move(registration), passage_.now);
@@ -208,7 +211,7 @@ void Exchange::heard_register_response() {
 
 // The leg ends with its last usage (RFC 5057). A 2xx to SUBSCRIBE or REFER that follows revives it.
 void Exchange::end_subscription() {
-  Dialog* dialog = leg_->find_dialog(dialog_tag());
+  Dialog* dialog = find_dialog();
   if (dialog) dialog->subscribed_until.reset();
   if (!dialog || leg_->ends || leg_->has_invite_usage() || !leg_->invites.empty() || leg_->is_subscribed()) return;
   rooms_.calls.end_leg(leg_id_, passage_.now, true);

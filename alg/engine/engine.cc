@@ -55,8 +55,8 @@ void note_edits(Trace& trace, std::string_view bytes, const EditList& edits) {
 
 }  // namespace
 
-Engine::Engine(Policy policy, DoorKeeper& keeper, Stats& stats)
-    : rooms_(std::make_unique<EngineRooms>(std::move(policy), keeper, stats)) {
+Engine::Engine(Policy policy, DoorKeeper& keeper, Stats& stats, uint64_t salt)
+    : rooms_(std::make_unique<EngineRooms>(std::move(policy), keeper, stats, salt)) {
   set_policy(rooms_->policy);
 }
 Engine::~Engine() = default;
@@ -112,7 +112,7 @@ Verdict Engine::handle(const SipDatagram& datagram, Instant now, Trace* trace) {
   if (trace) note_message(*trace, datagram.bytes, rooms.message, ends);
   if (!ends.out && !ends.in) return verdict(Reason::nobody_inside);
 
-  rooms.doors.take_opened();
+  rooms.doors.forget_opened();
   std::string_view bytes = datagram.bytes;
   Reason first = Reason::nothing_to_edit, second = Reason::nothing_to_edit;
   if (ends.out) {
@@ -125,7 +125,7 @@ Verdict Engine::handle(const SipDatagram& datagram, Instant now, Trace* trace) {
     if (second == Reason::edited) bytes = rooms.second_output;
   }
   if (trace)
-    for (DoorId id : rooms.doors.take_opened()) trace->doors.push_back(report_door(rooms, id));
+    for (DoorId id : rooms.doors.opened()) trace->doors.push_back(report_door(rooms, id));
   if (first == Reason::edited || second == Reason::edited) return verdict(Reason::edited, bytes);
   return verdict(ends.out && first != Reason::nothing_to_edit ? first : ends.in ? second : first);
 }

@@ -59,8 +59,8 @@ struct EngineRooms;  // what it owns (rooms.h)
 
 class Engine {
  public:
-  // Borrows keeper and stats, which must outlive it.
-  Engine(Policy policy, DoorKeeper& keeper, Stats& stats);
+  // Borrows keeper and stats, which must outlive it. `salt`: any number that peers can not guess (text_hash.h).
+  Engine(Policy policy, DoorKeeper& keeper, Stats& stats, uint64_t salt = 0);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;

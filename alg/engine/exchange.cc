@@ -3,6 +3,8 @@
 #include "alg/engine/exchange.h"
 
 #include <algorithm>
+#include <array>
+#include <cstring>
 
 #include "alg/rewrite/host_port.h"
 
@@ -22,7 +24,8 @@ constexpr std::string_view magic_cookie = "z9hG4bK";  // RFC 3261 section 8.1.1.
 Exchange::Exchange(EngineRooms& rooms, const Passage& passage, Trace* trace)
     : rooms_(rooms), passage_(passage), message_(passage.message),
       rules_{rooms.policy, rooms.doors, rooms.calls, rooms.learned, rooms.stats, rooms.edits, trace ? &trace->notes : nullptr},
-      trace_(trace), opened_before_(rooms.doors.opened().size()) {}
+      trace_(trace), from_tag_(rooms.calls.tag_id(passage.text(message_.from.tag))),
+      to_tag_(rooms.calls.tag_id(passage.text(message_.to.tag))), opened_before_(rooms.doors.opened().size()) {}
 
 Reason Exchange::run(std::size_t most_bytes) {
   const Reason reason = follow();
@@ -64,26 +67,17 @@ Reason Exchange::follow() {
   return passage_.out ? response_out() : response_in();
 }
 
-// The From tag is the inside's in requests out and responses in.
-std::string_view Exchange::inside_tag() const {
-  return passage_.text((message_.is_request == passage_.out ? message_.from : message_.to).tag);
-}
-std::string_view Exchange::outside_tag() const {
-  return passage_.text((message_.is_request == passage_.out ? message_.to : message_.from).tag);
-}
-
 TransactionKey Exchange::key(bool outgoing) const {
   const sip::Via& via = message_.vias.front();
-  TransactionKey key;
-  key.call_id = passage_.text(message_.call_id);
-  key.branch = passage_.text(via.branch);
-  key.cseq = message_.cseq;
-  key.outgoing = outgoing;
-  key.inside_host = passage_.me.inside.address;
-  if (key.branch.starts_with(magic_cookie)) return key;
-  key.without_cookie = passage_.text(message_.from.tag);
-  if (!outgoing) key.without_cookie += passage_.text(via.sent_by.whole());  // as our side sees it: it is edited going out
-  return key;
+  const Address& host = passage_.me.inside.address;
+  std::array<char, 22> numbers{static_cast<char>(outgoing), static_cast<char>(host.family())};
+  std::memcpy(&numbers[2], &message_.cseq, sizeof message_.cseq);
+  std::ranges::copy(host.bytes(), &numbers[6]);
+  const std::string_view fixed(numbers.data(), numbers.size()), call_id = passage_.text(message_.call_id), branch = passage_.text(via.branch);
+  if (branch.starts_with(magic_cookie)) return rooms_.calls.key_of({call_id, branch, fixed});
+  // sent-by as our side sees it: it is edited going out
+  const std::string_view sent_by = outgoing ? std::string_view() : passage_.text(via.sent_by.whole());
+  return rooms_.calls.key_of({call_id, branch, fixed, passage_.text(message_.from.tag), sent_by});
 }
 
 bool Exchange::belongs_to_record() const {
@@ -99,22 +93,23 @@ bool Exchange::belongs_to_record() const {
 }
 
 bool Exchange::find_or_begin(bool outgoing) {
-  TransactionKey wanted = key(outgoing);
+  const TransactionKey wanted = key(outgoing);
   transaction_id_ = rooms_.calls.find_transaction_id(wanted);
   transaction_ = rooms_.calls.transaction(transaction_id_);
   is_known_ = transaction_ != nullptr;
   if (is_known_ || !message_.is_request || message_.method == Method::ack || message_.method == Method::cancel)
     return is_known_;
-  Transaction fresh;
-  fresh.key = std::move(wanted);
-  fresh.method = message_.method;
-  fresh.protocol = passage_.protocol;
-  fresh.source = passage_.me;
-  fresh.remote = passage_.peer;
-  fresh.expires_header = message_.expires;
-  transaction_id_ = rooms_.calls.begin_transaction(std::move(fresh), passage_.now);
+  transaction_id_ = rooms_.calls.begin_transaction(wanted, passage_.now);
   transaction_ = rooms_.calls.transaction(transaction_id_);
-  return transaction_ != nullptr;
+  if (!transaction_) return false;
+  transaction_->cseq = message_.cseq;
+  transaction_->outgoing = outgoing;
+  transaction_->method = message_.method;
+  transaction_->protocol = passage_.protocol;
+  transaction_->source = passage_.me;
+  transaction_->remote = passage_.peer;
+  transaction_->expires_header = message_.expires;
+  return true;
 }
 
 void Exchange::find_leg() {
@@ -128,7 +123,7 @@ void Exchange::find_leg() {
   note_routing();
   if (!leg_ || !transaction_) return;
   transaction_->leg = leg_id_;
-  if (message_.is_request && transaction_->dialog.empty()) transaction_->dialog = dialog_tag();
+  if (message_.is_request && transaction_->dialog == 0) transaction_->dialog = dialog_tag();
 }
 
 // A 2xx to UPDATE or PRACK has no Record-Route, but comes through the same proxy (RFC 3261 table 2).
@@ -143,21 +138,19 @@ void Exchange::begin_leg() {
   const bool learnt = is_in_dialog();
   const Method method = message_.method;
   if (!begins_dialog(method) && !(learnt && method == Method::update)) return;
+  const std::string from = escaped(passage_.text(message_.from.uri.whole).substr(0, limits::shown_uri_bytes));
+  const std::string to = escaped(passage_.text(message_.to.uri.whole).substr(0, limits::shown_uri_bytes));
   Leg leg;
-  leg.call_id = passage_.text(message_.call_id);
+  leg.texts = Texts<4>({passage_.text(message_.call_id), passage_.text(message_.from.tag), from, to});
+  leg.beginner = from_tag_;
   leg.inside_host = passage_.me.inside.address;
-  leg.beginner_tag = passage_.text(message_.from.tag);
   leg.outgoing = passage_.out;
   leg.learnt = learnt;
-  leg.from = escaped(passage_.text(message_.from.uri.whole).substr(0, limits::shown_uri_bytes));
-  leg.to = escaped(passage_.text(message_.to.uri.whole).substr(0, limits::shown_uri_bytes));
   leg.protocol = passage_.protocol;
-  leg.source = passage_.me;
-  leg.remote = passage_.peer;
+  leg.ports = {passage_.me.inside.port, passage_.me.outside.port, passage_.peer.port};
   leg.zone = passage_.zone;
   if (learnt) {
-    Dialog dialog;
-    dialog.tag = passage_.text(message_.to.tag);
+    Dialog dialog = rooms_.calls.make_dialog(passage_.text(message_.to.tag));
     dialog.state = Dialog::State::confirmed;
     dialog.invite_usage = method != Method::subscribe && method != Method::refer;
     leg.dialogs.push_back(std::move(dialog));
@@ -169,9 +162,14 @@ void Exchange::begin_leg() {
 }
 
 // The tag of the party that did not begin the leg.
-std::string_view Exchange::dialog_tag() const {
-  if (!leg_) return {};
+TagId Exchange::dialog_tag() const {
+  if (!leg_) return 0;
   return leg_->outgoing ? outside_tag() : inside_tag();
+}
+
+Dialog* Exchange::add_dialog() {
+  const Span tag = dialog_tag() == from_tag_ ? message_.from.tag : message_.to.tag;
+  return rooms_.calls.add_dialog(*leg_, passage_.text(tag));
 }
 
 void Exchange::note_leg_message() {
@@ -193,11 +191,11 @@ bool Exchange::is_untouched() const {
   if (transaction_) return transaction_->header_failed;
   if (!leg_ || message_.method != Method::ack) return false;
   const UntouchedInvite wanted{message_.cseq, passage_.out};
-  const Dialog* dialog = leg_->find_dialog(dialog_tag());
+  const Dialog* dialog = find_dialog();
   if (dialog && std::ranges::find(dialog->untouched_invites, wanted) != dialog->untouched_invites.end()) return true;
   return std::ranges::any_of(leg_->invites, [&](TransactionId id) {  // its 2xx took another way
     const Transaction* invite = rooms_.calls.transaction(id);
-    return invite && invite->key.outgoing == passage_.out && invite->key.cseq == message_.cseq && invite->header_failed;
+    return invite && invite->outgoing == passage_.out && invite->cseq == message_.cseq && invite->header_failed;
   });
 }
 
@@ -286,8 +284,8 @@ void Exchange::leave_group(bool is_body) {
   if (trace_) trace_->failed_groups.push_back({is_body, failure_});
 }
 
-bool open_or_release(Rules& rules, std::vector<DoorId>& doors, Instant now) {
-  if (rules.doors.open(doors)) return true;
+bool open_or_release(Rules& rules, AnySmallList<DoorId>& doors, Instant now) {
+  if (rules.doors.open({doors.data(), doors.size()})) return true;
   for (DoorId door : doors) rules.doors.release(door, now);
   doors.clear();
   return false;

@@ -38,8 +38,8 @@ class Exchange {
 
   // --- finding (exchange.cc) ---
   TransactionKey key(bool outgoing) const;
-  std::string_view inside_tag() const;
-  std::string_view outside_tag() const;
+  TagId inside_tag() const { return message_.is_request == passage_.out ? from_tag_ : to_tag_; }
+  TagId outside_tag() const { return message_.is_request == passage_.out ? to_tag_ : from_tag_; }
   bool is_in_dialog() const { return message_.to.tag.is_set(); }
   bool find_or_begin(bool outgoing);
   Reason find_request();  // transaction and leg; not Reason::edited: why it passes unchanged
@@ -48,7 +48,9 @@ class Exchange {
   void find_leg();
   void begin_leg();
   void note_routing();
-  std::string_view dialog_tag() const;
+  TagId dialog_tag() const;
+  Dialog* find_dialog() const { return leg_->find_dialog(dialog_tag()); }
+  Dialog* add_dialog();
   void note_leg_message();
 
   // --- header groups (header_groups.cc) ---
@@ -59,7 +61,7 @@ class Exchange {
   bool commit_headers(HeaderMap& map, Group& group);
   bool opinions_agree(const HeaderMap& map, Group& group);
   void own_headers(HeaderMap& map);
-  void own_wishes(std::vector<RegistrationWish>& wishes);
+  void own_wishes(AnySmallList<RegistrationWish>& wishes);
   void keep_service_route(const HeaderMap& map);
   void fail_group(bool is_body, Reason reason);
   void leave_group(bool is_body);
@@ -84,7 +86,7 @@ class Exchange {
   void begin_sdp();
   Offer* offer_of_message();  // the one it makes, or answers
   MediaSession* note_sdp();
-  void follow_inside_sdp(const std::vector<MappedUse>& uses);
+  void follow_inside_sdp(std::span<const MappedUse> uses);
   void settle(bool muxed);
   void take_early_answer(Dialog& dialog);
   void open_ways_out(const Dialog& dialog, const std::vector<RemoteStream>& remote);
@@ -123,6 +125,7 @@ class Exchange {
   const sip::Message& message_;
   Rules rules_;
   Trace* trace_;
+  TagId from_tag_, to_tag_;
   TransactionId transaction_id_ = 0;
   Transaction* transaction_ = nullptr;
   LegId leg_id_ = 0;
@@ -138,6 +141,6 @@ class Exchange {
 };
 
 // Puts doors in the kernel that a message in makes: best effort, one batch; what is refused is given back.
-bool open_or_release(Rules& rules, std::vector<DoorId>& doors, Instant now);
+bool open_or_release(Rules& rules, AnySmallList<DoorId>& doors, Instant now);
 
 }  // namespace sipalg

@@ -14,12 +14,12 @@ bool Exchange::may_map_from() const {
   if (!is_in_dialog()) return true;
   if (is_dialog_untouched()) return false;
   const Endpoint outside{passage_.me.outside.address, 0};
-  if (transaction_ && find_given(transaction_->givens, Field::from, outside)) return true;
-  return !is_known_ && leg_ && leg_->outgoing && find_given(leg_->givens, Field::from, outside);  // a copy follows its first
+  if (transaction_ && transaction_->givens.has(Field::from, outside)) return true;
+  return !is_known_ && leg_ && leg_->outgoing && leg_->givens.has(Field::from, outside);  // a copy follows its first
 }
 
 bool Exchange::is_dialog_untouched() const {
-  const Dialog* dialog = leg_ ? leg_->find_dialog(dialog_tag()) : nullptr;
+  const Dialog* dialog = leg_ ? find_dialog() : nullptr;
   return dialog && dialog->untouched;
 }
 
@@ -77,7 +77,7 @@ void Exchange::keep_service_route(const HeaderMap& map) {
   registration.inside = passage_.me.inside;
   registration.outside = passage_.me.outside;
   registration.contact_text = map.givens.front().before;
-  registration.givens = map.givens;
+  for (const Given& given : map.givens) registration.givens.add(given);
   registration.doors = std::exchange(transaction_->doors, {});
   rooms_.calls.register_contact(std::move(registration), passage_.now);
 }
@@ -108,15 +108,16 @@ void Exchange::own_headers(HeaderMap& map) {
   const Instant now = passage_.now;
   std::vector<DoorId>& lasting = leg_ ? leg_->doors : transaction_->doors;
   for (DoorId door : map.doors) rooms_.calls.own(lasting, door, now);
-  if (leg_) remember(leg_->givens, map.givens);
+  const std::span<const Given> given(map.givens.data(), map.givens.size());
+  if (leg_) leg_->givens.remember(given);
   if (!transaction_) return;
-  remember(transaction_->givens, map.givens);
+  transaction_->givens.remember(given);
   for (DoorId door : map.via_doors) rooms_.calls.own(transaction_->doors, door, now);
-  remember(transaction_->givens, map.via_givens);
+  transaction_->givens.remember({map.via_givens.data(), map.via_givens.size()});
   own_wishes(map.wishes);
 }
 
-void Exchange::own_wishes(std::vector<RegistrationWish>& wishes) {
+void Exchange::own_wishes(AnySmallList<RegistrationWish>& wishes) {
   for (RegistrationWish& wish : wishes) {
     if (transaction_->is_final()) {  // a late copy of the REGISTER asks for nothing
       rooms_.calls.release_all(wish.doors, passage_.now);
@@ -162,7 +163,7 @@ void Exchange::restore_request_headers() {
   } else {
     if (!message_.is_unreadable(sip::Unreadable::request_uri)) restore.request_uri(leg_);
     if (!message_.is_unreadable(sip::Unreadable::route)) restore.routes(leg_);
-    if (transaction_ && !rooms_.edits.empty()) transaction_->restored = restore.decisions();
+    if (transaction_ && !rooms_.edits.empty()) restore.keep_decisions(transaction_->restored);
   }
   if (leg_ && leg_->outgoing && is_in_dialog() && !message_.is_unreadable(sip::Unreadable::to)) restore.to(*leg_);
   if (group.commit()) return;

@@ -11,7 +11,7 @@ using sip::Method;
 
 // A 1xx to a re-INVITE with an answer: when a refusal follows, the old session stays.
 bool Exchange::is_preview() const {
-  return !message_.is_request && message_.status < 200 && message_.method == Method::invite && !transaction_->dialog.empty() &&
+  return !message_.is_request && message_.status < 200 && message_.method == Method::invite && transaction_->dialog != 0 &&
          is_answer();
 }
 
@@ -19,7 +19,7 @@ bool Exchange::is_preview() const {
 // what follows the answer is ignored).
 bool Exchange::repeats_older() const {
   if (message_.is_request || message_.method != Method::invite) return false;
-  const Dialog* dialog = leg_->find_dialog(dialog_tag());
+  const Dialog* dialog = find_dialog();
   if (!dialog) return false;
   if (!is_answer()) return dialog->late_invite == transaction_id_ && dialog->late_answered;
   const bool was_answered = dialog->answered_invite == transaction_id_ || transaction_->offer.answered_early;
@@ -29,9 +29,10 @@ bool Exchange::repeats_older() const {
 Offer* Exchange::offer_of_message() {
   const bool is_late = transaction_ ? message_.is_request ? transaction_->is_prack_answer : !transaction_->request_had_sdp : true;
   if (!is_late) return &transaction_->offer;
-  Dialog* dialog = leg_->find_dialog(dialog_tag());
+  Dialog* dialog = find_dialog();
   if (!dialog || (message_.is_request && dialog->late_answered)) return nullptr;
-  return &dialog->late_offer;
+  if (!dialog->late_offer) dialog->late_offer = std::make_unique<Offer>();
+  return dialog->late_offer.get();
 }
 
 void Exchange::begin_sdp() {
@@ -49,7 +50,7 @@ void Exchange::begin_sdp() {
   }
   if (!message_.is_request) {
     rooms_.calls.give_up_offer(*leg_, *offer, passage_.now);  // one that nobody answered
-    Dialog* dialog = leg_->find_dialog(dialog_tag());
+    Dialog* dialog = find_dialog();
     dialog->late_invite = transaction_id_;
     dialog->late_answered = false;
   }
@@ -60,18 +61,17 @@ void Exchange::begin_sdp() {
 // nothing of a direction, ends no hold that the offer asked for (RFC 3264 sections 6.1 and 8.4).
 MediaSession* Exchange::note_sdp() {
   const bool holds = is_hold(rooms_.session);
-  Dialog* dialog = leg_->find_dialog(dialog_tag());
+  Dialog* dialog = find_dialog();
   Offer* offer = offer_of_message();
   MediaSession* said = waits_ ? offer ? &offer->said : nullptr : dialog ? &dialog->session : nullptr;
   if (!said) return nullptr;
   if (!waits_ && offer && offer->sdp == sequence_ && !std::exchange(offer_was_taken_, true)) *said = offer->said;
   said->held = holds || (is_answer() && said->offer_holds);
   if (!is_answer()) said->offer_holds = holds;
-  said->streams = stream_notes(passage_.bytes, rooms_.session);
+  note_streams(passage_.bytes, rooms_.session, said->streams);
   if (!passage_.out) {
     if (!std::exchange(remote_was_read_, true)) said->remote.clear();
-    const auto streams = remote_streams(rooms_.session);
-    said->remote.insert(said->remote.end(), streams.begin(), streams.end());
+    add_remote_streams(rooms_.session, said->remote);
   }
   if (dialog && waits_ && dialog->stands == 0) dialog->session = *said;  // nothing to come back to
   if (dialog) dialog->has_sdp = true;
@@ -96,13 +96,12 @@ void Exchange::use(MediaUse wanted) {
   leg_->media.push_back(std::move(wanted));
 }
 
-void Exchange::follow_inside_sdp(const std::vector<MappedUse>& uses) {
+void Exchange::follow_inside_sdp(std::span<const MappedUse> uses) {
   begin_sdp();
-  const std::string tag(dialog_tag());
   for (const MappedUse& mapped : uses)
-    use({mapped.door, mapped.line, mapped.is_rtcp, false, tag, sequence_, waits_, std::nullopt});
+    use({mapped.door, dialog_tag(), sequence_, mapped.line, mapped.is_rtcp, false, waits_, {}});
   const MediaSession* said = note_sdp();
-  const Dialog* dialog = leg_->find_dialog(tag);
+  const Dialog* dialog = find_dialog();
   if (!dialog || !said || !is_answer()) return;  // who offers sends when he has the answer
   open_ways_out(*dialog, said->remote);
   settle(false);
@@ -110,7 +109,7 @@ void Exchange::follow_inside_sdp(const std::vector<MappedUse>& uses) {
 
 // Offer and answer are there: both stand.
 void Exchange::settle(bool muxed) {
-  Dialog* dialog = leg_->find_dialog(dialog_tag());
+  Dialog* dialog = find_dialog();
   if (waits_ || !dialog) return;
   dialog->stands = sequence_;
   dialog->muxed = muxed;
@@ -134,14 +133,14 @@ void Exchange::take_early_answer(Dialog& dialog) {
 
 // From each inside host of a line to both remote endpoints of that line.
 void Exchange::open_ways_out(const Dialog& dialog, const std::vector<RemoteStream>& remote) {
-  std::vector<std::pair<DoorId, const RemoteStream*>> claimed;
+  SmallList<std::pair<DoorId, const RemoteStream*>, 4> claimed;
   const auto claim = [&](const RemoteStream& stream, const Address& host, const Endpoint& to) {
     if (!is_remote(rules_, passage_, stream.protocol, to)) return;
     const auto door = rooms_.doors.claim_way_out(stream.protocol, host, to, false, leg_->zone);
     if (door) claimed.emplace_back(*door, &stream);
   };
   for (const RemoteStream& stream : remote) {
-    std::vector<Address> hosts;
+    SmallList<Address, 4> hosts;
     for (const MediaUse& use : leg_->media) {
       const Door* door = rooms_.doors.find(use.door);
       if (!door || use.is_way_out || use.line != stream.line) continue;
@@ -153,10 +152,10 @@ void Exchange::open_ways_out(const Dialog& dialog, const std::vector<RemoteStrea
       if (stream.rtcp.is_set()) claim(stream, host, stream.rtcp);
     }
   }
-  std::vector<DoorId> doors;
+  SmallList<DoorId, 4> doors;
   for (const auto& [door, stream] : claimed) doors.push_back(door);
   if (!open_or_release(rules_, doors, passage_.now)) return;
-  for (const auto& [door, stream] : claimed) use({door, stream->line, false, true, dialog.tag, sequence_, waits_, std::nullopt});
+  for (const auto& [door, stream] : claimed) use({door, dialog.id, sequence_, stream->line, false, true, waits_, {}});
 }
 
 }  // namespace sipalg

@@ -32,7 +32,7 @@ void Exchange::meet(const sip::Uri& uri) {
 void Exchange::open_way_out(Protocol protocol, const Address& host, const Endpoint& remote, std::vector<DoorId>& owned) {
   const auto door = rooms_.doors.claim_way_out(protocol, host, remote, true, passage_.zone);
   if (!door) return;
-  std::vector<DoorId> doors{*door};
+  SmallList<DoorId, 1> doors{*door};
   if (!open_or_release(rules_, doors, passage_.now)) return;
   rooms_.calls.own(owned, *door, passage_.now);
 }
@@ -66,7 +66,7 @@ void Exchange::meet_peers() {
 // Our signalling doors of this leg let its peers in, from whatever address they send.
 void Exchange::join_peers() {
   if (leg_->peers.empty() || rooms_.policy.signalling_from_any) return;
-  std::vector<DoorId> fresh;
+  SmallList<DoorId, 4> fresh;
   for (std::size_t i = 0; i < leg_->doors.size() && leg_->doors.size() < limits::doors_per_dialog; ++i) {
     const Door* door = rooms_.doors.find(leg_->doors[i]);
     if (!door || door->dead || door->kernel.kind != KernelDoor::Kind::inbound) continue;
@@ -79,7 +79,7 @@ void Exchange::join_peers() {
       wish.outside_address = known.outside.address;
       wish.own_mapping = known.outside.port;
       wish.exactly = known.outside.port;
-      wish.scope = scopes_for(rooms_.policy, peer.address).front();
+      wish.scope = scope_of(rooms_.policy, peer.address);
       wish.zone = known.zone;
       if (const auto joined = rooms_.doors.claim_signalling(wish, passage_.now)) fresh.push_back(*joined);
     }

@@ -2,6 +2,7 @@
 #include "alg/engine/reports.h"
 
 #include <algorithm>
+#include <cstring>
 #include <map>
 
 namespace sipalg {
@@ -35,10 +36,19 @@ const Door* door_of_line(const EngineRooms& rooms, const Leg& leg, const Dialog*
   const MediaUse* best = nullptr;
   for (const MediaUse& use : leg.media) {
     if (use.line != line || use.is_rtcp || use.is_way_out || use.ends || !rooms.doors.find(use.door)) continue;
-    if (!use.dialog.empty() && (!dialog || use.dialog != dialog->tag)) continue;
+    if (use.dialog != 0 && (!dialog || use.dialog != dialog->id)) continue;
     if (!best || (use.waits == best->waits ? use.sdp > best->sdp : best->waits)) best = &use;
   }
   return best ? rooms.doors.find(best->door) : nullptr;
+}
+
+std::string kind_of(const StreamNote& note) {
+  return escaped({note.kind.data(), ::strnlen(note.kind.data(), note.kind.size())});
+}
+
+std::string_view name_of(StreamNote::Direction direction) {
+  static constexpr std::array<std::string_view, 5> names{"sendrecv", "sendonly", "recvonly", "inactive", "off"};
+  return names[static_cast<std::size_t>(direction)];
 }
 
 std::vector<report::Stream> streams_of(const EngineRooms& rooms, const Leg& leg, const Dialog* dialog) {
@@ -47,8 +57,8 @@ std::vector<report::Stream> streams_of(const EngineRooms& rooms, const Leg& leg,
   for (std::size_t i = 0; i < session.streams.size(); ++i) {
     report::Stream stream;
     stream.line = static_cast<uint32_t>(i);
-    stream.kind = session.streams[i].kind;
-    stream.direction = session.streams[i].direction;
+    stream.kind = kind_of(session.streams[i]);
+    stream.direction = name_of(session.streams[i].direction);
     if (const Door* door = door_of_line(rooms, leg, dialog, i)) {
       stream.inside = door->kernel.inside;
       stream.outside = door->kernel.outside;
@@ -62,16 +72,16 @@ std::vector<report::Stream> streams_of(const EngineRooms& rooms, const Leg& leg,
 
 report::Call report_call(const EngineRooms& rooms, const Leg& leg, Instant now) {
   const Dialog* dialog = dialog_of(leg);
-  const std::string beginner = escaped(leg.beginner_tag), other = dialog ? escaped(dialog->tag) : std::string();
+  const std::string beginner = escaped(leg.texts[Leg::beginner_tag]), other = dialog ? escaped(dialog->tag[0]) : std::string();
   report::Call call;
-  call.call_id = escaped(leg.call_id);
+  call.call_id = escaped(leg.texts[Leg::call_id]);
   call.inside_tag = leg.outgoing ? beginner : other;
   call.outside_tag = leg.outgoing ? other : beginner;
   call.inside_host = leg.inside_host;
   call.direction = leg.outgoing ? "outgoing" : "incoming";
   call.state = state_of(leg);
-  call.from = leg.from;
-  call.to = leg.to;
+  call.from = leg.texts[Leg::from];
+  call.to = leg.texts[Leg::to];
   call.age = (now - leg.begun).count();
   call.idle = (now - leg.last_message).count();
   if (const auto ends = rooms.calls.ends_at(leg)) call.remaining = (*ends - now).count();
@@ -84,13 +94,13 @@ report::Call report_call(const EngineRooms& rooms, const Leg& leg, Instant now) 
 }
 
 // When each door's last owner lets go; a door of a call that lives has no such time.
-std::map<DoorId, std::optional<Instant>> door_ends(const EngineRooms& rooms) {
-  std::map<DoorId, std::optional<Instant>> ends;
-  const auto note = [&](DoorId door, std::optional<Instant> when) {
+std::map<DoorId, MaybeInstant> door_ends(const EngineRooms& rooms) {
+  std::map<DoorId, MaybeInstant> ends;
+  const auto note = [&](DoorId door, MaybeInstant when) {
     const auto [it, fresh] = ends.emplace(door, when);
     if (fresh) return;
     if (!when || !it->second) {
-      it->second = std::nullopt;
+      it->second.reset();
     } else {
       it->second = std::max(*it->second, *when);
     }

@@ -11,7 +11,8 @@
 namespace sipalg {
 
 struct EngineRooms {
-  EngineRooms(Policy p, DoorKeeper& keeper, Stats& s) : policy(std::move(p)), stats(s), doors(keeper, s), calls(doors, s) {}
+  EngineRooms(Policy p, DoorKeeper& keeper, Stats& s, uint64_t salt)
+      : policy(std::move(p)), stats(s), doors(keeper, s), calls(doors, s, salt) {}
   Policy policy;
   Stats& stats;
   DoorTable doors;

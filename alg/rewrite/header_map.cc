@@ -44,9 +44,9 @@ DoorTable::SignallingWish HeaderMap::wish_for(Protocol protocol, const Endpoint&
 }
 
 std::optional<Endpoint> HeaderMap::claim(Protocol protocol, const Endpoint& inside, Purpose purpose,
-                                         std::vector<DoorId>& owned) {
+                                         Owned& owned) {
   DoorTable::SignallingWish wish = wish_for(protocol, inside, purpose);
-  for (const Network& scope : scopes_for(rules_.policy, passage_.peer.address)) {
+  for_each_scope(rules_.policy, passage_.peer.address, [&](const Network& scope) {
     wish.scope = scope;
     const auto door = rules_.doors.claim_signalling(wish, passage_.now);
     if (door) {
@@ -56,18 +56,18 @@ std::optional<Endpoint> HeaderMap::claim(Protocol protocol, const Endpoint& insi
       wish.exactly = rules_.doors.find(*door)->kernel.outside.port;
     } else if (wish.exactly == 0) {
       group_.fail(door.error());
-      return std::nullopt;
     } else {
       rules_.stats.count(Event::doors_refused);  // a network of signalling-peers finds this port taken
     }
-    if (!lasts(purpose)) break;
-  }
+    return lasts(purpose) && wish.exactly != 0;
+  });
+  if (wish.exactly == 0) return std::nullopt;
   return Endpoint{wish.outside_address, wish.exactly};
 }
 
 // Where this inside endpoint is known outside; nothing: the field stays as it is.
 std::optional<Endpoint> HeaderMap::map(Protocol protocol, const Endpoint& inside, Purpose purpose,
-                                       std::vector<DoorId>& owned) {
+                                       Owned& owned) {
   const Standing standing = standing_of(rules_, passage_, inside.address);
   if (standing == Standing::outside_own) wrote_outside_itself = true;
   if (standing != Standing::own && standing != Standing::other) return std::nullopt;
@@ -79,24 +79,28 @@ std::optional<Endpoint> HeaderMap::map(Protocol protocol, const Endpoint& inside
 }
 
 // The same outside endpoint over TCP. When it can not be had, whoever reads the URI as it says finds the other door.
-void HeaderMap::claim_twin(const Endpoint& inside, const Endpoint& outside, Purpose purpose, std::vector<DoorId>& owned) {
+void HeaderMap::claim_twin(const Endpoint& inside, const Endpoint& outside, Purpose purpose, Owned& owned) {
   const Door* living = rules_.doors.find_signalling(Protocol::tcp, inside, outside.address, passage_.peer.address);
   if (living != nullptr && living->kernel.outside != outside) return;
   DoorTable::SignallingWish wish = wish_for(Protocol::tcp, inside, purpose);
   wish.exactly = outside.port;
-  for (const Network& scope : scopes_for(rules_.policy, passage_.peer.address)) {
+  for_each_scope(rules_.policy, passage_.peer.address, [&](const Network& scope) {
     wish.scope = scope;
     const auto door = rules_.doors.claim_signalling(wish, passage_.now);
-    if (!door) return rules_.stats.count(Event::doors_refused);
+    if (!door) {
+      rules_.stats.count(Event::doors_refused);
+      return false;
+    }
     reserving_ ? group_.reserved(*door) : group_.claimed(*door);
     owned.push_back(*door);
-  }
+    return true;
+  });
 }
 
 // A URI that names no transport and another port than the connection it came by: whoever reads it sends UDP (RFC 3263 section
 // 4.1), as to a phone that took TCP for a large request alone (RFC 3261 section 18.1.1); or opens a connection, to one that
 // speaks nothing else. One outside endpoint serves both; UDP's is first, for the phone may have been known by it before.
-std::optional<Endpoint> HeaderMap::map_endpoint(const sip::Uri& uri, const Endpoint& inside, Purpose purpose, std::vector<DoorId>& owned) {
+std::optional<Endpoint> HeaderMap::map_endpoint(const sip::Uri& uri, const Endpoint& inside, Purpose purpose, Owned& owned) {
   const bool is_either = uri.transport == sip::Transport::none && passage_.protocol == Protocol::tcp && inside != passage_.me.inside;
   if (!is_either) return map(protocol_of(uri, passage_.protocol), inside, purpose, owned);
   has_twin_ = true;
@@ -107,17 +111,17 @@ std::optional<Endpoint> HeaderMap::map_endpoint(const sip::Uri& uri, const Endpo
 }
 
 void HeaderMap::write_host_port(const sip::HostPort& host_port, Span user, Field field, const Endpoint& outside,
-                                std::vector<Given>& list) {
-  const std::string text = host_port_text(outside, host_port.port.is_set());
+                                GivenList& list) {
+  const AddressText text = host_port_text(outside, host_port.port.is_set());
   const std::string_view before = passage_.text(host_port.whole());
-  list.push_back({field, outside, std::string(before), std::string(passage_.text(user))});
+  list.push_back({field, outside, before, passage_.text(user)});
   if (before != text) group_.edit(host_port.whole(), field, text);
 }
 
 // A name stays, only the port behind it follows the door.
-void HeaderMap::write_name_port(const sip::HostPort& host_port, Span user, Field field, uint16_t port, std::vector<Given>& list) {
+void HeaderMap::write_name_port(const sip::HostPort& host_port, Span user, Field field, uint16_t port, GivenList& list) {
   if (port == (host_port.port.is_set() ? host_port.port_number : sip_port)) return;
-  list.push_back({field, {{}, port}, std::string(passage_.text(host_port.whole())), std::string(passage_.text(user))});
+  list.push_back({field, {{}, port}, passage_.text(host_port.whole()), passage_.text(user)});
   group_.edit(host_port.whole(), field, std::string(passage_.text(host_port.host)) + ":" + std::to_string(port));
 }
 
@@ -125,7 +129,7 @@ void HeaderMap::write_name_port(const sip::HostPort& host_port, Span user, Field
 void HeaderMap::write(const sip::Uri& uri, Field field, const Endpoint& inside, const Endpoint& outside) {
   if (inside == outside) return;
   if (!uri.maddr.host.is_set()) return write_host_port(uri.host, uri.user, field, outside, givens);
-  givens.push_back({field, {outside.address, 0}, std::string(passage_.text(uri.maddr.host)), std::string(passage_.text(uri.user))});
+  givens.push_back({field, {outside.address, 0}, passage_.text(uri.maddr.host), passage_.text(uri.user)});
   group_.edit(uri.maddr.host, field, host_text(outside.address));
   if (uri.host.address == inside.address) return write_host_port(uri.host, uri.user, field, outside, givens);
   write_name_port(uri.host, uri.user, field, outside.port, givens);
@@ -153,7 +157,7 @@ void HeaderMap::foreign_via_door(const sip::Via& via, const Endpoint& sent_by) {
   if (standing_of(rules_, passage_, sent_by.address) != Standing::foreign) return;
   DoorTable::SignallingWish wish = wish_for(passage_.protocol, {passage_.me.inside.address, sent_by.port}, Purpose::via);
   wish.exactly = sent_by.port;
-  wish.scope = scopes_for(rules_.policy, passage_.peer.address).front();
+  wish.scope = scope_of(rules_.policy, passage_.peer.address);
   const auto door = rules_.doors.claim_signalling(wish, passage_.now);
   if (!door) return;
   group_.claimed(*door);
@@ -174,7 +178,7 @@ void HeaderMap::via() {
   if (!outside) foreign_via_door(via, sent_by);
   if (!outside || *outside == sent_by) return;
   if (via.maddr.address == sent_by.address) {
-    via_givens.push_back({Field::via, {outside->address, 0}, std::string(passage_.text(via.maddr.host)), {}});
+    via_givens.push_back({Field::via, {outside->address, 0}, passage_.text(via.maddr.host), {}});
     group_.edit(via.maddr.host, Field::via, host_text(outside->address));
   }
   if (!is_name) return write_host_port(via.sent_by, {}, Field::via, *outside, via_givens);
@@ -188,9 +192,11 @@ void HeaderMap::map_registration(const sip::Uri& uri, bool is_path, std::optiona
     if (inside && inside->address == passage_.me.outside.address) wrote_outside_itself = true;
     return;
   }
-  RegistrationWish wish;
-  const auto outside = map_endpoint(uri, *inside, is_path ? Purpose::path : Purpose::contact, wish.doors);
+  SmallList<DoorId, 2> reserved;
+  const auto outside = map_endpoint(uri, *inside, is_path ? Purpose::path : Purpose::contact, reserved);
   if (!outside) return;
+  RegistrationWish wish;
+  wish.doors.assign(reserved.begin(), reserved.end());
   write(uri, is_path ? Field::path : Field::contact, *inside, *outside);
   wish.user = is_path ? "Path" : passage_.text(uri.user);
   wish.is_path = is_path;
@@ -212,11 +218,8 @@ void HeaderMap::contacts(bool own_only) {
     }
     const std::size_t before = doors.size();
     map_uri(contact.uri, Field::contact, Purpose::contact);
-    for (std::size_t i = before; i < doors.size(); ++i) {
-      Door* door = rules_.doors.find(doors[i]);
-      door->contact_text = passage_.text(contact.uri.host.whole());
-      door->contact_user = passage_.text(contact.uri.user);
-    }
+    for (std::size_t i = before; i < doors.size(); ++i)
+      rules_.doors.note_contact(doors[i], passage_.text(contact.uri.host.whole()), passage_.text(contact.uri.user));
   }
   reserving_ = false;
 }
@@ -243,17 +246,17 @@ void HeaderMap::service_routes() {
 void HeaderMap::from() {
   const sip::Uri& uri = passage_.message.from.uri;
   if (passage_.message.has_identity || uri.host.address != passage_.me.inside.address) return;
-  const std::string text = host_text(passage_.me.outside.address);
+  const AddressText text = host_text(passage_.me.outside.address);
   if (passage_.text(uri.host.host) == text) return;
-  givens.push_back({Field::from, {passage_.me.outside.address, 0}, std::string(passage_.text(uri.host.host)), {}});
+  givens.push_back({Field::from, {passage_.me.outside.address, 0}, passage_.text(uri.host.host), {}});
   group_.edit(uri.host.host, Field::from, text);
 }
 
-void HeaderMap::to(const std::vector<Given>& given) {
+void HeaderMap::to(const Givens& given) {
   const sip::Uri& uri = passage_.message.to.uri;
   if (passage_.message.has_identity || uri.host.address != passage_.me.inside.address) return;
   const Endpoint outside{passage_.me.outside.address, 0};
-  if (find_given(given, Field::from, outside)) group_.edit(uri.host.host, Field::to, host_text(outside.address));
+  if (given.has(Field::from, outside)) group_.edit(uri.host.host, Field::to, host_text(outside.address));
 }
 
 void HeaderMap::refer_to() {

@@ -26,28 +26,30 @@ class HeaderMap {
   void paths();
   void service_routes();
   void from();
-  void to(const std::vector<Given>& givens);
+  void to(const Givens& givens);
   void refer_to();
 
-  std::vector<Given> via_givens, givens;   // what was mapped, to be restored later
-  std::vector<DoorId> via_doors, doors;    // claimed: of the transaction; of whoever owns Contact and routes
-  std::vector<RegistrationWish> wishes;    // REGISTER: its Contacts, their doors reserved in the group
+  using Owned = AnySmallList<DoorId>;
+  using GivenList = SmallList<Given, 4>;
+  GivenList via_givens, givens;            // what was mapped, to be restored later; borrow from the message
+  SmallList<DoorId, 4> via_doors, doors;   // claimed: of the transaction; of whoever owns Contact and routes
+  SmallList<RegistrationWish, 1> wishes;   // REGISTER: its Contacts, their doors reserved in the group
   sip::Compared fields = sip::Compared::none;  // that doors come from
   bool wrote_outside_itself = false;       // any field held the outside address already
   bool via_wrote_outside_itself = false;   // the top Via did
 
  private:
-  std::optional<Endpoint> map(Protocol protocol, const Endpoint& inside, Purpose purpose, std::vector<DoorId>& owned);
-  std::optional<Endpoint> map_endpoint(const sip::Uri& uri, const Endpoint& inside, Purpose purpose, std::vector<DoorId>& owned);
-  void claim_twin(const Endpoint& inside, const Endpoint& outside, Purpose purpose, std::vector<DoorId>& owned);
+  std::optional<Endpoint> map(Protocol protocol, const Endpoint& inside, Purpose purpose, Owned& owned);
+  std::optional<Endpoint> map_endpoint(const sip::Uri& uri, const Endpoint& inside, Purpose purpose, Owned& owned);
+  void claim_twin(const Endpoint& inside, const Endpoint& outside, Purpose purpose, Owned& owned);
   std::optional<Endpoint> map_living(Protocol protocol, const Endpoint& inside);
   DoorTable::SignallingWish wish_for(Protocol protocol, const Endpoint& inside, Purpose purpose) const;
-  std::optional<Endpoint> claim(Protocol protocol, const Endpoint& inside, Purpose purpose, std::vector<DoorId>& owned);
+  std::optional<Endpoint> claim(Protocol protocol, const Endpoint& inside, Purpose purpose, Owned& owned);
   bool is_allowed(const Endpoint& inside, Standing standing);
   void map_uri(const sip::Uri& uri, Field field, Purpose purpose);
   void write(const sip::Uri& uri, Field field, const Endpoint& inside, const Endpoint& outside);
-  void write_host_port(const sip::HostPort& host_port, Span user, Field field, const Endpoint& outside, std::vector<Given>& list);
-  void write_name_port(const sip::HostPort& host_port, Span user, Field field, uint16_t port, std::vector<Given>& list);
+  void write_host_port(const sip::HostPort& host_port, Span user, Field field, const Endpoint& outside, GivenList& list);
+  void write_name_port(const sip::HostPort& host_port, Span user, Field field, uint16_t port, GivenList& list);
   void via_source_door(const sip::Via& via, const Endpoint& sent_by);
   void foreign_via_door(const sip::Via& via, const Endpoint& sent_by);
   void map_registration(const sip::Uri& uri, bool is_path, std::optional<uint32_t> asked);

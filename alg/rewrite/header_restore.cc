@@ -12,11 +12,11 @@ void HeaderRestore::put(Span span, Field field, std::string_view text) {
 }
 
 // True: the URI carries the endpoint of a record, and has its old text back.
-bool HeaderRestore::from_list(const sip::Uri& uri, Field as, Field written, const std::vector<Given>& list, std::size_t nth) {
+bool HeaderRestore::from_list(const sip::Uri& uri, Field as, Field written, const Givens& list, std::size_t nth) {
   const std::string_view user = passage_.text(uri.user);
   bool found = false;
   if (uri.maddr.address) {
-    if (const Given* given = find_given(list, written, {*uri.maddr.address, 0}, user, nth)) {
+    if (const auto given = list.find(written, {*uri.maddr.address, 0}, user, nth)) {
       put(uri.maddr.host, as, given->before);
       found = true;
     }
@@ -25,7 +25,7 @@ bool HeaderRestore::from_list(const sip::Uri& uri, Field as, Field written, cons
   const auto endpoint = endpoint_of(uri.host);
   if (!endpoint && !found) return false;
   const Endpoint named{{}, uri.host.port.is_set() ? uri.host.port_number : sip_port};
-  if (const Given* given = find_given(list, written, endpoint.value_or(named), user, nth)) {
+  if (const auto given = list.find(written, endpoint.value_or(named), user, nth)) {
     put(uri.host.whole(), as, given->before);
     found = true;
   }
@@ -80,19 +80,18 @@ void HeaderRestore::from_door(const sip::Uri& uri, Field as, bool in_dialog) {
   if (!door || door->kernel.inside == door->kernel.outside) return;
   constexpr auto named = static_cast<uint8_t>(Purpose::contact) | static_cast<uint8_t>(Purpose::route);
   if ((door->purposes & named) == 0) return;
-  if (!in_dialog && (door->contact_text.empty() || passage_.text(uri.user) != door->contact_user)) return;
-  const std::string text = door->contact_text.empty() ? host_port_text(door->kernel.inside, uri.host.port.is_set())
-                                                      : door->contact_text;
-  put(uri.host.whole(), as, text);
+  if (!in_dialog && (door->contact_text().empty() || passage_.text(uri.user) != door->contact_user())) return;
+  if (!door->contact_text().empty()) return put(uri.host.whole(), as, door->contact_text());
+  put(uri.host.whole(), as, host_port_text(door->kernel.inside, uri.host.port.is_set()));
 }
 
 void HeaderRestore::via_parameters(const sip::Via& via, const FlowEnd& source) {
   if (!source.is_translated()) return;
   const bool same_address = via.received.address == source.outside.address;
   if (via.received.address && !same_address) return;
-  if (same_address) put(via.received.host, Field::via_received, to_string(source.inside.address));
+  if (same_address) put(via.received.host, Field::via_received, AddressText(source.inside.address));
   if (via.rport.is_set() && via.rport_number == source.outside.port)
-    put(via.rport, Field::via_rport, std::to_string(source.inside.port));
+    put(via.rport, Field::via_rport, AddressText(source.inside.port));
 }
 
 void HeaderRestore::via_by_door(const sip::Via& via) {
@@ -107,7 +106,8 @@ void HeaderRestore::via_by_door(const sip::Via& via) {
 void HeaderRestore::via(const Transaction* transaction) {
   const sip::Via& via = passage_.message.vias.front();
   if (!transaction) return via_by_door(via);
-  for (const Given& given : transaction->givens) {
+  for (std::size_t i = 0; i < transaction->givens.size(); ++i) {
+    const Given given = transaction->givens[i];
     if (given.field != Field::via) continue;
     if (!given.given.is_set()) {  // a name: only its port was edited
       if (!via.sent_by.address && via.sent_by.port_number == given.given.port) put(via.sent_by.whole(), Field::via, given.before);
@@ -125,7 +125,7 @@ void HeaderRestore::response_fields(const Transaction& transaction) {
   from_transaction(passage_.message.paths, Field::path, transaction);
   const sip::HostPort& from = passage_.message.from.uri.host;
   if (!from.address) return;
-  if (const Given* given = find_given(transaction.givens, Field::from, {*from.address, 0}))
+  if (const auto given = transaction.givens.find(Field::from, {*from.address, 0}))
     put(from.host, Field::from, given->before);
 }
 
@@ -134,8 +134,8 @@ void HeaderRestore::registered_contacts(const Transaction& transaction) {
   const auto& contacts = passage_.message.contacts;
   from_transaction(contacts, Field::contact, transaction);
   for (const sip::NameAddr& contact : contacts) {
-    const auto is_mine = [&](const Given& g) { return g.field == Field::contact && g.given == endpoint_of(contact.uri.host); };
-    if (contact.is_star || std::ranges::any_of(transaction.givens, is_mine)) continue;
+    const auto endpoint = endpoint_of(contact.uri.host);
+    if (contact.is_star || (endpoint && transaction.givens.has(Field::contact, *endpoint))) continue;
     const auto inside = inside_of(contact.uri);
     if (!inside || inside->address != passage_.me.inside.address) continue;
     if (!from_registrations(contact.uri, Field::contact, Field::contact)) from_door(contact.uri, Field::contact, true);
@@ -161,8 +161,7 @@ void HeaderRestore::routes(const Leg* leg) {
   }
 }
 
-std::vector<RestoredUri> HeaderRestore::decisions() const {
-  std::vector<RestoredUri> out;
+void HeaderRestore::keep_decisions(RestoredUris& decisions) const {
   const auto note = [&](Field field, Span whole) {
     std::string left;
     uint32_t at = whole.begin;
@@ -173,17 +172,18 @@ std::vector<RestoredUri> HeaderRestore::decisions() const {
       at = edit.span.end;
     }
     left += passage_.text({at, whole.end});
-    out.push_back({field, std::string(passage_.text(whole)), std::move(left)});
+    decisions.add({field, passage_.text(whole), left});
   };
+  decisions.clear();
   if (!passage_.message.is_unreadable(sip::Unreadable::request_uri)) note(Field::request_uri, passage_.message.request_uri.whole);
   for (const sip::NameAddr& route : passage_.message.routes) note(Field::route, route.uri.whole);
-  return out;
 }
 
-void HeaderRestore::repeat(const std::vector<RestoredUri>& decisions) {
+void HeaderRestore::repeat(const RestoredUris& decisions) {
   const auto again = [&](Field field, Span whole) {
-    for (const RestoredUri& decision : decisions)
-      if (decision.field == field && decision.came == passage_.text(whole)) return put(whole, field, decision.left);
+    for (std::size_t i = 0; i < decisions.size(); ++i)
+      if (const RestoredUri known = decisions[i]; known.field == field && known.came == passage_.text(whole))
+        return put(whole, field, known.left);
   };
   if (!passage_.message.is_unreadable(sip::Unreadable::request_uri)) again(Field::request_uri, passage_.message.request_uri.whole);
   for (const sip::NameAddr& route : passage_.message.routes) again(Field::route, route.uri.whole);
@@ -192,7 +192,7 @@ void HeaderRestore::repeat(const std::vector<RestoredUri>& decisions) {
 void HeaderRestore::to(const Leg& leg) {
   const sip::HostPort& to = passage_.message.to.uri.host;
   if (!to.address || passage_.message.has_identity) return;
-  if (const Given* given = find_given(leg.givens, Field::from, {*to.address, 0})) put(to.host, Field::to, given->before);
+  if (const auto given = leg.givens.find(Field::from, {*to.address, 0})) put(to.host, Field::to, given->before);
 }
 
 }  // namespace sipalg

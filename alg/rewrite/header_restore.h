@@ -19,12 +19,12 @@ class HeaderRestore {
   void routes(const Leg* leg);
   void to(const Leg& leg);
   // What request_uri() and routes() decided, and the same decisions once more for a message that repeats or follows it.
-  std::vector<RestoredUri> decisions() const;
-  void repeat(const std::vector<RestoredUri>& decisions);
+  void keep_decisions(RestoredUris& decisions) const;
+  void repeat(const RestoredUris& decisions);
 
  private:
   void put(Span span, Field field, std::string_view text);
-  bool from_list(const sip::Uri& uri, Field as, Field written, const std::vector<Given>& list, std::size_t nth = 0);
+  bool from_list(const sip::Uri& uri, Field as, Field written, const Givens& list, std::size_t nth = 0);
   template <typename L> void from_transaction(const L& values, Field field, const Transaction& transaction);
   std::optional<Endpoint> inside_of(const sip::Uri& uri);
   const Door* door_named(const sip::Uri& uri, const Endpoint& outside) const;

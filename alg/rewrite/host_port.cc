@@ -3,13 +3,21 @@
 
 namespace sipalg {
 
-std::string host_text(const Address& address) {
-  return address.family() == Family::v6 ? "[" + to_string(address) + "]" : to_string(address);
+AddressText host_text(const Address& address) {
+  AddressText text;
+  const bool is_v6 = address.family() == Family::v6;
+  if (is_v6) text.add('[');
+  text.add(address);
+  if (is_v6) text.add(']');
+  return text;
 }
 
-std::string host_port_text(const Endpoint& endpoint, bool had_port) {
-  if (!had_port && endpoint.port == sip_port) return host_text(endpoint.address);
-  return host_text(endpoint.address) + ":" + std::to_string(endpoint.port);
+AddressText host_port_text(const Endpoint& endpoint, bool had_port) {
+  AddressText text = host_text(endpoint.address);
+  if (!had_port && endpoint.port == sip_port) return text;
+  text.add(':');
+  text.add(endpoint.port);
+  return text;
 }
 
 std::optional<Endpoint> endpoint_of(const sip::HostPort& host_port) {

@@ -10,9 +10,9 @@ namespace sipalg {
 
 inline constexpr uint16_t sip_port = 5060;  // RFC 3261 section 19.1.2
 
-std::string host_text(const Address& address);  // IPv6 in brackets
+AddressText host_text(const Address& address);  // IPv6 in brackets
 // The same shape as before: a port only where one stood, or where the default would be wrong.
-std::string host_port_text(const Endpoint& endpoint, bool had_port);
+AddressText host_port_text(const Endpoint& endpoint, bool had_port);
 
 // The endpoint a literal names, default port filled in. Nothing for a name.
 std::optional<Endpoint> endpoint_of(const sip::HostPort& host_port);

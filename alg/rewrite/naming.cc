@@ -37,17 +37,12 @@ void note_third_party(Rules& rules, const Passage& passage, const Address& targe
   if (std::ranges::find(*rules.notes, note) == rules.notes->end()) rules.notes->push_back(std::move(note));
 }
 
-std::vector<Network> scopes_for(const Policy& policy, const Address& remote) {
-  if (policy.signalling_from_any) return {Network{}};
-  std::vector<Network> scopes{Network::of(remote)};
-  for (const Network& network : policy.signalling_peers) {
-    if (network.contains(remote)) {
-      scopes.front() = network;
-    } else if (network.address.family() == remote.family()) {
-      scopes.push_back(network);
-    }
-  }
-  return scopes;
+Network scope_of(const Policy& policy, const Address& remote) {
+  if (policy.signalling_from_any) return {};
+  Network scope = Network::of(remote);
+  for (const Network& network : policy.signalling_peers)
+    if (network.contains(remote)) scope = network;
+  return scope;
 }
 
 bool is_remote(const Rules& rules, const Passage& passage, Protocol protocol, const Endpoint& endpoint) {

@@ -22,8 +22,14 @@ bool is_record_routing(const Passage& passage);
 // Another host was named and it is not allowed: counted, with the line of configuration that would.
 void note_third_party(Rules& rules, const Passage& passage, const Address& target);
 
-// The address ranges a signalling door toward `remote` serves, its own scope first (sip-rules section 5).
-std::vector<Network> scopes_for(const Policy& policy, const Address& remote);
+// The address range a signalling door toward `remote` serves (sip-rules section 5); the networks of the peers besides.
+Network scope_of(const Policy& policy, const Address& remote);
+// Its own scope first. Until `take(scope)` says false.
+template <typename F> void for_each_scope(const Policy& policy, const Address& remote, F&& take) {
+  if (!take(scope_of(policy, remote)) || policy.signalling_from_any) return;
+  for (const Network& network : policy.signalling_peers)
+    if (network.address.family() == remote.family() && !network.contains(remote) && !take(network)) return;
+}
 
 // Can a way out lead there? Unicast, not inside, not the router, not one of our own outside endpoints.
 bool is_remote(const Rules& rules, const Passage& passage, Protocol protocol, const Endpoint& endpoint);

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "alg/base/instant.h"
+#include "alg/base/small_list.h"
 #include "alg/calls/call_database.h"
 #include "alg/edit/edit_list.h"
 #include "alg/rewrite/policy.h"
@@ -74,7 +75,6 @@ class Group {
   }
   bool failed() const { return reason_ != Reason::edited; }
   Reason reason() const { return reason_; }
-  const std::vector<DoorId>& doors() const { return doors_; }
   bool opens_something() const;  // a claimed door is not in the kernel yet
   // Opens the claimed doors; the caller takes them over. On failure the group has failed.
   bool commit();
@@ -86,7 +86,7 @@ class Group {
   Rules& rules_;
   Instant now_;
   EditList::Mark mark_;
-  std::vector<DoorId> doors_, reserved_;
+  SmallList<DoorId, 16> doors_, reserved_;
   Reason reason_ = Reason::edited;  // edited: has not failed
   bool done_ = false;
 };

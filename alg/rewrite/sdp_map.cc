@@ -88,10 +88,10 @@ void SdpMap::keep_held_port(uint8_t index, const sdp::Media& media) {
   auto doors = rules_.doors.claim_media(wish, passage_.now);
   if (!doors) return;
   own(index, *doors, wish.with_rtcp);
-  write_text(media.port, Field::sdp_media, std::to_string(rules_.doors.find(doors->front())->kernel.outside.port));
+  write_text(media.port, Field::sdp_media, AddressText(rules_.doors.find(doors->front())->kernel.outside.port));
 }
 
-void SdpMap::own(uint8_t index, const std::vector<DoorId>& doors, bool with_rtcp) {
+void SdpMap::own(uint8_t index, const DoorTable::MediaDoors& doors, bool with_rtcp) {
   for (std::size_t i = 0; i < doors.size(); ++i) {
     group_.claimed(doors[i]);
     uses.push_back({doors[i], index, with_rtcp && i % 2 == 1});
@@ -148,17 +148,17 @@ void SdpMap::write_text(Span span, Field field, std::string_view text) {
 
 // The same address in another spelling stays as it is spelled.
 void SdpMap::write_address(Span span, Field field, const std::optional<Address>& before, const Address& outside) {
-  if (span.is_set() && before != outside) group_.edit(span, field, to_string(outside));
+  if (span.is_set() && before != outside) group_.edit(span, field, AddressText(outside));
 }
 
 void SdpMap::write_line(const Line& line, const sdp::Media& media) {
-  write_text(media.port, Field::sdp_media, std::to_string(line.outside_rtp.port));
+  write_text(media.port, Field::sdp_media, AddressText(line.outside_rtp.port));
   for (const sdp::Connection& connection : media.connections)
     if (connection.address == line.rtp.address)
       write_address(connection.address_text, Field::sdp_connection, connection.address, line.outside_rtp.address);
   if (!media.rtcp.port.is_set() || !line.outside_rtcp.is_set()) return;
   write_address(media.rtcp.connection.address_text, Field::sdp_rtcp, media.rtcp.connection.address, line.outside_rtcp.address);
-  write_text(media.rtcp.port, Field::sdp_rtcp, std::to_string(line.outside_rtcp.port));
+  write_text(media.rtcp.port, Field::sdp_rtcp, AddressText(line.outside_rtcp.port));
 }
 
 // From the first SDP on, doors or not (RFC 3264 section 8: the origin never changes).
@@ -193,7 +193,7 @@ void SdpMap::write_candidates() {
     if (endpoint != line.rtp && (!line.rtcp.is_set() || endpoint != line.rtcp)) continue;
     const Endpoint& outside = endpoint == line.rtp ? line.outside_rtp : line.outside_rtcp;
     write_address(candidate.address_text, Field::sdp_candidate, candidate.address, outside.address);
-    write_text(candidate.port, Field::sdp_candidate, std::to_string(outside.port));
+    write_text(candidate.port, Field::sdp_candidate, AddressText(outside.port));
   }
 }
 
@@ -203,7 +203,7 @@ void SdpMap::write_alternatives() {
     if (!line.mapped || !alternative.address || Endpoint{*alternative.address, alternative.port_number} != line.rtp) continue;
     const Field field = alternative.is_msrp_path ? Field::sdp_path : Field::sdp_altc;
     write_address(alternative.address_text, field, alternative.address, line.outside_rtp.address);
-    write_text(alternative.port, field, std::to_string(line.outside_rtp.port));
+    write_text(alternative.port, field, AddressText(line.outside_rtp.port));
   }
 }
 
@@ -223,16 +223,15 @@ void restore_remote_candidates(const Rules& rules, Group& group, const sdp::Sess
     for (const MediaUse& use : leg.media) {
       const Door* door = rules.doors.find(use.door);
       if (!door || use.is_way_out || door->kernel.outside != endpoint || door->kernel.inside == endpoint) continue;
-      group.edit(candidate.address_text, Field::sdp_remote_candidates, to_string(door->kernel.inside.address));
+      group.edit(candidate.address_text, Field::sdp_remote_candidates, AddressText(door->kernel.inside.address));
       if (door->kernel.inside.port != endpoint.port)
-        group.edit(candidate.port, Field::sdp_remote_candidates, std::to_string(door->kernel.inside.port));
+        group.edit(candidate.port, Field::sdp_remote_candidates, AddressText(door->kernel.inside.port));
       break;
     }
   }
 }
 
-std::vector<RemoteStream> remote_streams(const sdp::Session& session) {
-  std::vector<RemoteStream> out;
+void add_remote_streams(const sdp::Session& session, std::vector<RemoteStream>& out) {
   for (std::size_t i = 0; i < session.media.size(); ++i) {
     const sdp::Media& media = session.media[i];
     const sdp::Connection& connection = first_connection(session, media);
@@ -248,7 +247,6 @@ std::vector<RemoteStream> remote_streams(const sdp::Session& session) {
     }
     out.push_back(stream);
   }
-  return out;
 }
 
 void count_media(const sdp::Session& session, Stats& stats) {
@@ -277,15 +275,14 @@ bool is_hold(const sdp::Session& session) {
   return any;
 }
 
-std::vector<StreamNote> stream_notes(std::string_view bytes, const sdp::Session& session) {
-  static constexpr std::array<std::string_view, 4> names{"sendrecv", "sendonly", "recvonly", "inactive"};
-  std::vector<StreamNote> out;
+void note_streams(std::string_view bytes, const sdp::Session& session, std::vector<StreamNote>& out) {
+  out.clear();
   for (const sdp::Media& media : session.media) {
     const auto direction = media.direction.value_or(session.direction.value_or(sdp::Direction::sendrecv));
-    out.push_back({escaped(media.kind.in(bytes)),
-                   std::string(media.port_number == 0 ? "off" : names[static_cast<std::size_t>(direction)])});
+    StreamNote& note = out.emplace_back();
+    media.kind.in(bytes).substr(0, note.kind.size()).copy(note.kind.data(), note.kind.size());
+    if (media.port_number != 0) note.direction = static_cast<StreamNote::Direction>(direction);
   }
-  return out;
 }
 
 }  // namespace sipalg

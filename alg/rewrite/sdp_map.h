@@ -25,7 +25,7 @@ class SdpMap {
   SdpMap(Rules& rules, const Passage& passage, Group& group, const sdp::Session& session, bool is_answer, bool is_late_copy)
       : rules_(rules), passage_(passage), group_(group), session_(session), is_answer_(is_answer), is_late_copy_(is_late_copy) {}
   void run();
-  std::vector<MappedUse> uses;
+  SmallList<MappedUse, 8> uses;
 
  private:
   struct Line {  // what became of one media line
@@ -41,7 +41,7 @@ class SdpMap {
   void claim(uint8_t index, const sdp::Media& media);
   void claim_explicit_rtcp(uint8_t index, const sdp::Media& media);
   void keep_held_port(uint8_t index, const sdp::Media& media);
-  void own(uint8_t index, const std::vector<DoorId>& doors, bool with_rtcp);
+  void own(uint8_t index, const DoorTable::MediaDoors& doors, bool with_rtcp);
   void write_line(const Line& line, const sdp::Media& media);
   void write_origin();
   void write_session_connection();
@@ -63,11 +63,11 @@ class SdpMap {
 void restore_remote_candidates(const Rules& rules, Group& group, const sdp::Session& session, const Leg& leg);
 
 // Where the other side wants its media.
-std::vector<RemoteStream> remote_streams(const sdp::Session& session);
+void add_remote_streams(const sdp::Session& session, std::vector<RemoteStream>& out);
 // Lines that are off, that no door can serve, or whose address is 0.0.0.0.
 void count_media(const sdp::Session& session, Stats& stats);
 // No active line is sendrecv, or all are at 0.0.0.0 (RFC 3264 section 8.4).
 bool is_hold(const sdp::Session& session);
-std::vector<StreamNote> stream_notes(std::string_view bytes, const sdp::Session& session);
+void note_streams(std::string_view bytes, const sdp::Session& session, std::vector<StreamNote>& out);
 
 }  // namespace sipalg

@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// What was written into a message in place of what a side wrote: remembered as texts, to be given back byte for byte.
+#pragma once
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "alg/base/endpoint.h"
+#include "alg/edit/edit_list.h"
+
+namespace sipalg {
+
+// One field that was mapped: what the other side was given, and the bytes the inside had written. A field that comes back
+// with the given endpoint gets these bytes. Borrows from whoever wrote it, or from its list until that changes.
+struct Given {
+  Field field{};
+  Endpoint given;           // From: port 0, the host alone; a name whose port was edited: no address
+  std::string_view before;  // host[":"port] as the inside wrote it
+  std::string_view user;    // of the URI: tells two accounts on one endpoint apart
+  friend bool operator==(const Given&, const Given&) = default;
+};
+
+// All that a message, or a record over many messages, was given. The texts stand in one piece of memory.
+class Givens {
+ public:
+  bool empty() const { return items_.empty(); }
+  std::size_t size() const { return items_.size(); }
+  Given operator[](std::size_t i) const;
+  void clear();
+  void add(const Given& given);
+  // What one message gave takes the place of what an older one did for the same fields, endpoints and users. Two texts of
+  // one endpoint in one message stay two.
+  void remember(std::span<const Given> message);
+  // The `nth` (from 0) of the texts that fit: field, endpoint and, when it has one, the user; else any user's.
+  std::optional<Given> find(Field field, const Endpoint& endpoint, std::string_view user = {}, std::size_t nth = 0) const;
+  bool has(Field field, const Endpoint& endpoint) const;
+
+ private:
+  struct Item {
+    Endpoint given;
+    Field field;
+    uint16_t before_size, user_size;
+    uint32_t begin;  // in texts_: before, then user
+  };
+  bool ends_with(std::span<const Given> message) const;
+  std::vector<Item> items_;
+  std::string texts_;
+};
+
+// A URI of a request that came in, and what became of it: its repetitions, CANCEL and the ACK of a refusal get the same,
+// whatever has been learnt since (RFC 3261 sections 9.1 and 17.1.1.3: their Request-URI and Route are the INVITE's).
+struct RestoredUri {
+  Field field{};  // Request-URI or Route
+  std::string_view came, left;
+};
+
+class RestoredUris {
+ public:
+  bool empty() const { return items_.empty(); }
+  std::size_t size() const { return items_.size(); }
+  RestoredUri operator[](std::size_t i) const;
+  void clear();
+  void add(const RestoredUri& uri);
+
+ private:
+  struct Item {
+    Field field;
+    uint32_t begin, came_size, left_size;
+  };
+  std::vector<Item> items_;
+  std::string texts_;
+};
+
+}  // namespace sipalg
