@@ -87,6 +87,7 @@ void CallDatabase::heard_response(TransactionId id, uint16_t status, Instant now
   }
   t->ends = now + (t->method == sip::Method::invite ? limits::transaction_end : limits::response_linger);
   schedule(t->ends, Kind::transaction, id);
+  note_ended_transaction(id, now);
 }
 
 void CallDatabase::prolong_ringing(Leg& leg, Instant now) {

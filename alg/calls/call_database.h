@@ -6,19 +6,22 @@
 //   doors exactly once. Nothing here knows what a message looks like.
 //   Of one call the media doors belong to attempts and dialogs: a use names its dialog, or by the number of its SDP the
 //   INVITE that offered it, and goes with it while other branches live on.
-//   Timers: each record has one deadline, a function of its fields; a heap holds (time, record) pairs. A deadline that
+//   Timers: each record has one deadline, a function of its fields; a wheel holds (time, record) pairs. A deadline that
 //   moved later is found when the old entry comes up; one that moved earlier gets a second entry. So messages of a living
 //   call touch no timer.
+//   Records that have ended and only wait for late copies of their messages are remembered in the order they ended
+//   (EndedRing). Where more end than it holds, the oldest go before their time: what is over never fills the tables.
 //   The living are never cut: before time ends a confirmed call the kernel is asked whether its media still has a
 //   conntrack; while it has, the call stays (sip-rules section 6).
 //   Bounds: limits.h; a full table refuses the new record, and its messages pass unchanged.
 //   Proved by test/engine.
 #pragma once
-#include <queue>
 #include <span>
 #include <unordered_map>
 
+#include "alg/calls/ended_ring.h"
 #include "alg/calls/records.h"
+#include "alg/calls/timer_wheel.h"
 
 namespace sipalg {
 
@@ -86,8 +89,9 @@ class CallDatabase {
   // These owners let go of the door, whichever of them have it.
   void disown(DoorId door, Transaction* transaction, Leg* leg, Instant now);
 
-  void tick(Instant now);
-  Instant next_timer() const;
+  // Ends what time ends, at most so many records; next_timer() is not after `now` when some are left.
+  void tick(Instant now, std::size_t most = SIZE_MAX);
+  Instant next_timer() const { return timers_.next(); }
   // Forgets legs (of one Call-ID, as received or escaped, whatever they are; nothing: all calls); how many. Their transactions
   // live on without doors: who waits for a response must get it as one to what he sent.
   std::size_t clear_legs(std::optional<std::string_view> call_id, Instant now);
@@ -106,14 +110,10 @@ class CallDatabase {
 
  private:
   enum class Kind : uint8_t { transaction, leg, registration };
-  struct Entry {
-    Instant when;
-    Kind kind;
-    uint64_t id;
-    bool operator>(const Entry& other) const { return when > other.when; }
-  };
-  void schedule(Instant when, Kind kind, uint64_t id) { timers_.push({when, kind, id}); }
-  void expire(const Entry& entry, Instant now);
+  void schedule(Instant when, Kind kind, uint64_t id) { timers_.add({when, id, static_cast<uint8_t>(kind)}); }
+  void expire(const TimerWheel::Deadline& deadline, Instant now);
+  void note_ended_transaction(TransactionId id, Instant now);
+  void note_ended_leg(LegId id, Instant now);
   void expire_transaction(TransactionId id, Instant now);
   void give_up(Transaction& transaction, TransactionId id, Instant now);
   void expire_leg(LegId id, Instant now);
@@ -143,7 +143,8 @@ class CallDatabase {
   std::unordered_map<std::string, RegistrationId> by_registration_;
   std::unordered_multimap<Endpoint, RegistrationId> by_contact_;
   std::unordered_multimap<std::string, RegistrationId> by_aor_;
-  std::priority_queue<Entry, std::vector<Entry>, std::greater<>> timers_;
+  TimerWheel timers_;
+  EndedRing ended_transactions_{limits::ended_transactions}, ended_legs_{limits::ended_dialogs};
 };
 
 }  // namespace sipalg

@@ -32,20 +32,32 @@ bool Givens::ends_with(std::span<const Given> message) const {
   return true;
 }
 
+bool Givens::is_replaced(const Given& old, std::span<const Given> message) {
+  return std::ranges::any_of(message, [&](const Given& fresh) {
+    return old.field == fresh.field && old.given == fresh.given && old.user == fresh.user;
+  });
+}
+
+// No more memory than it takes: a record may keep it for long.
+void Givens::append(std::span<const Given> message) {
+  std::size_t bytes = texts_.size();
+  for (const Given& fresh : message) bytes += fresh.before.size() + fresh.user.size();
+  items_.reserve(items_.size() + message.size());
+  texts_.reserve(bytes);
+  for (const Given& fresh : message) add(fresh);
+}
+
 void Givens::remember(std::span<const Given> message) {
   if (ends_with(message)) return;
-  Givens all;
-  for (std::size_t i = 0; i < size(); ++i) {
-    const Given old = (*this)[i];
-    const auto replaces = [&](const Given& fresh) {
-      return old.field == fresh.field && old.given == fresh.given && old.user == fresh.user;
-    };
-    if (std::ranges::none_of(message, replaces)) all.add(old);
+  std::size_t replaced = 0;
+  for (std::size_t i = 0; i < size(); ++i) replaced += is_replaced((*this)[i], message);
+  if (replaced > 0) {
+    Givens rest;
+    for (std::size_t i = 0; i < size(); ++i)
+      if (const Given old = (*this)[i]; !is_replaced(old, message)) rest.add(old);
+    *this = std::move(rest);
   }
-  for (const Given& fresh : message) all.add(fresh);
-  all.items_.shrink_to_fit();  // a record keeps it for long
-  all.texts_.shrink_to_fit();
-  *this = std::move(all);
+  append(message);
 }
 
 std::optional<Given> Givens::find(Field field, const Endpoint& endpoint, std::string_view user, std::size_t nth) const {

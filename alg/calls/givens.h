@@ -45,6 +45,8 @@ class Givens {
     uint32_t begin;  // in texts_: before, then user
   };
   bool ends_with(std::span<const Given> message) const;
+  static bool is_replaced(const Given& old, std::span<const Given> message);
+  void append(std::span<const Given> message);
   std::vector<Item> items_;
   std::string texts_;
 };

@@ -37,6 +37,7 @@ void CallDatabase::close_leg(LegId id, Leg& leg, Instant now) {
   }
   leg.ends = now + limits::transaction_end;
   schedule_leg(id);
+  note_ended_leg(id, now);
 }
 
 void CallDatabase::end_invite_usage(LegId id, TagId dialog_tag, Instant now, bool by_message) {

@@ -67,6 +67,11 @@ struct MediaSession {
   std::vector<StreamNote> streams;
   bool held = false;         // the last offer or its answer was a hold
   bool offer_holds = false;  // the last offer was
+  void clear() {
+    remote.clear();
+    streams.clear();
+    held = offer_holds = false;
+  }
 };
 
 // An SDP that waits for its answer. The session of its dialog stays as it is until then (RFC 3264 section 8).
@@ -75,6 +80,12 @@ struct Offer {
   bool by_inside = false;
   bool answered_early = false;  // of a re-INVITE, by a 1xx: what both say is in `said`, and stands with the 2xx
   MediaSession said;
+  void begin(uint32_t number, bool inside) {
+    sdp = number;
+    by_inside = inside;
+    answered_early = false;
+    said.clear();
+  }
 };
 
 struct Transaction {

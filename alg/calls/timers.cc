@@ -121,28 +121,37 @@ void CallDatabase::give_up(Transaction& transaction, TransactionId id, Instant n
   if (transaction.method == sip::Method::bye) end_invite_usage(leg, transaction.dialog, now, false);  // RFC 3261 section 15.1.1
 }
 
-void CallDatabase::expire(const Entry& entry, Instant now) {
-  if (entry.kind == Kind::transaction) return expire_transaction(entry.id, now);
-  if (entry.kind == Kind::leg) return expire_leg(entry.id, now);
-  Registration* r = registrations_.find(entry.id);
+void CallDatabase::expire(const TimerWheel::Deadline& deadline, Instant now) {
+  const auto kind = static_cast<Kind>(deadline.kind);
+  if (kind == Kind::transaction) return expire_transaction(deadline.id, now);
+  if (kind == Kind::leg) return expire_leg(deadline.id, now);
+  Registration* r = registrations_.find(deadline.id);
   if (!r || r->scheduled > now) return;  // gone, or an entry that another overtook
-  if (r->ends <= now) return end_registration(entry.id, now, false);
+  if (r->ends <= now) return end_registration(deadline.id, now, false);
   r->scheduled = r->ends;
-  schedule(r->ends, Kind::registration, entry.id);
+  schedule(r->ends, Kind::registration, deadline.id);
 }
 
-void CallDatabase::tick(Instant now) {
-  const bool was_empty = timers_.empty();
-  while (!timers_.empty() && timers_.top().when <= now) {
-    const Entry entry = timers_.top();
-    timers_.pop();
-    expire(entry, now);
-  }
-  if (timers_.empty() && !was_empty) timers_ = {};  // gives its memory back
+void CallDatabase::tick(Instant now, std::size_t most) {
+  TimerWheel::Deadline deadline;
+  for (; most > 0 && timers_.take_due(now, deadline); --most) expire(deadline, now);
   doors_.flush();
 }
 
-Instant CallDatabase::next_timer() const { return timers_.empty() ? Instant::max() : timers_.top().when; }
+void CallDatabase::note_ended_transaction(TransactionId id, Instant now) {
+  const TransactionId gone = ended_transactions_.push(id);
+  Transaction* oldest = transactions_.find(gone);
+  if (gone == id || !oldest || !oldest->is_final()) return;
+  oldest->ends = now;
+  expire_transaction(gone, now);
+}
+
+void CallDatabase::note_ended_leg(LegId id, Instant now) {
+  const LegId gone = ended_legs_.push(id);
+  const Leg* oldest = legs_.find(gone);
+  if (gone == id || !oldest || !oldest->ends) return;  // it ended twice, or lives again
+  erase_leg(gone, now);
+}
 
 std::size_t CallDatabase::clear_legs(std::optional<std::string_view> call_id, Instant now) {
   std::size_t cleared = 0;
@@ -175,7 +184,7 @@ void CallDatabase::close_all(Instant now) {
   for (TransactionId id : transactions_.ids()) erase_transaction(id, now);
   for (LegId id : legs_.ids()) erase_leg(id, now);
   for (RegistrationId id : registrations_.ids()) end_registration(id, now, true);
-  timers_ = {};
+  timers_.clear();
   doors_.flush();
 }
 

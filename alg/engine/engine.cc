@@ -130,8 +130,8 @@ Verdict Engine::handle(const SipDatagram& datagram, Instant now, Trace* trace) {
   return verdict(ends.out && first != Reason::nothing_to_edit ? first : ends.in ? second : first);
 }
 
-void Engine::tick(Instant now) {
-  rooms_->calls.tick(now);
+void Engine::tick(Instant now, std::size_t most) {
+  rooms_->calls.tick(now, most);
   rooms_->doors.tick(now);
 }
 

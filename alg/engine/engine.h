@@ -67,8 +67,8 @@ class Engine {
 
   Verdict handle(const SipDatagram& datagram, Instant now, Trace* trace = nullptr);
 
-  // Ends what time ends. Call when next_timer() is reached; calling more often costs nothing.
-  void tick(Instant now);
+  // Ends what time ends, at most so many records. Call when next_timer() is reached; calling more often costs nothing.
+  void tick(Instant now, std::size_t most = SIZE_MAX);
   Instant next_timer() const;
 
   // Takes effect with the next message; what lives is kept.

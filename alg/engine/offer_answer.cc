@@ -54,7 +54,7 @@ void Exchange::begin_sdp() {
     dialog->late_invite = transaction_id_;
     dialog->late_answered = false;
   }
-  *offer = {sequence_, passage_.out, false, {}};
+  offer->begin(sequence_, passage_.out);
 }
 
 // The session that the message's SDP is a part of. Held is a matter of the pair: an answer in the manner of RFC 2543, which says

@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "alg/calls/timer_wheel.h"
+
+#include <algorithm>
+#include <bit>
+
+namespace sipalg {
+namespace {
+
+bool is_later(const TimerWheel::Deadline& a, const TimerWheel::Deadline& b) { return a.when > b.when; }
+
+}  // namespace
+
+std::size_t TimerWheel::Wheel::first_filled(std::size_t from, bool is_ring) const {
+  const auto search = [&](std::size_t begin, std::size_t end) {
+    for (std::size_t at = begin; at < end; at = (at / 64 + 1) * 64)
+      if (const uint64_t word = filled[at / 64] >> at % 64; word != 0) return at + static_cast<std::size_t>(std::countr_zero(word));
+    return slots;
+  };
+  const std::size_t found = search(from, slots);
+  return found < slots || !is_ring ? found : search(0, from);
+}
+
+void TimerWheel::put(List& list, const Deadline& deadline) {
+  const auto [id, node] = nodes_.add();
+  node = {deadline, list.first};
+  list.first = id;
+  list.earliest = std::min(list.earliest, deadline.when);
+}
+
+void TimerWheel::put(Wheel& wheel, int64_t place, const Deadline& deadline) {
+  const auto at = static_cast<std::size_t>(place) % slots;
+  put(wheel.lists[at], deadline);
+  wheel.filled[at / 64] |= uint64_t{1} << at % 64;
+}
+
+void TimerWheel::add_due(const Deadline& deadline) {
+  due_.insert(std::lower_bound(due_.begin(), due_.end(), deadline, is_later), deadline);
+}
+
+void TimerWheel::add(const Deadline& deadline) {
+  next_ = std::min(next_, deadline.when);
+  const int64_t slot = slot_of(deadline.when);
+  if (slot <= current_) return add_due(deadline);
+  const int64_t blocks = block_of(slot) - block_of(current_);
+  if (blocks == 0) return put(*near_, slot, deadline);
+  if (blocks < static_cast<int64_t>(slots)) return put(*far_, block_of(slot), deadline);
+  put(beyond_, deadline);
+}
+
+// Each of the list's deadlines to where it belongs by now.
+void TimerWheel::spread(List& list) {
+  uint64_t at = list.first;
+  list = {};
+  while (at != 0) {
+    const Node node = *nodes_.find(at);
+    nodes_.erase(at);
+    at = node.next;
+    slot_of(node.deadline.when) <= current_ ? due_.push_back(node.deadline) : add(node.deadline);
+  }
+}
+
+void TimerWheel::spread(Wheel& wheel, int64_t place) {
+  const auto at = static_cast<std::size_t>(place) % slots;
+  wheel.filled[at / 64] &= ~(uint64_t{1} << at % 64);
+  spread(wheel.lists[at]);
+}
+
+// What was due before must have been taken.
+void TimerWheel::turn_to(int64_t slot) {
+  const bool is_other_block = block_of(slot) != block_of(current_);
+  const bool is_other_ring = block_of(slot) >> block_bits != block_of(current_) >> block_bits;
+  current_ = slot;
+  if (is_other_ring) spread(beyond_);
+  if (is_other_block) spread(*far_, block_of(slot));
+  spread(*near_, slot);
+  std::sort(due_.begin(), due_.end(), is_later);
+}
+
+void TimerWheel::find_next() {
+  next_ = Instant::max();
+  if (!due_.empty()) {
+    next_ = due_.back().when;
+  } else if (const auto near = near_->first_filled(static_cast<std::size_t>(current_) % slots, false); near < slots) {
+    next_ = near_->lists[near].earliest;
+  } else {
+    const auto far = far_->first_filled(static_cast<std::size_t>(block_of(current_) + 1) % slots, true);
+    next_ = std::min(far < slots ? far_->lists[far].earliest : Instant::max(), beyond_.earliest);
+  }
+}
+
+bool TimerWheel::take_due(Instant now, Deadline& deadline) {
+  while (due_.empty() && next_ <= now) {
+    turn_to(slot_of(next_));
+    find_next();
+  }
+  if (due_.empty() || due_.back().when > now) return false;
+  deadline = due_.back();
+  due_.pop_back();
+  find_next();
+  return true;
+}
+
+void TimerWheel::clear() {
+  const int64_t current = current_;
+  *this = {};
+  current_ = current;
+}
+
+}  // namespace sipalg

@@ -1,0 +1,72 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "alg/base/chain_index.h"
+
+#include <catch2/catch.hpp>
+#include <map>
+#include <random>
+
+#include "alg/base/texts.h"
+#include "alg/calls/ended_ring.h"
+
+using namespace sipalg;
+
+namespace {
+
+struct Record {
+  uint64_t key = 0;
+  ChainLink by_key;
+};
+
+}  // namespace
+
+TEST_CASE("an index finds all records of a key and no other, while the table grows and shrinks") {
+  Slab<Record> slab;
+  ChainIndex<Record, &Record::by_key> index(slab);
+  std::multimap<uint64_t, uint64_t> known;  // key, id
+  std::mt19937_64 random(1);
+  CHECK(index.find(1, [](const Record&) { return true; }) == 0);
+  for (int round = 0; round < 40'000; ++round) {
+    const bool grows = round / 5000 % 2 == 0;
+    if (known.empty() || (random() % 4 != 0) == grows) {
+      const auto [id, record] = slab.add();
+      record.key = random() % 500 << 32;  // many of one hash, and keys whose low bits are equal
+      known.emplace(record.key, id);
+      index.insert(id, record.key);
+    } else {
+      auto it = known.lower_bound(random() % 500 << 32);
+      if (it == known.end()) it = known.begin();
+      index.erase(it->second);
+      slab.erase(it->second);
+      known.erase(it);
+    }
+    REQUIRE(index.size() == known.size());
+    if (round % 100 != 0) continue;
+    for (uint64_t key = 0; key < 500; ++key) {
+      std::size_t found = 0;
+      index.for_each(key << 32, [&](const Record& record) { found += record.key == key << 32; });
+      REQUIRE(found == known.count(key << 32));
+      const auto one = known.find(key << 32);
+      if (one == known.end()) continue;
+      REQUIRE(slab.find(index.find(key << 32, [&](const Record& r) { return &r == slab.find(one->second); })) == slab.find(one->second));
+    }
+  }
+}
+
+TEST_CASE("texts stand behind each other, and empty ones among them") {
+  CHECK(Texts<2>()[1].empty());
+  const Texts<4> texts({"call-1@10.0.0.2", "", "sip:alice@example.net", "x"});
+  CHECK(texts[0] == "call-1@10.0.0.2");
+  CHECK(texts[1].empty());
+  CHECK(texts[2] == "sip:alice@example.net");
+  CHECK(texts[3] == "x");
+  const std::string longest(70'000, 'a');
+  const Texts<2> cut({longest, "b"});
+  CHECK(cut[0].size() == 65'535);
+  CHECK(cut[1].empty());
+}
+
+TEST_CASE("a ring pushes out the oldest") {
+  EndedRing ring(3);
+  for (uint64_t id = 1; id <= 3; ++id) CHECK(ring.push(id) == 0);
+  for (uint64_t id = 4; id <= 10; ++id) CHECK(ring.push(id) == id - 3);
+}
