@@ -29,7 +29,7 @@ template <typename Record> FlowPorts ports_of(const Record& record) {
 
 // --- ownership ---
 
-void CallDatabase::own(std::vector<DoorId>& owned, DoorId door, Instant now) {
+void CallDatabase::own(CompactList<DoorId>& owned, DoorId door, Instant now) {
   if (std::ranges::find(owned, door) == owned.end()) {
     owned.push_back(door);
   } else {
@@ -37,17 +37,17 @@ void CallDatabase::own(std::vector<DoorId>& owned, DoorId door, Instant now) {
   }
 }
 
-void CallDatabase::release_all(std::vector<DoorId>& owned, Instant now) {
+void CallDatabase::release_all(CompactList<DoorId>& owned, Instant now) {
   for (DoorId door : owned) doors_.release(door, now);
   owned.clear();
 }
 
 void CallDatabase::disown(DoorId door, Transaction* transaction, Leg* leg, Instant now) {
   std::size_t held = 0;
-  if (transaction) held += std::erase(transaction->doors, door);
+  if (transaction) held += erase(transaction->doors, door);
   if (leg) {
-    held += std::erase(leg->doors, door);
-    held += std::erase_if(leg->media, [door](const MediaUse& use) { return use.door == door; });
+    held += erase(leg->doors, door);
+    held += erase_if(leg->media, [door](const MediaUse& use) { return use.door == door; });
   }
   for (; held > 0; --held) doors_.release(door, now);
 }

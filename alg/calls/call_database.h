@@ -84,8 +84,8 @@ class CallDatabase {
 
   // --- ownership ---
   // The owner's list is a set: a door it has already is released again.
-  void own(std::vector<DoorId>& owned, DoorId door, Instant now);
-  void release_all(std::vector<DoorId>& owned, Instant now);
+  void own(CompactList<DoorId>& owned, DoorId door, Instant now);
+  void release_all(CompactList<DoorId>& owned, Instant now);
   // These owners let go of the door, whichever of them have it.
   void disown(DoorId door, Transaction* transaction, Leg* leg, Instant now);
 

@@ -19,7 +19,7 @@ void Givens::clear() {
 
 // The texts are parts of a datagram: their sizes fit.
 void Givens::add(const Given& given) {
-  items_.push_back({given.given, given.field, static_cast<uint16_t>(given.before.size()), static_cast<uint16_t>(given.user.size()),
+  items_.push_back(Item{given.given, given.field, static_cast<uint16_t>(given.before.size()), static_cast<uint16_t>(given.user.size()),
                     static_cast<uint32_t>(texts_.size())});
   texts_.append(given.before).append(given.user);
 }
@@ -88,7 +88,7 @@ void RestoredUris::clear() {
 }
 
 void RestoredUris::add(const RestoredUri& uri) {
-  items_.push_back({uri.field, static_cast<uint32_t>(texts_.size()), static_cast<uint32_t>(uri.came.size()),
+  items_.push_back(Item{uri.field, static_cast<uint32_t>(texts_.size()), static_cast<uint32_t>(uri.came.size()),
                     static_cast<uint32_t>(uri.left.size())});
   texts_.append(uri.came).append(uri.left);
 }

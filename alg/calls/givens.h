@@ -5,8 +5,8 @@
 #include <span>
 #include <string>
 #include <string_view>
-#include <vector>
 
+#include "alg/base/compact_list.h"
 #include "alg/base/endpoint.h"
 #include "alg/edit/edit_list.h"
 
@@ -47,7 +47,7 @@ class Givens {
   bool ends_with(std::span<const Given> message) const;
   static bool is_replaced(const Given& old, std::span<const Given> message);
   void append(std::span<const Given> message);
-  std::vector<Item> items_;
+  CompactList<Item> items_;
   std::string texts_;
 };
 
@@ -71,7 +71,7 @@ class RestoredUris {
     Field field;
     uint32_t begin, came_size, left_size;
   };
-  std::vector<Item> items_;
+  CompactList<Item> items_;
   std::string texts_;
 };
 

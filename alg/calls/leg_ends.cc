@@ -48,7 +48,7 @@ void CallDatabase::end_invite_usage(LegId id, TagId dialog_tag, Instant now, boo
     dialog->hung_up = true;
     if (!dialog->subscribed_until) dialog->state = Dialog::State::ended;
   }
-  std::erase_if(leg->invites, [&](TransactionId invite_id) {  // a re-INVITE of this dialog ends with it
+  erase_if(leg->invites, [&](TransactionId invite_id) {  // a re-INVITE of this dialog ends with it
     const Transaction* invite = transactions_.find(invite_id);
     return !invite || invite->dialog == dialog_tag;
   });
@@ -64,7 +64,7 @@ void CallDatabase::end_invite_usage(LegId id, TagId dialog_tag, Instant now, boo
 
 void CallDatabase::attempt_ended(LegId id, TransactionId invite, bool success, Instant now) {
   Leg* leg = legs_.find(id);
-  if (!leg || std::erase(leg->invites, invite) == 0 || success) return;
+  if (!leg || erase(leg->invites, invite) == 0 || success) return;
   const bool is_last = leg->invites.empty() && !leg->has_invite_usage();
   const Transaction* t = transactions_.find(invite);
   if (is_last && !leg->is_subscribed()) {
@@ -96,7 +96,7 @@ void CallDatabase::end_early_dialogs(Leg& leg, TransactionId invite, Instant now
 }
 
 template <typename Which> void CallDatabase::end_uses(Leg& leg, Instant now, Which&& which) {
-  std::erase_if(leg.media, [&](const MediaUse& use) {
+  erase_if(leg.media, [&](const MediaUse& use) {
     if (!which(use)) return false;
     doors_.release(use.door, now);
     return true;

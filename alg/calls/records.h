@@ -6,9 +6,9 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "alg/base/chain_index.h"
+#include "alg/base/compact_list.h"
 #include "alg/base/instant.h"
 #include "alg/base/text_hash.h"
 #include "alg/calls/givens.h"
@@ -39,7 +39,7 @@ struct RegistrationWish {
   Endpoint inside;
   Endpoint given;
   std::string before;
-  std::vector<DoorId> doors;
+  CompactList<DoorId> doors;
   std::optional<uint32_t> asked;  // seconds
 };
 
@@ -63,8 +63,8 @@ struct StreamNote {  // for `show call`
 
 // What an offer and its answer say.
 struct MediaSession {
-  std::vector<RemoteStream> remote;
-  std::vector<StreamNote> streams;
+  CompactList<RemoteStream> remote;
+  CompactList<StreamNote> streams;
   bool held = false;         // the last offer or its answer was a hold
   bool offer_holds = false;  // the last offer was
   void clear() {
@@ -101,8 +101,8 @@ struct Transaction {
   TagId dialog = 0;    // tag of the party that did not begin the leg; 0 outside a dialog
   Givens givens;
   RestoredUris restored;  // of a request in; empty: it was left as it came, and so are its copies
-  std::vector<DoorId> doors;
-  std::vector<RegistrationWish> wishes;
+  CompactList<DoorId> doors;
+  CompactList<RegistrationWish> wishes;
   bool removes_all = false;         // REGISTER with Contact: *
   bool header_failed = false;       // first message decided: untouched. So are all of it.
   bool body_failed = false;
@@ -111,7 +111,7 @@ struct Transaction {
   bool wrote_outside_itself = false;  // its Via held the outside address already
   bool request_had_sdp = false;
   bool is_prack_answer = false;       // PRACK: its SDP answers the offer of a reliable 1xx
-  std::vector<std::size_t> bodies;    // that were handled: a copy of one changes nothing (Exchange::body_mark)
+  CompactList<std::size_t> bodies;    // that were handled: a copy of one changes nothing (Exchange::body_mark)
   Offer offer;                        // in its request; the dialogs that an INVITE begins begin with it
   bool cleared = false;               // with its call, by hand: it gives its responses their texts back, and opens nothing
   uint16_t last_status = 0;
@@ -158,7 +158,7 @@ struct Dialog {
   TransactionId answered_invite = 0;  // the last INVITE whose offer was answered
   TransactionId late_invite = 0;      // the last INVITE without SDP, whose response offered
   std::unique_ptr<Offer> late_offer;  // of that response; null: there was none
-  std::vector<UntouchedInvite> untouched_invites;  // the last ones
+  CompactList<UntouchedInvite> untouched_invites;  // the last ones
   bool is_call() const { return state == State::confirmed && invite_usage; }
 };
 
@@ -188,19 +188,19 @@ struct Leg {
 
   uint32_t sequence = 0;      // counts SDPs
   Givens givens;
-  std::vector<DoorId> doors;  // signalling doors and ways out
-  std::vector<MediaUse> media;
-  std::vector<Dialog> dialogs;
-  std::vector<AckBody> ack_bodies;  // the last ones
+  CompactList<DoorId> doors;  // signalling doors and ways out
+  CompactList<MediaUse> media;
+  CompactList<Dialog> dialogs;
+  CompactList<AckBody> ack_bodies;  // the last ones
 
-  std::vector<TransactionId> invites;  // attempts without a final response
+  CompactList<TransactionId> invites;  // attempts without a final response
   Instant begun{}, last_message{};
   MaybeInstant ends;                   // ending: media is closed, the rest goes then
   using Seconds = std::chrono::duration<uint32_t>;
   std::optional<Seconds> session_interval;  // Session-Expires of the last 2xx
   Instant recheck{};                   // not before: asking the kernel for living media
   Instant scheduled = Instant::max();  // of its one timer entry that counts
-  std::vector<Endpoint> peers;         // where the other side wants its requests: Contact, nearest Record-Route
+  CompactList<Endpoint> peers;         // where the other side wants its requests: Contact, nearest Record-Route
 
   Dialog* find_dialog(TagId tag);
   bool is_confirmed() const;           // some dialog is
@@ -218,7 +218,7 @@ struct Registration {
   Endpoint remote;
   std::string contact_text;
   Givens givens;  // Contact, Path, Service-Route
-  std::vector<DoorId> doors;
+  CompactList<DoorId> doors;
   Instant ends{};             // 64*T1 after what was granted
   Instant scheduled = Instant::max();  // of its one timer entry that counts
 };

@@ -44,7 +44,7 @@ std::optional<Instant> CallDatabase::ends_at(const Leg& leg) const {
 void CallDatabase::drop_ended_uses(Leg& leg, Instant now) {
   for (const MediaUse& use : leg.media)
     if (use.ends && *use.ends <= now) doors_.release(use.door, now);
-  std::erase_if(leg.media, [now](const MediaUse& use) { return use.ends && *use.ends <= now; });
+  erase_if(leg.media, [now](const MediaUse& use) { return use.ends && *use.ends <= now; });
 }
 
 bool CallDatabase::media_lives(const Leg& leg) const {

@@ -86,14 +86,14 @@ void Exchange::begin_body() {
   constexpr std::size_t kept = 16;  // an ACK is repeated for 64*T1
   const std::size_t mark = body_mark();
   if (!transaction_) {
-    std::vector<AckBody>& known = leg_->ack_bodies;
+    CompactList<AckBody>& known = leg_->ack_bodies;
     body_is_copy_ = std::ranges::find(known, mark, &AckBody::mark) != known.end();
     if (body_is_copy_) return;
     if (known.size() == kept) known.erase(known.begin());
-    known.push_back({mark, false});
+    known.push_back(AckBody{mark, false});
     return;
   }
-  std::vector<std::size_t>& known = transaction_->bodies;
+  CompactList<std::size_t>& known = transaction_->bodies;
   body_is_copy_ = std::ranges::find(known, mark) != known.end();
   if (!body_is_copy_ && known.size() < limits::bodies_per_transaction) known.push_back(mark);
 }

@@ -39,7 +39,7 @@ void Exchange::note_session_interval() {
 
 void Exchange::note_untouched_invite(Dialog& dialog) {
   constexpr std::size_t kept = 16;  // an ACK is repeated for 64*T1
-  std::vector<UntouchedInvite>& known = dialog.untouched_invites;
+  CompactList<UntouchedInvite>& known = dialog.untouched_invites;
   const UntouchedInvite invite{message_.cseq, transaction_->outgoing};
   if (std::ranges::find(known, invite) != known.end()) return;
   if (known.size() == kept) known.erase(known.begin());

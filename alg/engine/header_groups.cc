@@ -106,7 +106,7 @@ bool Exchange::commit_headers(HeaderMap& map, Group& group) {
 // Contact and routes belong to the leg where there is one, else to the transaction.
 void Exchange::own_headers(HeaderMap& map) {
   const Instant now = passage_.now;
-  std::vector<DoorId>& lasting = leg_ ? leg_->doors : transaction_->doors;
+  CompactList<DoorId>& lasting = leg_ ? leg_->doors : transaction_->doors;
   for (DoorId door : map.doors) rooms_.calls.own(lasting, door, now);
   const std::span<const Given> given(map.givens.data(), map.givens.size());
   if (leg_) leg_->givens.remember(given);

@@ -132,7 +132,7 @@ void Exchange::take_early_answer(Dialog& dialog) {
 }
 
 // From each inside host of a line to both remote endpoints of that line.
-void Exchange::open_ways_out(const Dialog& dialog, const std::vector<RemoteStream>& remote) {
+void Exchange::open_ways_out(const Dialog& dialog, const CompactList<RemoteStream>& remote) {
   SmallList<std::pair<DoorId, const RemoteStream*>, 4> claimed;
   const auto claim = [&](const RemoteStream& stream, const Address& host, const Endpoint& to) {
     if (!is_remote(rules_, passage_, stream.protocol, to)) return;

@@ -29,7 +29,7 @@ void Exchange::meet(const sip::Uri& uri) {
 }
 
 // For SIP; `owned` gets it.
-void Exchange::open_way_out(Protocol protocol, const Address& host, const Endpoint& remote, std::vector<DoorId>& owned) {
+void Exchange::open_way_out(Protocol protocol, const Address& host, const Endpoint& remote, CompactList<DoorId>& owned) {
   const auto door = rooms_.doors.claim_way_out(protocol, host, remote, true, passage_.zone);
   if (!door) return;
   SmallList<DoorId, 1> doors{*door};

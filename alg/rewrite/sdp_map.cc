@@ -231,7 +231,7 @@ void restore_remote_candidates(const Rules& rules, Group& group, const sdp::Sess
   }
 }
 
-void add_remote_streams(const sdp::Session& session, std::vector<RemoteStream>& out) {
+void add_remote_streams(const sdp::Session& session, CompactList<RemoteStream>& out) {
   for (std::size_t i = 0; i < session.media.size(); ++i) {
     const sdp::Media& media = session.media[i];
     const sdp::Connection& connection = first_connection(session, media);
@@ -275,7 +275,7 @@ bool is_hold(const sdp::Session& session) {
   return any;
 }
 
-void note_streams(std::string_view bytes, const sdp::Session& session, std::vector<StreamNote>& out) {
+void note_streams(std::string_view bytes, const sdp::Session& session, CompactList<StreamNote>& out) {
   out.clear();
   for (const sdp::Media& media : session.media) {
     const auto direction = media.direction.value_or(session.direction.value_or(sdp::Direction::sendrecv));

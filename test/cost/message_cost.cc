@@ -10,6 +10,8 @@
 // messages to be measured go through one function with a name of its own, at which callgrind switches counting on and off,
 // and during which the allocations are counted. The kernel is a keeper that says yes, so doors cost what they cost here.
 // test/cost/check compares with test/cost/recorded.json.
+#include <malloc.h>
+
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
@@ -159,10 +161,22 @@ void measure(const Subject& subject) {
               static_cast<double>(allocations) / static_cast<double>(calls));
 }
 
+// The memory of calls that stand, when all their transactions have ended.
+void measure_memory() {
+  constexpr uint64_t standing = 4000;  // of one inside host
+  Cost cost(false);
+  const auto before = mallinfo2().uordblks;
+  for (uint64_t call = 0; call < standing; ++call)
+    for (Kind kind : {Kind::invite, Kind::trying, Kind::ringing, Kind::answer, Kind::ack}) cost.play(kind, call);
+  cost.pass_time(long_enough);
+  std::printf("{\"bytes_per_call\": %zu}\n", (mallinfo2().uordblks - before) / standing);
+}
+
 }  // namespace
 }  // namespace sipalg::load
 
 int main(int count, char** words) {
+  if (count == 2 && std::string_view(words[1]) == "memory") return sipalg::load::measure_memory(), 0;
   const auto& subjects = sipalg::load::subjects();
   const auto chosen = count == 2 ? subjects.find(std::string_view(words[1])) : subjects.end();
   if (chosen == subjects.end()) {

@@ -3,8 +3,11 @@
 
 #include <catch2/catch.hpp>
 #include <map>
+#include <string>
+#include <vector>
 #include <random>
 
+#include "alg/base/compact_list.h"
 #include "alg/base/texts.h"
 #include "alg/calls/ended_ring.h"
 
@@ -69,4 +72,47 @@ TEST_CASE("a ring pushes out the oldest") {
   EndedRing ring(3);
   for (uint64_t id = 1; id <= 3; ++id) CHECK(ring.push(id) == 0);
   for (uint64_t id = 4; id <= 10; ++id) CHECK(ring.push(id) == id - 3);
+}
+
+TEST_CASE("a compact list is a vector in eight bytes") {
+  static_assert(sizeof(CompactList<std::string>) == 8);
+  CompactList<std::string> list;
+  CHECK(list.empty());
+  CHECK(list.begin() == list.end());
+  list.clear();
+  std::vector<std::string> expected;
+  std::mt19937 random(1);
+  for (int round = 0; round < 3000; ++round) {
+    const std::string text(random() % 40, static_cast<char>('a' + random() % 4));
+    switch (random() % 8) {
+      case 0: CHECK(erase(list, text) == std::erase(expected, text)); break;
+      case 1: {
+        const auto is_short = [&](const std::string& s) { return s.size() < text.size() / 8; };
+        CHECK(erase_if(list, is_short) == std::erase_if(expected, is_short));
+        break;
+      }
+      case 2: {
+        if (expected.empty() || round % 50 != 2) break;
+        CompactList<std::string> copy(list);
+        list = std::move(copy);
+        list = list;
+        break;
+      }
+      case 3:
+        if (expected.empty()) break;
+        list.push_back(list.front());  // an item of its own
+        expected.push_back(std::string(expected.front()));
+        break;
+      case 4:
+        if (expected.size() < 200) break;
+        list.clear();
+        expected.clear();
+        break;
+      default: list.push_back(text), expected.push_back(text);
+    }
+    REQUIRE(std::ranges::equal(list, expected));
+  }
+  list.erase(&list.front());
+  CHECK(list.size() == expected.size() - 1);
+  CHECK(list.back() == expected.back());
 }
