@@ -161,6 +161,7 @@ void CallDatabase::erase_leg(LegId id, Instant now) {
   Leg* leg = legs_.find(id);
   for (MediaUse& use : leg->media) doors_.release(use.door, now);
   release_all(leg->doors, now);
+  if (leg->is_counted) --counted_calls_;
   by_call_id_.erase(id);
   legs_.erase(id);
 }

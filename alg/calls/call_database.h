@@ -106,6 +106,7 @@ class CallDatabase {
   template <typename F> void for_each_registration(F&& f) const { registrations_.for_each(f); }
   std::size_t transaction_count() const { return transactions_.size(); }
   std::size_t registration_count() const { return registrations_.size(); }
+  std::size_t call_count() const { return counted_calls_; }  // begun and not ended
   std::optional<Instant> ends_at(const Leg& leg) const;  // when time would end it; nothing: while it lives
 
  private:
@@ -144,6 +145,7 @@ class CallDatabase {
   std::unordered_multimap<Endpoint, RegistrationId> by_contact_;
   std::unordered_multimap<std::string, RegistrationId> by_aor_;
   TimerWheel timers_;
+  std::size_t counted_calls_ = 0;
   EndedRing ended_transactions_{limits::ended_transactions}, ended_legs_{limits::ended_dialogs};
 };
 

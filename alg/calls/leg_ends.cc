@@ -9,7 +9,9 @@ namespace sipalg {
 
 void CallDatabase::begin_call(Leg& leg) {
   leg.is_call = true;
-  if (!std::exchange(leg.is_counted, true)) stats_.count(Event::calls_begun);
+  if (std::exchange(leg.is_counted, true)) return;
+  ++counted_calls_;
+  stats_.count(Event::calls_begun);
 }
 
 void CallDatabase::revive(Leg& leg) {
@@ -18,7 +20,9 @@ void CallDatabase::revive(Leg& leg) {
 }
 
 void CallDatabase::count_end(Leg& leg, Event how) {
-  if (std::exchange(leg.is_counted, false)) stats_.count(how);
+  if (!std::exchange(leg.is_counted, false)) return;
+  --counted_calls_;
+  stats_.count(how);
 }
 
 void CallDatabase::end_leg(LegId id, Instant now, bool by_message) {

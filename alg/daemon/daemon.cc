@@ -157,9 +157,9 @@ void Daemon::on_timer() {
     memory_looked_at_ = now;
     give_back_free_memory();
   }
-  const report::Totals totals = engine_.totals();
-  service_.status(std::to_string(totals.calls) + " calls, " + std::to_string(totals.registrations) + " registrations, " +
-                  std::to_string(totals.doors) + " doors");
+  const Engine::Standing standing = engine_.standing();
+  service_.status(std::to_string(standing.calls) + " calls, " + std::to_string(standing.registrations) + " registrations, " +
+                  std::to_string(standing.doors) + " doors");
 }
 
 void Daemon::on_signal(int signal) { signal == SIGHUP ? reload() : loop_.stop(); }

@@ -150,6 +150,10 @@ std::vector<report::Call> Engine::calls(Instant now) const { return report_calls
 std::vector<report::Door> Engine::doors(Instant now) const { return report_doors(*rooms_, now); }
 std::vector<report::Registration> Engine::registrations(Instant now) const { return report_registrations(*rooms_, now); }
 
+Engine::Standing Engine::standing() const {
+  return {rooms_->calls.call_count(), rooms_->calls.registration_count(), rooms_->doors.size()};
+}
+
 report::Totals Engine::totals() const {
   report::Totals totals;
   totals.transactions = rooms_->calls.transaction_count();

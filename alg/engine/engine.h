@@ -95,7 +95,12 @@ class Engine {
   std::vector<report::Call> calls(Instant now) const;
   std::vector<report::Door> doors(Instant now) const;
   std::vector<report::Registration> registrations(Instant now) const;
-  report::Totals totals() const;
+  report::Totals totals() const;  // looks at every call
+  // For a line that is written each second.
+  struct Standing {
+    std::size_t calls = 0, registrations = 0, doors = 0;
+  };
+  Standing standing() const;
 
  private:
   Reason pass(std::string_view bytes, const Flow& flow, bool out, std::size_t most_bytes, Instant now, std::string& output,

@@ -38,6 +38,7 @@ TEST_CASE("a trunk: a thousand calls on one 5-tuple, each ends for itself, and a
   World world;
   for (int n = 0; n < 1000; ++n) begin(world, n);
   CHECK(world.engine.totals().calls == 1000);
+  CHECK(world.engine.standing().calls == 1000);
   hang_up(world, 500);
   CHECK_FALSE(world.door_of(inside(500)));
   CHECK(world.door_of(inside(499)));
@@ -47,6 +48,7 @@ TEST_CASE("a trunk: a thousand calls on one 5-tuple, each ends for itself, and a
   world.delivered(provider, w, sip_text(with(numbered(ok_to_invite, 1500), "200 OK", "486 Busy Here")));
   CHECK_FALSE(world.door_of(inside(1500)));
   CHECK(world.engine.totals().calls == 999);
+  CHECK(world.engine.standing().calls == 999);
   for (int n = 0; n < 1000; ++n)
     if (n != 500) hang_up(world, n);
   world.pass_time(40s);

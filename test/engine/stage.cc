@@ -133,6 +133,7 @@ void Stage::finish() {
   CHECK(totals.subscriptions == 0);
   CHECK(totals.dialogs == 0);
   CHECK(totals.registrations == 0);
+  CHECK(world.engine.standing().calls == 0);
 }
 
 namespace {
