@@ -64,7 +64,8 @@ class CallDatabase {
   void take_offer(Leg& leg, Offer& offer, uint32_t answer);
   void give_up_offer(Leg& leg, const Offer& offer, Instant now);
   // What an older SDP of this dialog asked for, and the ones that stand did not, goes 64*T1 from now. Nothing while it is early.
-  void replace_older(LegId id, const Dialog& dialog, Instant now);
+  // Then schedule_leg.
+  void replace_older(Leg& leg, const Dialog& dialog, Instant now);
   void end_media(Leg& leg, Instant now);  // at once
   void end_use(MediaUse& use, Instant when);  // then schedule_leg
   void schedule_leg(LegId id);  // after a deadline of it moved earlier

@@ -46,26 +46,24 @@ void CallDatabase::refuse_offer(TransactionId id, Instant now) {
 }
 
 // A line that is off or held for the moment keeps its doors by not being replaced: it has no newer ones.
-void CallDatabase::replace_older(LegId id, const Dialog& dialog, Instant now) {
-  Leg* leg = legs_.find(id);
+void CallDatabase::replace_older(Leg& leg, const Dialog& dialog, Instant now) {
   if (!dialog.is_call() || dialog.stands == 0) return;
   // the offer of the first INVITE is common to all branches that answered it
-  const bool is_forked = std::ranges::count_if(leg->dialogs, &Dialog::is_call) > 1;
+  const bool is_forked = std::ranges::count_if(leg.dialogs, &Dialog::is_call) > 1;
   const auto stands_here = [&](const MediaUse& use) {
     return !use.waits && !use.ends && (use.dialog == 0 ? !is_forked : use.dialog == dialog.id);
   };
   const auto is_renewed = [&](const MediaUse& old) {
-    return std::ranges::any_of(leg->media, [&](const MediaUse& use) {
+    return std::ranges::any_of(leg.media, [&](const MediaUse& use) {
       return stands_here(use) && use.line == old.line && use.is_rtcp == old.is_rtcp && use.is_way_out == old.is_way_out &&
              use.sdp >= dialog.stands;
     });
   };
-  for (MediaUse& use : leg->media) {
+  for (MediaUse& use : leg.media) {
     if (!stands_here(use)) continue;
     const bool is_muxed = dialog.muxed && use.is_rtcp && !use.is_way_out;
     if (is_muxed || (use.sdp < dialog.stands && is_renewed(use))) end_use(use, now + limits::transaction_end);
   }
-  schedule_leg(id);
 }
 
 }  // namespace sipalg

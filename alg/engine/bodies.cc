@@ -62,9 +62,8 @@ void Exchange::handle_body(const sdp::Part& part) {
 
 // The same SDP of the same party in the same place; a 2xx is no copy of a 1xx.
 std::size_t Exchange::body_mark() const {
-  const std::hash<std::string_view> hash;
   const std::size_t place = message_.is_request ? message_.cseq : message_.status < 200 ? 1 : 2;
-  return hash(passage_.text(message_.body)) ^ hash(passage_.text(message_.to.tag)) * 31 ^ place * 131;
+  return hash_text(passage_.text(message_.body), to_tag_ + place * 131);
 }
 
 // The ACK to a 2xx has no transaction: the leg remembers its last ones.

@@ -34,7 +34,7 @@ void Exchange::heard_response() {
 void Exchange::note_session_interval() {
   leg_->session_interval.reset();
   if (message_.session_expires) leg_->session_interval = Leg::Seconds{*message_.session_expires};
-  rooms_.calls.schedule_leg(leg_id_);
+  is_rescheduled_ = true;
 }
 
 void Exchange::note_untouched_invite(Dialog& dialog) {
@@ -82,14 +82,14 @@ void Exchange::heard_invite_response(bool is_copy) {
       if (leg_->ends) rooms_.calls.revive(*leg_);  // 2xx may follow 2xx
       rooms_.calls.begin_call(*leg_);
       take_early_answer(*dialog);
-      rooms_.calls.replace_older(leg_id_, *dialog, passage_.now);  // by offers that were answered while it was early
+      rooms_.calls.replace_older(*leg_, *dialog, passage_.now);  // by offers that were answered while it was early
       note_session_interval();
     }
   }
   if (status < 200) return;
   if (status >= 300 && transaction_->dialog != 0) rooms_.calls.refuse_offer(transaction_id_, passage_.now);
   rooms_.calls.attempt_ended(leg_id_, transaction_id_, status < 300, passage_.now);
-  rooms_.calls.schedule_leg(leg_id_);
+  is_rescheduled_ = true;
 }
 
 void Exchange::heard_subscription_response() {
@@ -105,7 +105,7 @@ void Exchange::heard_subscription_response() {
   confirm_subscription(*dialog);
   if (transaction_->dialog == 0) dialog->untouched = transaction_->header_failed;
   dialog->subscribed_until = passage_.now + std::min(std::chrono::seconds{seconds}, limits::subscription_longest);  // its leg lingers 64*T1 longer
-  rooms_.calls.schedule_leg(leg_id_);
+  is_rescheduled_ = true;
 }
 
 // Inside a dialog that an INVITE has begun and not yet confirmed (KPML of RFC 4730, `Event: talk`) a subscription confirms
@@ -136,7 +136,7 @@ void Exchange::heard_notify() {
   if (!dialog) return;
   confirm_subscription(*dialog);
   dialog->subscribed_until = passage_.now + std::min(*lasts, limits::subscription_longest);
-  rooms_.calls.schedule_leg(leg_id_);
+  is_rescheduled_ = true;
 }
 
 // Seconds; 0: this Contact is not registered (any more). The user part tells bindings of one endpoint apart; where no binding

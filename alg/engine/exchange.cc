@@ -29,6 +29,7 @@ Exchange::Exchange(EngineRooms& rooms, const Passage& passage, Trace* trace)
 
 Reason Exchange::run(std::size_t most_bytes) {
   const Reason reason = follow();
+  if (is_rescheduled_) rooms_.calls.schedule_leg(leg_id_);
   if (!fix_content_length()) undo_edits(Reason::too_many_edits);
   const long growth = rooms_.edits.growth(0, static_cast<uint32_t>(passage_.bytes.size()));
   if (growth > 0 && passage_.bytes.size() + static_cast<std::size_t>(growth) > most_bytes) undo_edits(Reason::too_big);
@@ -158,7 +159,7 @@ void Exchange::begin_leg() {
   leg_id_ = rooms_.calls.begin_leg(std::move(leg), passage_.now);
   leg_ = rooms_.calls.leg(leg_id_);
   if (leg_ && leg_->has_invite_usage()) rooms_.calls.begin_call(*leg_);
-  rooms_.calls.schedule_leg(leg_id_);
+  is_rescheduled_ = true;
 }
 
 // The tag of the party that did not begin the leg.
@@ -181,7 +182,7 @@ void Exchange::note_leg_message() {
   if (leg_->ends) rooms_.calls.revive(*leg_);
   rooms_.calls.begin_call(*leg_);
   leg_->invites.push_back(transaction_id_);
-  rooms_.calls.schedule_leg(leg_id_);
+  is_rescheduled_ = true;
 }
 
 bool Exchange::copies_invite() const { return message_.method == Method::ack || message_.method == Method::cancel; }

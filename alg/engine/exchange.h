@@ -136,6 +136,7 @@ class Exchange {
   uint32_t sequence_ = 0;              // Leg::sequence of the SDP this message carries; its parts share it
   bool offer_was_taken_ = false;       // by an SDP before in this message
   bool waits_ = false;                 // that changes the session only later: an offer, a preview
+  bool is_rescheduled_ = false;        // a deadline of the leg may have moved
   std::size_t opened_before_;          // DoorTable::opened, when this message came
   Reason failure_ = Reason::edited;
 };

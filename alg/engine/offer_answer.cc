@@ -118,7 +118,8 @@ void Exchange::settle(bool muxed) {
   } else if (message_.method == Method::invite) {
     dialog->answered_invite = transaction_id_;
   }
-  rooms_.calls.replace_older(leg_id_, *dialog, passage_.now);
+  rooms_.calls.replace_older(*leg_, *dialog, passage_.now);
+  is_rescheduled_ = true;
 }
 
 // The 2xx to a re-INVITE whose 1xx brought the answer.
