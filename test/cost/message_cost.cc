@@ -132,6 +132,7 @@ const std::map<std::string, Subject, std::less<>>& subjects() {
       {"response-known", {call, {Kind::info}, Kind::info_ok, false}},
       {"info-known", {call, {}, Kind::info, false}},
       {"bye", {call, {}, Kind::bye, false}},
+      {"bye-answered", {call, {Kind::bye}, Kind::bye_ok, false}},
       {"refresh-known", {{Kind::refresh, Kind::refresh_ok}, {}, Kind::refresh, false}},
   };
   return all;
@@ -143,7 +144,7 @@ void measure(const Subject& subject) {
   for (uint64_t call = 0; call <= calls; ++call)
     for (Kind kind : subject.before) cost.play(kind, call);
   // In a dialog records come and go: their places have been used before, and keep the memory of their lists.
-  if (!subject.before.empty() && subject.measured != Kind::bye) {
+  if (!subject.before.empty() && subject.measured != Kind::bye && subject.measured != Kind::bye_ok) {
     cost.next_request();
     for (uint64_t call = 0; call <= calls; ++call) {
       for (Kind kind : subject.request) cost.play(kind, call);
