@@ -10,30 +10,23 @@
 namespace sipalg {
 namespace {
 
-// Whether 1 to 3 digits that came to `value` were an octet without leading zeros.
-bool is_octet(unsigned value, unsigned digits) {
-  constexpr unsigned least[] = {256, 0, 10, 100};
-  return digits <= 3 && value >= least[digits] && value <= 255;
+unsigned digit_at(const char* at, const char* end) {
+  return at == end ? 10U : static_cast<unsigned char>(*at) - static_cast<unsigned>('0');
 }
 
-std::optional<Address> parse_v4(std::string_view text) {
-  std::array<uint8_t, 4> out;
-  std::size_t octets = 0;
-  unsigned value = 0, digits = 0;
-  for (const char c : text) {
-    const unsigned digit = static_cast<unsigned char>(c) - static_cast<unsigned>('0');
-    if (digit <= 9) {
-      value = value * 10 + digit;
-      if (++digits > 3) return std::nullopt;
-    } else {
-      if (c != '.' || octets == 3 || !is_octet(value, digits)) return std::nullopt;
-      out[octets++] = static_cast<uint8_t>(value);
-      value = digits = 0;
-    }
+// Up to three digits, the first of them 0 only when it is alone. More than 255: not an octet.
+unsigned take_octet(const char*& at, const char* end) {
+  unsigned value = digit_at(at, end);
+  if (value > 9) return 256;
+  ++at;
+  if (value == 0) return 0;
+  for (int more = 0; more < 2; ++more) {
+    const unsigned digit = digit_at(at, end);
+    if (digit > 9) break;
+    value = value * 10 + digit;
+    ++at;
   }
-  if (octets != 3 || !is_octet(value, digits)) return std::nullopt;
-  out[3] = static_cast<uint8_t>(value);
-  return Address::v4(out);
+  return value;
 }
 
 std::optional<Address> parse_v6(std::string_view text) {
@@ -79,13 +72,27 @@ bool Address::is_unicast() const {
   return is_set() && !is_unspecified() && !is_multicast() && !is_loopback() && !is_broadcast();
 }
 
+const char* read_v4(const char* at, const char* end, std::optional<Address>& out) {
+  std::array<uint8_t, 4> bytes;
+  for (std::size_t i = 0; i < 4; ++i) {
+    if (i != 0 && (at == end || *at++ != '.')) return nullptr;
+    const unsigned octet = take_octet(at, end);
+    if (octet > 255) return nullptr;
+    bytes[i] = static_cast<uint8_t>(octet);
+  }
+  out = Address::v4(bytes);
+  return at;
+}
+
 std::optional<Address> parse_address(std::string_view text) {
   if (text.empty()) return std::nullopt;
   if (text.front() == '[') {
     if (text.size() < 3 || text.back() != ']') return std::nullopt;
     return parse_v6(text.substr(1, text.size() - 2));
   }
-  if (const auto v4 = parse_v4(text)) return v4;
+  const char* const end = text.data() + text.size();
+  std::optional<Address> v4;
+  if (read_v4(text.data(), end, v4) == end) return v4;
   return text.find(':') == std::string_view::npos ? std::nullopt : parse_v6(text);
 }
 

@@ -62,6 +62,8 @@ class Address {
 // Dotted decimal without leading zeros, or IPv6 (RFC 4291 section 2.2) with or without brackets. No zone id.
 std::optional<Address> parse_address(std::string_view text);
 std::string to_string(const Address& address);
+// Dotted decimal without leading zeros at the begin of [at, end): the first byte behind it, or null when none stands there.
+const char* read_v4(const char* at, const char* end, std::optional<Address>& out);
 
 // What is written of an address and a port, without an allocation.
 class AddressText {

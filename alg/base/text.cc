@@ -6,9 +6,10 @@ namespace sipalg {
 std::optional<uint32_t> parse_number(std::string_view text, uint32_t most) {
   if (text.empty() || text.size() > 10) return std::nullopt;
   uint64_t value = 0;
-  for (char c : text) {
-    if (!is_digit(c)) return std::nullopt;
-    value = value * 10 + static_cast<uint64_t>(c - '0');
+  for (const char c : text) {
+    const unsigned digit = static_cast<unsigned char>(c) - static_cast<unsigned>('0');
+    if (digit > 9) return std::nullopt;
+    value = value * 10 + digit;
   }
   if (value > most) return std::nullopt;
   return static_cast<uint32_t>(value);

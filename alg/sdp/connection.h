@@ -6,8 +6,11 @@
 
 namespace sipalg::sdp {
 
-// Fills from the three fields. False: one is missing.
-bool read_connection(Word nettype, Word addrtype, Word address, Connection& out) noexcept;
+// Fills the address, a TTL or count behind it cut off. False: it is missing; `out` is undefined then.
+bool read_internet_address(const Word& address, Connection& out) noexcept;
+
+// Fills from the three fields. False: one is missing; `out` is undefined then.
+bool read_connection(const Word& nettype, const Word& addrtype, const Word& address, Connection& out) noexcept;
 
 // The three next fields of the line.
 bool parse_connection(LineCursor& line, Connection& out) noexcept;

@@ -25,7 +25,7 @@ struct LineCursor {
   const char* at;
   const char* end;
 
-  static constexpr bool is_space(char c) { return c == ' ' || c == '\t'; }
+  static constexpr bool is_space(char c) { return static_cast<unsigned char>(c) <= ' ' && (c == ' ' || c == '\t'); }
   uint32_t offset() const { return static_cast<uint32_t>(at - base); }
   std::string_view rest() const { return {at, static_cast<std::size_t>(end - at)}; }
   // Empty at the end of the line.

@@ -19,15 +19,18 @@ MediaTransport transport_of(std::string_view protocol) noexcept {
 
 // port ["/" number-of-ports]
 bool read_port(Word word, Media& media) noexcept {
+  if (const auto number = parse_number(word.text)) {
+    media.port = word.span;
+    media.port_number = *number;
+    return true;
+  }
   const std::size_t slash = word.text.find('/');
-  const Word port = slash == std::string_view::npos ? word : word.first(slash);
-  const auto number = parse_number(port.text);
-  if (!number) return false;
+  if (slash == std::string_view::npos) return false;
+  const Word port = word.first(slash);
+  const auto number = parse_number(port.text), count = parse_number(word.from(slash + 1).text);
+  if (!number || !count) return false;
   media.port = port.span;
   media.port_number = *number;
-  if (slash == std::string_view::npos) return true;
-  const auto count = parse_number(word.from(slash + 1).text);
-  if (!count) return false;
   media.count = *count;
   return true;
 }

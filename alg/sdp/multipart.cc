@@ -202,6 +202,10 @@ Parts find_parts(std::string_view bytes, const sip::Message& message) noexcept {
     parts.opaque = true;
     return parts;
   }
+  if (message.content_type.in(bytes) == "application/sdp" && message.content_encoding.empty()) {  // the usual body
+    parts.sdp.push({message.body, {}});
+    return parts;
+  }
   const BodyHeaders headers{message.content_type.in(bytes), message.content_encoding.in(bytes), {}, {}};
   Finder(bytes, parts).look_into(headers, message.body, limits::multipart_depth);
   if (parts.malformed) parts.sdp.clear();

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string_view>
 
+#include "alg/base/sixteen.h"
+
 namespace sipalg::sip {
 
 enum CharClass : uint8_t {
@@ -39,5 +41,33 @@ inline constexpr std::array<uint8_t, 256> char_classes = make_char_classes();
 
 constexpr bool is_in(char c, CharClass which) { return (char_classes[static_cast<unsigned char>(c)] & which) != 0; }
 static_assert(is_in('~', token) && !is_in('@', token) && is_in('\n', blank) && !is_in('[', host_char));
+
+// Where a byte of `which`, one of the classes that end something, may be: at all of them and at a few others.
+inline Sixteen::Bytes may_be(CharClass which, const Sixteen& bytes) {
+  const Sixteen::Bytes usual = bytes.are_at_most(',') | bytes.are_between(':', '@');
+  return (which & (never_in_uri | uri_part_end)) != 0 ? usual | bytes.are('\x7f') : usual;
+}
+static_assert([] {
+  for (unsigned c = 0; c < char_classes.size(); ++c) {
+    const bool usual = c <= ',' || (c >= ':' && c <= '@');
+    if (!usual && (char_classes[c] & (blank | value_end | uri_end | display_end)) != 0) return false;
+    if (!usual && c != 0x7f && (char_classes[c] & (never_in_uri | uri_part_end)) != 0) return false;
+  }
+  return true;
+}());
+
+// Where host_char is, exactly.
+inline Sixteen::Bytes host_chars(const Sixteen& bytes) {
+  const auto letters = bytes.with_bit(0x20).are_between('a', 'z');
+  return letters | (bytes.are_between('-', '9') & ~bytes.are('/')) | bytes.are('_');
+}
+static_assert([] {
+  for (unsigned c = 0; c < char_classes.size(); ++c) {
+    const unsigned lower = c | 0x20;
+    const bool is_host_char = (lower >= 'a' && lower <= 'z') || (c >= '-' && c <= '9' && c != '/') || c == '_';
+    if (is_host_char != ((char_classes[c] & host_char) != 0)) return false;
+  }
+  return true;
+}());
 
 }  // namespace sipalg::sip

@@ -6,7 +6,7 @@
 
 namespace sipalg::sip {
 
-// The whole value, blanks around it cut off. False: not of that form, or the number is beyond 2^32 - 1.
-bool parse_cseq(Cursor value, Message& message) noexcept;
+// The whole value, blanks around it cut off; the cursor is used up. False: not of that form, or the number is beyond 2^32 - 1.
+bool parse_cseq(Cursor& value, Message& message) noexcept;
 
 }  // namespace sipalg::sip

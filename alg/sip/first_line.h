@@ -12,6 +12,6 @@ bool is_first_line(std::string_view line) noexcept;
 
 // Reads it. Returns nothing for a line that is_first_line() and whose elements are readable; a Request-URI that only lacks a
 // readable host is marked in message.unreadable.
-std::optional<ScanFailure> parse_first_line(Cursor line, Message& message) noexcept;
+std::optional<ScanFailure> parse_first_line(const Cursor& line, Message& message) noexcept;
 
 }  // namespace sipalg::sip

@@ -15,6 +15,7 @@
 
 #include "alg/base/endpoint.h"
 #include "alg/base/limits.h"
+#include "alg/base/make_new.h"
 #include "alg/base/text.h"
 
 namespace sipalg::sip {
@@ -80,7 +81,12 @@ template <typename T, std::size_t Most> class List {
   const T* end() const { return items_.data() + size_; }
   void clear() { size_ = 0; }
   // The next place, made empty, to be filled where it stands; null when the list is full.
-  T* append() { return size_ < Most ? &(items_[size_++] = T{}) : nullptr; }
+  T* append() {
+    if (size_ == Most) return nullptr;
+    T* item = items_.data() + size_++;
+    make_new(*item);
+    return item;
+  }
   void drop_last() { --size_; }
 
  private:

@@ -17,6 +17,22 @@ constexpr std::array<Named, 14> methods{{
     {Method::message, "MESSAGE"},     {Method::update, "UPDATE"},
 }};
 
+constexpr std::size_t places = 32;
+constexpr std::size_t place_of(std::string_view name) {
+  return (name.size() + static_cast<unsigned char>(name[0]) * 3U) % places;
+}
+
+// Which method can stand at a place: one at most.
+constexpr auto candidates = [] {
+  std::array<Named, places> table{};
+  for (const Named& named : methods) {
+    Named& place = table[place_of(named.second)];
+    if (!place.second.empty()) throw "two methods in one place";
+    place = named;
+  }
+  return table;
+}();
+
 }  // namespace
 
 std::string_view name_of(Method method) {
@@ -26,9 +42,9 @@ std::string_view name_of(Method method) {
 }
 
 Method method_of(std::string_view text) noexcept {
-  for (const auto& [value, name] : methods)
-    if (name == text) return value;
-  return Method::other;
+  if (text.empty()) return Method::other;
+  const Named& one = candidates[place_of(text)];
+  return one.second == text ? one.first : Method::other;
 }
 
 }  // namespace sipalg::sip

@@ -21,7 +21,7 @@ Form skip_display_name(Cursor& cursor) noexcept {
     return cursor.is_at('<') ? Form::brackets : Form::broken;
   }
   const Cursor begin = cursor;
-  cursor.skip_until(display_end);
+  cursor.leap_until(display_end);
   if (cursor.is_at('<')) return Form::brackets;
   cursor = begin;
   return Form::plain;
@@ -34,29 +34,30 @@ NameAddrResult parse_bracketed(Cursor& cursor, NameAddr& out) noexcept {
   ++cursor.at;
   const char* close = cursor.find('>');
   if (close == nullptr) return NameAddrResult::broken;
-  const bool readable = parse_uri(cursor.with_end(close), out.uri);
+  Cursor uri = cursor.with_end(close);
+  const bool readable = parse_uri(uri, out.uri);
   cursor.at = close + 1;
   return readable ? NameAddrResult::readable : NameAddrResult::unreadable_uri;
 }
 
 // Without brackets everything behind the first semicolon belongs to the header, not to the URI (section 20).
 NameAddrResult parse_plain(Cursor& cursor, NameAddr& out) noexcept {
-  const Cursor begin = cursor;
-  cursor.skip_until(uri_end);
-  const bool readable = parse_uri(begin.with_end(cursor.at), out.uri);
+  Cursor uri = cursor;
+  cursor.leap_until(uri_end);
+  uri.end = cursor.at;
+  const bool readable = parse_uri(uri, out.uri);
   if (!cursor.done() && *cursor.at == '?') return NameAddrResult::broken;
   return readable ? NameAddrResult::readable : NameAddrResult::unreadable_uri;
 }
 
 bool parse_parameters(Cursor& cursor, const char* begin, NameAddr& out) noexcept {
   out.value = cursor.since(begin);
-  for (cursor.skip_blanks(); cursor.take(';'); cursor.skip_blanks()) {
+  while (cursor.take_behind_blanks(';')) {
     Parameter parameter;
-    if (!parse_parameter(cursor, parameter)) return false;
+    if (!read_parameter(cursor, parameter)) return false;
     const std::string_view name = parameter.name;
-    if (name.size() == 3 && !out.tag.is_set() && equals_ignoring_case(name, "tag")) out.tag = parameter.span;
-    if (name.size() == 7 && !out.expires && equals_ignoring_case(name, "expires"))
-      out.expires = parse_number(parameter.value);
+    if (!out.tag.is_set() && is_word<"tag">(name)) out.tag = cursor.span_of(parameter.value);
+    if (!out.expires && is_word<"expires">(name)) out.expires = parse_number(parameter.value);
     out.value = cursor.since(begin);
   }
   return cursor.done() || *cursor.at == ',';

@@ -8,11 +8,11 @@ bool parse_parameter(Cursor& cursor, Parameter& parameter) noexcept {
   cursor.skip_blanks();
   const char* begin = cursor.at;
   cursor.skip_until(value_end);
-  parameter = {cursor.text_since(begin), {}, {}};
-  const Cursor behind_name = cursor;
+  parameter = {cursor.text_since(begin), {}};
+  const char* behind_name = cursor.at;
   cursor.skip_blanks();
   if (!cursor.take('=')) {
-    cursor = behind_name;
+    cursor.at = behind_name;
     return true;
   }
   cursor.skip_blanks();
@@ -23,10 +23,9 @@ bool parse_parameter(Cursor& cursor, Parameter& parameter) noexcept {
     cursor.at = close + 1;  // against the grammar, but +sip.instance=<urn:...> exists, and its commas must not split
   } else {
     // '=' belongs to values of base64 kind
-    while (cursor.at != cursor.end && (!is_in(*cursor.at, value_end) || *cursor.at == '=')) ++cursor.at;
+    for (cursor.leap_until(value_end); cursor.take('=');) cursor.leap_until(value_end);
   }
   parameter.value = cursor.text_since(begin);
-  parameter.span = cursor.since(begin);
   return true;
 }
 

@@ -32,7 +32,7 @@ void reset(Message& m) noexcept {
   m.method = Method::other;
   m.method_text = m.first_line = m.head = m.body = m.call_id = m.cseq_method = m.content_length = {};
   m.content_type = m.content_encoding = m.event = m.subscription_state = m.rack = {};
-  m.request_uri = {};
+  make_new(m.request_uri);
   m.status = 0;
   m.cseq = 0;
   m.vias.clear();
@@ -41,7 +41,7 @@ void reset(Message& m) noexcept {
   m.routes.clear();
   m.paths.clear();
   m.service_routes.clear();
-  m.from = m.to = m.refer_to = {};
+  make_new(m.from), make_new(m.to), make_new(m.refer_to);
   m.content_length_number = m.expires = m.session_expires = m.rseq = {};
   m.has_trailing_bytes = m.is_body_elsewhere = m.has_identity = m.requires_100rel = m.has_auth_int = false;
 }
@@ -60,7 +60,7 @@ class Scanner {
   bool fail(ScanError error, uint32_t offset) noexcept;
   bool fail(ScanError error, const Cursor& at) noexcept { return fail(error, at.offset()); }
   Cursor cursor(uint32_t begin, uint32_t end) const noexcept {
-    return {bytes_.data(), bytes_.data() + begin, bytes_.data() + end};
+    return {bytes_.data(), bytes_.data() + begin, bytes_.data() + end, bytes_.data() + bytes_.size()};
   }
   bool read_start() noexcept;
   bool read_headers() noexcept;
@@ -91,13 +91,13 @@ bool Scanner::fail(ScanError error, uint32_t offset) noexcept {
 }
 
 uint32_t skip_line_ends(std::string_view bytes) noexcept {
-  const std::size_t begin = bytes.find_first_not_of("\r\n");
-  return static_cast<uint32_t>(begin == std::string_view::npos ? bytes.size() : begin);
+  const auto begin = std::ranges::find_if_not(bytes, [](char c) { return c == '\r' || c == '\n'; });
+  return static_cast<uint32_t>(begin - bytes.begin());
 }
 
 bool Scanner::read_start() noexcept {
   const uint32_t begin = skip_line_ends(bytes_);
-  if (bytes_.find_first_not_of(std::string_view("\r\n \t\0", 5), begin) == std::string_view::npos)
+  if (std::ranges::all_of(bytes_.substr(begin), [](char c) { return c == '\0' || is_in(c, blank); }))
     return fail(ScanError::empty, begin);
   if (const auto failure = split_head(bytes_, begin, head_))
     return begins_like_sip(bytes_) ? fail(failure->error, failure->offset) : fail(ScanError::not_sip, begin);
@@ -109,15 +109,19 @@ bool Scanner::read_start() noexcept {
 }
 
 bool Scanner::read_headers() noexcept {
-  const auto is_continuation = [this](std::size_t i) {
-    return i < head_.count && (bytes_[head_.lines[i].begin] == ' ' || bytes_[head_.lines[i].begin] == '\t');
+  const char* const base = bytes_.data();
+  const char* const readable = base + bytes_.size();
+  const Line* line = head_.lines.data() + 1;
+  const Line* const end = head_.lines.data() + head_.count;
+  const auto is_continuation = [base, end](const Line* one) {
+    return one < end && (base[one->begin] == ' ' || base[one->begin] == '\t');
   };
-  for (std::size_t i = 1; i < head_.count;) {
-    const uint32_t begin = head_.lines[i].begin;
-    if (i == 1 && is_continuation(i)) return fail(ScanError::bad_header, begin);
-    while (is_continuation(i + 1)) ++i;
-    if (!read_header(cursor(begin, head_.lines[i].end))) return false;
-    ++i;
+  if (is_continuation(line)) return fail(ScanError::bad_header, line->begin);
+  while (line < end) {
+    const char* const begin = base + line->begin;
+    while (is_continuation(line + 1)) ++line;
+    if (!read_header({base, begin, base + line->end, readable})) return false;
+    ++line;
   }
   return true;
 }
@@ -130,7 +134,7 @@ bool Scanner::read_header(Cursor line) noexcept {
   if (name.done()) return fail(ScanError::bad_header, line);
   const Header header = find_header(name.rest());
   if (header == Header::other) return true;
-  Cursor value{line.base, colon + 1, line.end};
+  Cursor value{line.base, colon + 1, line.end, line.readable};
   value.trim();
   return read_value(header, value);
 }
@@ -221,13 +225,14 @@ bool Scanner::read_call_id(Cursor value) noexcept {
   m_.call_id = span_of(value);
   if (m_.call_id.size() > limits::call_id_bytes) return fail(ScanError::too_many, value);
   Cursor blank_inside = value;
-  blank_inside.skip_until(blank);
+  blank_inside.leap_until(blank);
   return (!value.done() && blank_inside.done()) || fail(ScanError::bad_call_id, value);
 }
 
 bool Scanner::read_cseq(Cursor value) noexcept {
   if (m_.cseq_method.is_set()) return fail(ScanError::duplicate_header, value);
-  if (!parse_cseq(value, m_)) return fail(ScanError::bad_cseq, value);
+  Cursor inside = value;
+  if (!parse_cseq(inside, m_)) return fail(ScanError::bad_cseq, value);
   if (!m_.is_request) m_.method = method_of(m_.cseq_method.in(bytes_));
   return true;
 }

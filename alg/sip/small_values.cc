@@ -5,10 +5,9 @@
 namespace sipalg::sip {
 
 std::optional<uint32_t> parse_leading_number(Cursor value) noexcept {
-  const char* begin = value.at;
-  while (!value.done() && is_digit(*value.at)) ++value.at;
+  const auto number = take_number(value);
   if (!value.done() && *value.at != ';' && !is_in(*value.at, blank)) return std::nullopt;
-  return parse_number(value.text_since(begin));
+  return number;
 }
 
 bool has_word(Cursor value, std::string_view word) noexcept {
@@ -26,7 +25,10 @@ bool has_auth_int(Cursor value) noexcept {
   constexpr std::string_view wanted = "auth-int";
   constexpr std::ptrdiff_t before = 4, after = 4;
   const char* begin = value.at;
-  while (const char* dash = value.find('-')) {
+  const auto find_dash = [&value] {  // credentials are long
+    return static_cast<const char*>(std::memchr(value.at, '-', static_cast<std::size_t>(value.end - value.at)));
+  };
+  while (const char* dash = find_dash()) {
     value.at = dash + 1;
     if (dash - begin < before || value.end - dash < after) continue;
     if (equals_ignoring_case({dash - before, wanted.size()}, wanted)) return true;

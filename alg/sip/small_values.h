@@ -7,6 +7,19 @@
 
 namespace sipalg::sip {
 
+// The digits at the cursor, which stands behind them then. Nothing when there are none, or more than a number has.
+inline std::optional<uint32_t> take_number(Cursor& cursor) noexcept {
+  const char* begin = cursor.at;
+  uint64_t number = 0;
+  for (; !cursor.done(); ++cursor.at) {
+    const unsigned digit = static_cast<unsigned char>(*cursor.at) - unsigned{'0'};
+    if (digit > 9) break;
+    number = number * 10 + digit;
+  }
+  if (cursor.at == begin || cursor.at - begin > 10 || number > UINT32_MAX) return std::nullopt;
+  return static_cast<uint32_t>(number);
+}
+
 // delta-seconds or a sequence number, parameters behind it passed over: Expires, Session-Expires, RSeq. Nothing when it is not one.
 std::optional<uint32_t> parse_leading_number(Cursor value) noexcept;
 

@@ -8,23 +8,27 @@ namespace sipalg::sip {
 namespace {
 
 Transport transport_of(std::string_view text) noexcept {
-  if (text.size() != 3) return Transport::other;
-  if (equals_ignoring_case(text, "udp")) return Transport::udp;
-  if (equals_ignoring_case(text, "tcp")) return Transport::tcp;
-  if (equals_ignoring_case(text, "tls")) return Transport::tls;
+  if (is_word<"udp">(text)) return Transport::udp;
+  if (is_word<"tcp">(text)) return Transport::tcp;
+  if (is_word<"tls">(text)) return Transport::tls;
   return Transport::other;
 }
 
 Scheme scheme_of(std::string_view text) noexcept {
-  if (equals_ignoring_case(text, "sip")) return Scheme::sip;
-  if (equals_ignoring_case(text, "sips")) return Scheme::sips;
-  if (equals_ignoring_case(text, "tel")) return Scheme::tel;
+  if (is_word<"sip">(text)) return Scheme::sip;
+  if (is_word<"sips">(text)) return Scheme::sips;
+  if (is_word<"tel">(text)) return Scheme::tel;
   return Scheme::other;
 }
 
 // ALPHA *( ALPHA / DIGIT / "+" / "-" / "." ) ":"
 bool parse_scheme(Cursor& cursor, Uri& uri) noexcept {
   const char* begin = cursor.at;
+  if (cursor.end - begin > 3 && begin[3] == ':' && is_word<"sip">({begin, 3})) {
+    uri.scheme = Scheme::sip;
+    cursor.at += 4;
+    return true;
+  }
   while (!cursor.done() && (is_in(*cursor.at, host_char) || *cursor.at == '+') && *cursor.at != '_') ++cursor.at;
   if (cursor.at == begin || is_digit(*begin)) return false;
   uri.scheme = scheme_of(cursor.text_since(begin));
@@ -33,10 +37,9 @@ bool parse_scheme(Cursor& cursor, Uri& uri) noexcept {
 
 // False: a second maddr. Which one holds would be a matter of taste.
 bool note_parameter(std::string_view name, std::string_view value, Span span, Uri& uri) noexcept {
-  if (name.size() == 2 && equals_ignoring_case(name, "lr")) uri.has_lr = true;
-  if (name.size() == 9 && uri.transport == Transport::none && equals_ignoring_case(name, "transport"))
-    uri.transport = transport_of(value);
-  if (name.size() != 5 || !equals_ignoring_case(name, "maddr")) return true;
+  if (is_word<"lr">(name)) uri.has_lr = true;
+  if (uri.transport == Transport::none && is_word<"transport">(name)) uri.transport = transport_of(value);
+  if (!is_word<"maddr">(name)) return true;
   if (uri.maddr.host.is_set()) return false;
   read_host(value, span, uri.maddr);
   return true;
@@ -59,12 +62,19 @@ bool parse_parameters(Cursor& cursor, Uri& uri) noexcept {
 
 // The user part may hold nearly anything but "@", ";" and "?" included: the first "@" ends it.
 bool parse_user(Cursor& cursor, Uri& uri) noexcept {
-  const char* at_sign = cursor.find('@');
-  if (at_sign == nullptr) return true;
+  Cursor inside = cursor;
+  inside.leap_until(uri_part_end);
+  if (inside.done()) return true;  // no "@" either
+  if (*inside.at != '@') {
+    const char* at_sign = inside.find('@');
+    if (at_sign == nullptr) return true;
+    inside.end = at_sign;
+    inside.leap_until(never_in_uri);
+  } else {
+    inside.end = inside.at;
+  }
   const char* user = cursor.at;
-  Cursor inside = cursor.with_end(at_sign);
-  inside.skip_until(never_in_uri);
-  cursor.at = at_sign;
+  cursor.at = inside.end;
   uri.user = cursor.since(user);
   ++cursor.at;
   return inside.done();
@@ -85,7 +95,7 @@ bool parse_opaque(Cursor cursor) noexcept {
 
 }  // namespace
 
-bool parse_uri(Cursor cursor, Uri& uri) noexcept {
+bool parse_uri(Cursor& cursor, Uri& uri) noexcept {
   const char* begin = cursor.at;
   if (!parse_scheme(cursor, uri) || cursor.done()) return false;
   uri.whole = Cursor{cursor.base, cursor.end, cursor.end}.since(begin);

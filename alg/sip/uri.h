@@ -6,7 +6,8 @@
 
 namespace sipalg::sip {
 
-// The URI is everything from the cursor to its end. False: not a URI, or a sip: or sips: URI whose host or port can not be read.
-bool parse_uri(Cursor cursor, Uri& uri) noexcept;
+// The URI is everything from the cursor, which is used up, to its end. False: not a URI, or a sip: or sips: URI whose host or
+// port can not be read.
+bool parse_uri(Cursor& cursor, Uri& uri) noexcept;
 
 }  // namespace sipalg::sip

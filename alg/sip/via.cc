@@ -22,9 +22,9 @@ bool take_slash(Cursor& cursor) noexcept {
 }
 
 Transport transport_of(std::string_view text) noexcept {
-  if (equals_ignoring_case(text, "UDP")) return Transport::udp;
-  if (equals_ignoring_case(text, "TCP")) return Transport::tcp;
-  if (equals_ignoring_case(text, "TLS")) return Transport::tls;
+  if (is_word<"udp">(text)) return Transport::udp;
+  if (is_word<"tcp">(text)) return Transport::tcp;
+  if (is_word<"tls">(text)) return Transport::tls;
   return Transport::other;
 }
 
@@ -49,33 +49,33 @@ bool parse_protocol(Cursor& cursor, Via& via) noexcept {
 // host [ COLON port ], white space allowed around the colon
 bool parse_sent_by(Cursor& cursor, Via& via) noexcept {
   if (!parse_host(cursor, via.sent_by)) return false;
-  const Cursor behind_host = cursor;
+  const char* behind_host = cursor.at;
   cursor.skip_blanks();
   if (cursor.take(':')) return parse_port(cursor, via.sent_by);
-  cursor = behind_host;
+  cursor.at = behind_host;
   return true;
 }
 
-void note_rport(const Parameter& parameter, Via& via) noexcept {
+void note_rport(const Cursor& cursor, const Parameter& parameter, Via& via) noexcept {
   via.has_rport = true;
   if (parameter.value.empty()) return;
-  via.rport = parameter.span;
+  via.rport = cursor.span_of(parameter.value);
   if (const auto number = parse_number(parameter.value, 65'535)) via.rport_number = static_cast<uint16_t>(*number);
 }
 
 // False: a second branch or maddr. Which one holds would be a matter of taste.
-bool note_parameter(const Parameter& parameter, Via& via) noexcept {
+bool note_parameter(const Cursor& cursor, const Parameter& parameter, Via& via) noexcept {
   const std::string_view name = parameter.name;
-  if (name.size() == 6 && equals_ignoring_case(name, "branch")) {
+  if (is_word<"branch">(name)) {
     if (via.branch.is_set()) return false;
-    via.branch = parameter.span;
-  } else if (name.size() == 5 && equals_ignoring_case(name, "rport")) {
-    if (!via.has_rport) note_rport(parameter, via);
-  } else if (name.size() == 5 && equals_ignoring_case(name, "maddr")) {
+    via.branch = cursor.span_of(parameter.value);
+  } else if (is_word<"rport">(name)) {
+    if (!via.has_rport) note_rport(cursor, parameter, via);
+  } else if (is_word<"maddr">(name)) {
     if (via.maddr.host.is_set()) return false;
-    read_host(parameter.value, parameter.span, via.maddr);
-  } else if (name.size() == 8 && !via.received.host.is_set() && equals_ignoring_case(name, "received")) {
-    read_host(parameter.value, parameter.span, via.received);
+    read_host(parameter.value, cursor.span_of(parameter.value), via.maddr);
+  } else if (!via.received.host.is_set() && is_word<"received">(name)) {
+    read_host(parameter.value, cursor.span_of(parameter.value), via.received);
   }
   return true;
 }
@@ -92,9 +92,9 @@ bool parse_via(Cursor& cursor, Via& via) noexcept {
   const char* begin = cursor.at;
   if (!parse_protocol(cursor, via) || !parse_sent_by(cursor, via)) return false;
   via.value = cursor.since(begin);
-  for (cursor.skip_blanks(); cursor.take(';'); cursor.skip_blanks()) {
+  while (cursor.take_behind_blanks(';')) {
     Parameter parameter;
-    if (!parse_parameter(cursor, parameter) || !note_parameter(parameter, via)) return false;
+    if (!read_parameter(cursor, parameter) || !note_parameter(cursor, parameter, via)) return false;
     via.value = cursor.since(begin);
   }
   if (cursor.take('(') && !skip_comment(cursor)) return false;
