@@ -2,8 +2,8 @@
 // Writes a UDP packet with another payload: lengths, checksums (RFC 1071), and what a cleared DF asks for (RFC 6864).
 #include <netinet/in.h>
 
-#include <algorithm>
 #include <cassert>
+#include <cstring>
 #include <functional>
 #include <string_view>
 
@@ -46,8 +46,9 @@ void finish_udp(const DatagramView& view, std::span<uint8_t> out) {
 void replace_payload(const DatagramView& view, std::string_view payload, bool clear_dont_fragment, std::span<uint8_t> out) {
   const std::size_t headers = view.payload_offset;
   assert(view.protocol == Protocol::udp && out.size() == headers + payload.size() && out.size() <= 65'535);
-  std::copy_n(view.packet.begin(), headers, out.begin());
-  std::copy(payload.begin(), payload.end(), out.begin() + static_cast<std::ptrdiff_t>(headers));
+  std::memcpy(out.data(), view.packet.data(), headers);
+  // not std::copy: between char and uint8_t it takes byte by byte
+  if (!payload.empty()) std::memcpy(out.data() + headers, payload.data(), payload.size());
   if (view.source.address.family() == Family::v4) {
     if (clear_dont_fragment) allow_fragments(out);
     finish_v4(out, view.transport_offset);
