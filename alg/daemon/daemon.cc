@@ -16,6 +16,7 @@ namespace sipalg {
 namespace {
 
 constexpr std::chrono::seconds housekeeping_period{1}, memory_period{30};
+constexpr int status_share = 2000;  // of the time at most one in so many goes into counting for the status line
 
 QueueOptions queue_options(const Config& config) {
   QueueOptions options;
@@ -150,9 +151,18 @@ void Daemon::on_timer() {
     memory_looked_at_ = now;
     give_back_free_memory();
   }
+  tell_status(now);
+}
+
+// Counting goes through all calls while packets wait: with 100,000 for milliseconds. The longer it takes, the rarer it comes.
+void Daemon::tell_status(Instant now) {
+  if (now < status_due_) return;
+  const auto begun = std::chrono::steady_clock::now();
   const report::Totals totals = engine_.totals();
   service_.status(std::to_string(totals.calls) + " calls, " + std::to_string(totals.registrations) + " registrations, " +
                   std::to_string(totals.doors) + " doors");
+  const auto took = std::chrono::steady_clock::now() - begun;
+  status_due_ = now + std::chrono::duration_cast<std::chrono::milliseconds>(took * status_share);
 }
 
 void Daemon::on_signal(int signal) { signal == SIGHUP ? reload() : loop_.stop(); }

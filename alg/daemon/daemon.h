@@ -45,6 +45,7 @@ class Daemon {
   void take_packets();
   void on_links();
   void on_timer();
+  void tell_status(Instant now);
   Instant next_timer() const;
   void on_signal(int signal);
 
@@ -101,7 +102,7 @@ class Daemon {
   StreamPath streams_;
   PacketPath path_;
   ControlServer control_;
-  Instant housekeeping_{}, memory_looked_at_{};
+  Instant housekeeping_{}, memory_looked_at_{}, status_due_{};
   std::vector<uint64_t> kernel_counts_cleared_;  // what they were at `clear stats`
 };
 
