@@ -37,43 +37,66 @@ static_assert(sizeof(VerdictMessage) == 32 && sizeof(nlattr) == NLA_HDRLEN);
 // Ids wrap.
 bool is_after(uint32_t id, uint32_t other) { return static_cast<int32_t>(id - other) > 0; }
 
-// The attributes of a queue message by their number.
-class PacketAttributes {
- public:
+// What of a queue message is of use. Views borrow from it; 0 and empty: it is not there.
+struct PacketAttributes {
+  std::span<const uint8_t> header, payload;
+  const nlattr* conntrack = nullptr;
+  uint32_t indev = 0, outdev = 0, mark = 0, conntrack_info = 0;
+  bool has_payload = false, has_info = false;
+
   explicit PacketAttributes(std::span<const uint8_t> bytes) {
+    const uint8_t* at = bytes.data();
     nlattr attribute{};
-    while (bytes.size() >= sizeof attribute) {
-      std::memcpy(&attribute, bytes.data(), sizeof attribute);
-      if (attribute.nla_len < sizeof attribute || attribute.nla_len > bytes.size()) return;
-      if (const auto type = attribute.nla_type & NLA_TYPE_MASK; type < static_cast<int>(found_.size()))
-        found_[static_cast<std::size_t>(type)] = bytes.first(attribute.nla_len);
-      bytes = bytes.subspan(std::min<std::size_t>(NLA_ALIGN(attribute.nla_len), bytes.size()));
+    for (std::size_t left = bytes.size(); left >= sizeof attribute;) {
+      std::memcpy(&attribute, at, sizeof attribute);
+      if (attribute.nla_len < sizeof attribute || attribute.nla_len > left) return;
+      take(attribute.nla_type & NLA_TYPE_MASK, {at + sizeof attribute, attribute.nla_len - sizeof attribute});
+      const std::size_t step = std::min<std::size_t>(NLA_ALIGN(attribute.nla_len), left);
+      at += step, left -= step;
     }
   }
-  std::span<const uint8_t> operator[](std::size_t type) const {
-    return found_[type].empty() ? found_[type] : found_[type].subspan(sizeof(nlattr));
-  }
-  // 0 when it is not there.
-  uint32_t number(std::size_t type) const {
+  static uint32_t number(std::span<const uint8_t> bytes) {
     uint32_t value = 0;
-    if (const auto bytes = (*this)[type]; bytes.size() >= sizeof value) std::memcpy(&value, bytes.data(), sizeof value);
+    if (bytes.size() >= sizeof value) std::memcpy(&value, bytes.data(), sizeof value);
     return ntohl(value);
-  }
-  const nlattr* nest(std::size_t type) const {
-    const void* start = found_[type].data();
-    return static_cast<const nlattr*>(start);
   }
 
  private:
-  std::array<std::span<const uint8_t>, NFQA_MAX + 1> found_{};
+  void take(int type, std::span<const uint8_t> value) {
+    const void* start = value.data() - sizeof(nlattr);
+    switch (type) {
+    case NFQA_PACKET_HDR:
+      header = value;
+      break;
+    case NFQA_PAYLOAD:
+      payload = value, has_payload = true;
+      break;
+    case NFQA_IFINDEX_INDEV:
+      indev = number(value);
+      break;
+    case NFQA_IFINDEX_OUTDEV:
+      outdev = number(value);
+      break;
+    case NFQA_MARK:
+      mark = number(value);
+      break;
+    case NFQA_CT:
+      conntrack = static_cast<const nlattr*>(start);
+      break;
+    case NFQA_CT_INFO:
+      conntrack_info = number(value), has_info = true;
+      break;
+    default:
+      break;
+    }
+  }
 };
 
 std::optional<PacketConntrack> conntrack_in(const PacketAttributes& attributes) {
-  const nlattr* nest = attributes.nest(NFQA_CT);
-  if (nest == nullptr || attributes.nest(NFQA_CT_INFO) == nullptr) return {};
-  const auto entry = parse_conntrack(*nest);
+  if (attributes.conntrack == nullptr || !attributes.has_info) return {};
+  const auto entry = parse_conntrack(*attributes.conntrack);
   if (!entry) return {};
-  return PacketConntrack{*entry, attributes.number(NFQA_CT_INFO) >= IP_CT_IS_REPLY};
+  return PacketConntrack{*entry, attributes.conntrack_info >= IP_CT_IS_REPLY};
 }
 
 } // namespace
@@ -221,15 +244,15 @@ void Queue::take(const nlmsghdr& message, const OnPacket& on_packet) {
   std::memcpy(&netfilter, &bytes[NLMSG_HDRLEN], sizeof netfilter);
   QueuedPacket packet;
   packet.queue = ntohs(netfilter.res_id);
-  packet.bytes = attributes[NFQA_PAYLOAD];
-  if (static_cast<uint16_t>(packet.queue - options_.queue) >= lanes_.size() || attributes.nest(NFQA_PAYLOAD) == nullptr ||
-      attributes[NFQA_PACKET_HDR].size() < sizeof packet.id)
+  if (static_cast<uint16_t>(packet.queue - options_.queue) >= lanes_.size() || !attributes.has_payload ||
+      attributes.header.size() < sizeof(nfqnl_msg_packet_hdr))
     return void(++counters_.malformed);
-  packet.id = attributes.number(NFQA_PACKET_HDR); // its first field
+  packet.bytes = attributes.payload;
+  packet.id = PacketAttributes::number(attributes.header); // its first field
   packet.from_births = is_births(packet.queue);
-  packet.indev = attributes.number(NFQA_IFINDEX_INDEV);
-  packet.outdev = attributes.number(NFQA_IFINDEX_OUTDEV);
-  packet.mark = attributes.number(NFQA_MARK);
+  packet.indev = attributes.indev;
+  packet.outdev = attributes.outdev;
+  packet.mark = attributes.mark;
   packet.conntrack = conntrack_in(attributes);
   ++counters_.packets;
   lane_of(packet.queue).held.push_back(packet.id);
@@ -283,9 +306,9 @@ void Queue::flush() {
   send_messages();
 }
 
+// No other lane has any.
 void Queue::flush_all_accepts() {
-  for (Lane& lane : lanes_)
-    if (!lane.accepted.empty()) flush_accepts(lane);
+  if (!last_accepted_->accepted.empty()) flush_accepts(*last_accepted_);
 }
 
 // A batch verdict answers everything up to its id, so it stops before the oldest packet that is held.
