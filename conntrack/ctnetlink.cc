@@ -238,6 +238,7 @@ void put_pinhole_delete(NetlinkBatch& batch, const Anchor& anchor, const Pinhole
 
 void put_flow_get(NetlinkBatch& batch, const Tuple& either_tuple, uint16_t zone) {
   nlmsghdr* m = begin_conntrack(batch, IPCTNL_MSG_CT_GET, 0, kernel_family(either_tuple.destination));
+  m->nlmsg_flags = NLM_F_REQUEST; // the entry or an error is answer enough: an ack is one more message to receive
   put_tuple(m, CTA_TUPLE_ORIG, either_tuple);
   put_zone(m, CTA_ZONE, zone);
   batch.end();

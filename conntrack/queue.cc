@@ -2,11 +2,12 @@
 // NFQUEUE: packets in, verdicts out.
 #include "conntrack/queue.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
 #include <array>
-#include <cassert>
 #include <cerrno>
 #include <cstring>
+#include <iterator>
 #include <libmnl/libmnl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -19,37 +20,93 @@ namespace sipalg {
 namespace {
 
 constexpr std::size_t packets_per_read = 32;
-constexpr std::size_t largest_message = 72 << 10; // a 64 KiB packet and its attributes
+// A 64 KiB packet and its attributes, and a bit: at a power of two the beginnings of all packets would share few cache sets.
+constexpr std::size_t largest_message = (72 << 10) + 1088;
 constexpr std::size_t messages_per_send = 64 << 10;
 constexpr std::size_t accepts_per_send = 1024;
 
-// The attributes of a queue message by their number.
-using PacketAttributes = std::array<const nlattr*, NFQA_MAX + 1>;
+// A verdict as the kernel reads it. A packet follows as one more attribute.
+struct VerdictMessage {
+  nlmsghdr header;
+  nfgenmsg netfilter;
+  nlattr verdict_attribute;
+  nfqnl_msg_verdict_hdr verdict;
+};
+static_assert(sizeof(VerdictMessage) == 32 && sizeof(nlattr) == NLA_HDRLEN);
 
-int keep_attribute(const nlattr* attribute, void* found) {
-  auto& attributes = *static_cast<PacketAttributes*>(found);
-  if (const auto type = mnl_attr_get_type(attribute); type < attributes.size()) attributes[type] = attribute;
-  return MNL_CB_OK;
-}
+// Ids wrap.
+bool is_after(uint32_t id, uint32_t other) { return static_cast<int32_t>(id - other) > 0; }
 
-uint32_t number_in(const nlattr* attribute) {
-  return attribute == nullptr || mnl_attr_get_payload_len(attribute) < 4 ? 0 : ntohl(mnl_attr_get_u32(attribute));
-}
+// What of a queue message is of use. Views borrow from it; 0 and empty: it is not there.
+struct PacketAttributes {
+  std::span<const uint8_t> header, payload;
+  const nlattr* conntrack = nullptr;
+  uint32_t indev = 0, outdev = 0, mark = 0, conntrack_info = 0;
+  bool has_payload = false, has_info = false;
+
+  explicit PacketAttributes(std::span<const uint8_t> bytes) {
+    const uint8_t* at = bytes.data();
+    nlattr attribute{};
+    for (std::size_t left = bytes.size(); left >= sizeof attribute;) {
+      std::memcpy(&attribute, at, sizeof attribute);
+      if (attribute.nla_len < sizeof attribute || attribute.nla_len > left) return;
+      take(attribute.nla_type & NLA_TYPE_MASK, {at + sizeof attribute, attribute.nla_len - sizeof attribute});
+      const std::size_t step = std::min<std::size_t>(NLA_ALIGN(attribute.nla_len), left);
+      at += step, left -= step;
+    }
+  }
+  static uint32_t number(std::span<const uint8_t> bytes) {
+    uint32_t value = 0;
+    if (bytes.size() >= sizeof value) std::memcpy(&value, bytes.data(), sizeof value);
+    return ntohl(value);
+  }
+
+ private:
+  void take(int type, std::span<const uint8_t> value) {
+    const void* start = value.data() - sizeof(nlattr);
+    switch (type) {
+    case NFQA_PACKET_HDR:
+      header = value;
+      break;
+    case NFQA_PAYLOAD:
+      payload = value, has_payload = true;
+      break;
+    case NFQA_IFINDEX_INDEV:
+      indev = number(value);
+      break;
+    case NFQA_IFINDEX_OUTDEV:
+      outdev = number(value);
+      break;
+    case NFQA_MARK:
+      mark = number(value);
+      break;
+    case NFQA_CT:
+      conntrack = static_cast<const nlattr*>(start);
+      break;
+    case NFQA_CT_INFO:
+      conntrack_info = number(value), has_info = true;
+      break;
+    default:
+      break;
+    }
+  }
+};
 
 std::optional<PacketConntrack> conntrack_in(const PacketAttributes& attributes) {
-  if (attributes[NFQA_CT] == nullptr || attributes[NFQA_CT_INFO] == nullptr) return {};
-  const auto entry = parse_conntrack(*attributes[NFQA_CT]);
+  if (attributes.conntrack == nullptr || !attributes.has_info) return {};
+  const auto entry = parse_conntrack(*attributes.conntrack);
   if (!entry) return {};
-  return PacketConntrack{*entry, number_in(attributes[NFQA_CT_INFO]) >= IP_CT_IS_REPLY};
+  return PacketConntrack{*entry, attributes.conntrack_info >= IP_CT_IS_REPLY};
 }
 
 } // namespace
 
-// What the kernel writes packets into.
+// What the kernel writes packets into, and reads verdicts from.
 struct Queue::Buffers {
   std::vector<uint8_t> bytes = std::vector<uint8_t>(packets_per_read * largest_message);
   std::array<iovec, packets_per_read> parts{};
   std::array<mmsghdr, packets_per_read> messages{};
+  std::vector<uint8_t> verdicts = std::vector<uint8_t>(messages_per_send + sizeof(VerdictMessage) + (64 << 10));
   Buffers() {
     for (std::size_t i = 0; i < packets_per_read; ++i) {
       parts[i] = {&bytes[i * largest_message], largest_message};
@@ -74,20 +131,23 @@ PendingVerdict& PendingVerdict::operator=(PendingVerdict&& other) noexcept {
 }
 
 void PendingVerdict::accept() {
-  if (Queue* queue = std::exchange(queue_, nullptr)) queue->issue(number_, id_, NF_ACCEPT, {});
+  if (Queue* queue = std::exchange(queue_, nullptr)) queue->issue(number_, id_, NF_ACCEPT);
 }
 void PendingVerdict::accept(std::span<const uint8_t> packet) {
-  if (Queue* queue = std::exchange(queue_, nullptr)) queue->issue(number_, id_, NF_ACCEPT, packet);
+  if (packet.empty()) return accept();
+  accept(packet.size(), [packet](std::span<uint8_t> out) { std::copy(packet.begin(), packet.end(), out.begin()); });
 }
 void PendingVerdict::drop() {
-  if (Queue* queue = std::exchange(queue_, nullptr)) queue->issue(number_, id_, NF_DROP, {});
+  if (Queue* queue = std::exchange(queue_, nullptr)) queue->issue(number_, id_, NF_DROP);
 }
 
 // --- start ---
 
 Queue::Queue(QueueOptions options)
-    : options_(options), socket_(NETLINK_NETFILTER, 0, options.receive_bytes), buffers_(std::make_unique<Buffers>()) {
+    : options_(options), socket_(NETLINK_NETFILTER, 0, options.receive_bytes), buffers_(std::make_unique<Buffers>()),
+      last_accepted_(lanes_.data()) {
   const auto number = [&](int offset) { return static_cast<uint16_t>(options_.queue + offset); };
+  for (int i = 0; i < static_cast<int>(lanes_.size()); ++i) lanes_[static_cast<std::size_t>(i)].number = number(i);
   bind(number(0), true);
   has_conntrack_ = ask_conntrack(number(0));
   if (!has_conntrack_) bind(number(1), true);
@@ -175,25 +235,27 @@ void Queue::take_message(const nlmsghdr& message, const OnPacket& on_packet) {
 }
 
 void Queue::take(const nlmsghdr& message, const OnPacket& on_packet) {
-  PacketAttributes attributes{};
-  mnl_attr_parse(&message, sizeof(nfgenmsg), keep_attribute, &attributes);
-  if (attributes[NFQA_PACKET_HDR] == nullptr || attributes[NFQA_PAYLOAD] == nullptr) {
-    ++counters_.malformed;
-    return;
-  }
+  constexpr std::size_t headers = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(nfgenmsg));
+  const void* start = &message;
+  const std::span<const uint8_t> bytes(static_cast<const uint8_t*>(start), message.nlmsg_len);
+  if (bytes.size() < headers) return void(++counters_.malformed);
+  const PacketAttributes attributes(bytes.subspan(headers));
+  nfgenmsg netfilter{};
+  std::memcpy(&netfilter, &bytes[NLMSG_HDRLEN], sizeof netfilter);
   QueuedPacket packet;
-  packet.queue = ntohs(static_cast<const nfgenmsg*>(mnl_nlmsg_get_payload(&message))->res_id);
-  packet.id =
-      ntohl(static_cast<const nfqnl_msg_packet_hdr*>(mnl_attr_get_payload(attributes[NFQA_PACKET_HDR]))->packet_id);
+  packet.queue = ntohs(netfilter.res_id);
+  if (static_cast<uint16_t>(packet.queue - options_.queue) >= lanes_.size() || !attributes.has_payload ||
+      attributes.header.size() < sizeof(nfqnl_msg_packet_hdr))
+    return void(++counters_.malformed);
+  packet.bytes = attributes.payload;
+  packet.id = PacketAttributes::number(attributes.header); // its first field
   packet.from_births = is_births(packet.queue);
-  packet.bytes = {static_cast<const uint8_t*>(mnl_attr_get_payload(attributes[NFQA_PAYLOAD])),
-                  mnl_attr_get_payload_len(attributes[NFQA_PAYLOAD])};
-  packet.indev = number_in(attributes[NFQA_IFINDEX_INDEV]);
-  packet.outdev = number_in(attributes[NFQA_IFINDEX_OUTDEV]);
-  packet.mark = number_in(attributes[NFQA_MARK]);
+  packet.indev = attributes.indev;
+  packet.outdev = attributes.outdev;
+  packet.mark = attributes.mark;
   packet.conntrack = conntrack_in(attributes);
   ++counters_.packets;
-  held_[packet.queue].insert(packet.id);
+  lane_of(packet.queue).held.push_back(packet.id);
   on_packet(packet, PendingVerdict(*this, packet.queue, packet.id));
 }
 
@@ -204,17 +266,39 @@ void Queue::drain(const OnPacket& on_packet) {
 
 // --- verdicts ---
 
-void Queue::issue(uint16_t number, uint32_t id, uint32_t verdict, std::span<const uint8_t> packet) {
-  held_[number].erase(id);
-  if (verdict == NF_ACCEPT && packet.empty()) {
-    if (number != last_accepted_) flush_all_accepts(); // a flow's first packet leaves before its second
-    last_accepted_ = number;
-    accepted_[number].push_back(id);
-    if (accepted_[number].size() >= accepts_per_send) flush_accepts(number);
+// Mostly the newest one goes.
+void Queue::Lane::take_out(uint32_t id) {
+  const auto place = !held.empty() && held.back() == id
+                         ? std::prev(held.end())
+                         : std::lower_bound(held.begin(), held.end(), id, [](uint32_t a, uint32_t b) { return is_after(b, a); });
+  if (place != held.end() && *place == id) held.erase(place);
+}
+
+void Queue::issue(uint16_t number, uint32_t id, uint32_t verdict) {
+  Lane& lane = lane_of(number);
+  if (verdict == NF_ACCEPT) {
+    lane.take_out(id);
+    if (&lane != last_accepted_) flush_all_accepts(); // a flow's first packet leaves before its second
+    last_accepted_ = &lane;
+    lane.accepted.push_back(id);
+    if (lane.accepted.size() >= accepts_per_send) flush_accepts(lane);
     return;
   }
-  flush_all_accepts(); // keeps the order packets leave in
-  put_verdict(NFQNL_MSG_VERDICT, number, id, verdict, packet);
+  flush_all_accepts(); // keeps the order packets leave in; while it is held, no batch passes it
+  lane.take_out(id);
+  put_verdict(NFQNL_MSG_VERDICT, number, id, verdict);
+}
+
+// Where the packet of the next verdict goes.
+std::span<uint8_t> Queue::begin_packet(std::size_t size) {
+  flush_all_accepts(); // as in issue()
+  make_room(size);
+  return std::span(buffers_->verdicts).subspan(filled_ + sizeof(VerdictMessage) + sizeof(nlattr), size);
+}
+
+void Queue::end_packet(uint16_t number, uint32_t id, std::size_t size) {
+  lane_of(number).take_out(id);
+  put_verdict(NFQNL_MSG_VERDICT, number, id, NF_ACCEPT, size);
 }
 
 void Queue::flush() {
@@ -222,57 +306,59 @@ void Queue::flush() {
   send_messages();
 }
 
+// No other lane has any.
 void Queue::flush_all_accepts() {
-  for (const auto& [number, ids] : accepted_)
-    if (!ids.empty()) flush_accepts(number);
+  if (!last_accepted_->accepted.empty()) flush_accepts(*last_accepted_);
 }
 
 // A batch verdict answers everything up to its id, so it stops before the oldest packet that is held.
-void Queue::flush_accepts(uint16_t number) {
-  std::vector<uint32_t>& ids = accepted_[number];
-  const auto& held = held_[number];
+void Queue::flush_accepts(Lane& lane) {
+  std::vector<uint32_t>& ids = lane.accepted;
   uint32_t last = 0;
   bool has_last = false;
   for (const uint32_t id : ids) {
-    if (!held.empty() && id > *held.begin()) continue;
-    last = has_last ? std::max(last, id) : id;
+    if (!lane.held.empty() && is_after(id, lane.held.front())) continue;
+    last = has_last && is_after(last, id) ? last : id;
     has_last = true;
   }
-  if (has_last) put_verdict(NFQNL_MSG_VERDICT_BATCH, number, last, NF_ACCEPT, {});
+  if (has_last) put_verdict(NFQNL_MSG_VERDICT_BATCH, lane.number, last, NF_ACCEPT);
   for (const uint32_t id : ids)
-    if (!has_last || id > last) put_verdict(NFQNL_MSG_VERDICT, number, id, NF_ACCEPT, {});
+    if (!has_last || is_after(id, last)) put_verdict(NFQNL_MSG_VERDICT, lane.number, id, NF_ACCEPT);
   ids.clear();
 }
 
-void Queue::put_verdict(uint8_t type, uint16_t number, uint32_t id, uint32_t verdict, std::span<const uint8_t> packet) {
-  if (messages_.size() + packet.size() > messages_per_send) send_messages();
-  const std::size_t start = messages_.size();
-  messages_.resize(start + 128 + packet.size());
-  nlmsghdr* m = mnl_nlmsg_put_header(&messages_[start]);
-  m->nlmsg_type = static_cast<uint16_t>(NFNL_SUBSYS_QUEUE << 8 | type);
-  m->nlmsg_flags = NLM_F_REQUEST;
-  auto* header = static_cast<nfgenmsg*>(mnl_nlmsg_put_extra_header(m, sizeof(nfgenmsg)));
-  header->nfgen_family = AF_UNSPEC;
-  header->version = NFNETLINK_V0;
-  header->res_id = htons(number);
-  const nfqnl_msg_verdict_hdr answer{htonl(verdict), htonl(id)};
-  mnl_attr_put(m, NFQA_VERDICT_HDR, sizeof answer, &answer);
-  if (!packet.empty()) mnl_attr_put(m, NFQA_PAYLOAD, packet.size(), packet.data());
-  messages_.resize(start + MNL_ALIGN(m->nlmsg_len));
+void Queue::make_room(std::size_t bytes) {
+  if (filled_ + bytes > messages_per_send) send_messages();
+}
+
+// A packet is there already, see begin_packet(); padding is what stood there before.
+void Queue::put_verdict(uint8_t type, uint16_t number, uint32_t id, uint32_t verdict, std::size_t packet_bytes) {
+  if (packet_bytes == 0) make_room(sizeof(VerdictMessage));
+  uint8_t* const place = &buffers_->verdicts[filled_];
+  const nlattr packet{static_cast<uint16_t>(sizeof(nlattr) + packet_bytes), NFQA_PAYLOAD};
+  const std::size_t size = sizeof(VerdictMessage) + (packet_bytes == 0 ? 0 : packet.nla_len);
+  const VerdictMessage message{
+      {static_cast<uint32_t>(size), static_cast<uint16_t>(NFNL_SUBSYS_QUEUE << 8 | type), NLM_F_REQUEST, 0, 0},
+      {AF_UNSPEC, NFNETLINK_V0, htons(number)},
+      {sizeof(nlattr) + sizeof(nfqnl_msg_verdict_hdr), NFQA_VERDICT_HDR},
+      {htonl(verdict), htonl(id)}};
+  std::memcpy(place, &message, sizeof message);
+  if (packet_bytes != 0) std::memcpy(place + sizeof message, &packet, sizeof packet);
+  filled_ += NLMSG_ALIGN(size);
 }
 
 // Netlink does not block here: the kernel carries the verdicts out inside the send.
 void Queue::send_messages() {
-  if (messages_.empty()) return;
+  if (filled_ == 0) return;
   sockaddr_nl kernel{};
   kernel.nl_family = AF_NETLINK;
   const void* address = &kernel;
-  while (sendto(fd(), messages_.data(), messages_.size(), 0, static_cast<const sockaddr*>(address), sizeof kernel) < 0)
+  while (sendto(fd(), buffers_->verdicts.data(), filled_, 0, static_cast<const sockaddr*>(address), sizeof kernel) < 0)
     if (errno != EINTR) {
       ++counters_.refused_verdicts;
       break;
     }
-  messages_.clear();
+  filled_ = 0;
 }
 
 } // namespace sipalg

@@ -6,14 +6,17 @@
 // "accept unchanged" when it is dropped. Verdicts are collected and sent together by receive() or flush(); a run of
 // plain accepts becomes one batch verdict as long as no older packet is still held. Closing the socket makes the kernel
 // drop what it still holds, so end with Steering::stop(), then drain().
+// Nothing is allocated per packet: the ids that are held stand in one row, oldest first, as the kernel counts them up
+// (nfnetlink_queue.c, under its lock; they wrap); new bytes are written where the verdict is sent from.
 #pragma once
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <functional>
-#include <map>
+#include <memory>
 #include <optional>
-#include <set>
 #include <span>
+#include <utility>
 #include <vector>
 
 #include "conntrack/ctnetlink.h"
@@ -47,8 +50,13 @@ class PendingVerdict {
   PendingVerdict(PendingVerdict&& other) noexcept;
   PendingVerdict& operator=(PendingVerdict&& other) noexcept;
   ~PendingVerdict() { accept(); }
+  // What a verdict can carry: an attribute's length has 16 bits. A packet that is larger is dropped.
+  static constexpr std::size_t most_bytes = 65'531;
   void accept();                                // unchanged
   void accept(std::span<const uint8_t> packet); // with these bytes instead (a whole IP packet)
+  // With the `size` bytes that `write` puts into the span it is given. It issues no other verdict. When it throws, no verdict
+  // was issued.
+  template <typename Write> void accept(std::size_t size, const Write& write);
   void drop();
 
  private:
@@ -92,27 +100,45 @@ class Queue {
  private:
   friend class PendingVerdict;
   struct Buffers;
+  struct Lane; // what waits in one queue number
   void bind(uint16_t number, bool fail_open);
   void configure(uint16_t number, uint32_t flag, bool required);
   bool ask_conntrack(uint16_t number);
   void take(const nlmsghdr& message, const OnPacket& on_packet);
   void take_message(const nlmsghdr& message, const OnPacket& on_packet);
-  void issue(uint16_t number, uint32_t id, uint32_t verdict, std::span<const uint8_t> packet);
-  void flush_accepts(uint16_t number);
+  void issue(uint16_t number, uint32_t id, uint32_t verdict);
+  std::span<uint8_t> begin_packet(std::size_t size);
+  void end_packet(uint16_t number, uint32_t id, std::size_t size);
+  Lane& lane_of(uint16_t number) { return lanes_[static_cast<uint16_t>(number - options_.queue)]; }
+  void flush_accepts(Lane& lane);
   void flush_all_accepts();
-  void put_verdict(uint8_t type, uint16_t number, uint32_t id, uint32_t verdict, std::span<const uint8_t> packet);
+  void make_room(std::size_t bytes);
+  void put_verdict(uint8_t type, uint16_t number, uint32_t id, uint32_t verdict, std::size_t packet_bytes = 0);
   void send_messages();
   bool is_births(uint16_t number) const;
+
+  struct Lane {
+    uint16_t number = 0;
+    std::vector<uint32_t> held;     // given to the callback, not answered yet; oldest first
+    std::vector<uint32_t> accepted; // answered by a plain accept, not sent yet
+    void take_out(uint32_t id);
+  };
 
   QueueOptions options_;
   NetlinkSocket socket_;
   bool has_conntrack_ = false;
   QueueCounters counters_;
   std::unique_ptr<Buffers> buffers_;
-  std::map<uint16_t, std::set<uint32_t>> held_;        // given to the callback, not answered yet
-  std::map<uint16_t, std::vector<uint32_t>> accepted_; // answered by a plain accept, not sent yet
-  uint16_t last_accepted_ = 0;
-  std::vector<uint8_t> messages_; // verdicts ready to send
+  std::array<Lane, 4> lanes_; // by queue number
+  Lane* last_accepted_;
+  std::size_t filled_ = 0; // bytes of verdicts that are ready to send
 };
+
+template <typename Write> void PendingVerdict::accept(std::size_t size, const Write& write) {
+  if (queue_ == nullptr) return;
+  if (size == 0 || size > most_bytes) return drop();
+  write(queue_->begin_packet(size));
+  std::exchange(queue_, nullptr)->end_packet(number_, id_, size);
+}
 
 } // namespace sipalg

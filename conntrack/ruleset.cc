@@ -23,6 +23,16 @@ constexpr Layout layout_v4{nft::ipv4_address, 12, 16, 4, 1, NFT_CT_SRC_IP, NFT_C
 constexpr Layout layout_v6{nft::ipv6_address, 8, 24, 16, 4, NFT_CT_SRC_IP6, NFT_CT_DST_IP6};
 const Layout& layout_of(Family family) { return family == Family::v6 ? layout_v6 : layout_v4; }
 
+// Where in a conntrack signalling shows. The conntrack's ports, not the header's: a header shows only half of a flow whose port
+// was translated.
+struct Side {
+  bool is_source;
+  int direction;
+  uint32_t port() const { return is_source ? NFT_CT_PROTO_SRC : NFT_CT_PROTO_DST; }
+  uint32_t address(const Layout& l) const { return is_source ? l.ct_source : l.ct_destination; }
+};
+constexpr std::array<Side, 3> sides{{{false, original}, {true, original}, {true, reply}}};
+
 // Builds the table: the place where rules find what they need.
 class Builder {
  public:
@@ -74,6 +84,8 @@ void Builder::shared_sets() {
     nft::put_elements(batch_, options_.table, ports_set(protocol),
                       port_elements(protocol == Protocol::udp ? options_.udp_ports : options_.tcp_ports));
   }
+  set(signalling_ports, 0, nft::service, 2);  // so short a key makes it a bitmap in the kernel (nft_set_bitmap.c)
+  nft::put_elements(batch_, options_.table, signalling_ports, port_elements(all_ports(options_)));
   for (const Family family : families) {
     const Layout& l = layout_of(family);
     set(inside_set(family), NFT_SET_INTERVAL, l.address_type, l.length);
@@ -134,41 +146,42 @@ void Builder::dispatch(const std::string& base, const char* stem, bool steered_o
           .put(batch_);
 }
 
+// Every packet that leaves the router comes through chain sipalg, RTP most of all, and nearly none is signalling: those three
+// lookups are all that the others pay.
 void Builder::steering() {
   const nft::Hook hook{NF_INET_POST_ROUTING, options_.manual ? manual_priority : hook_priority, "filter"};
   nft::put_chain(batch_, options_.table, "sipalg", &hook);
   for (const Slot slot : slots)
     if (steers(slot)) take(slot), match(slot);
-  rule("sipalg").meta(NFT_META_IIF, 0).equals_number(0, 0).verdict(static_cast<uint32_t>(NFT_RETURN)).put(batch_);
-  dispatch("sipalg", "match", true);
+  nft::put_chain(batch_, options_.table, "signalling");
+  rule("signalling").meta(NFT_META_IIF, 0).equals_number(0, 0).verdict(static_cast<uint32_t>(NFT_RETURN)).put(batch_);
+  dispatch("signalling", "match", true);
+  for (const Side& side : sides)
+    rule("sipalg")
+        .ct(side.port(), side.direction, 0)
+        .in_set(0, signalling_ports)
+        .verdict(static_cast<uint32_t>(NFT_GOTO), "signalling")
+        .put(batch_);
 }
 
-// The conntrack's ports, not the header's: a header shows only half of a flow whose port was translated.
 void Builder::match(Slot slot) {
   const std::string chain = name("match", slot), next = name("take", slot);
   nft::put_chain(batch_, options_.table, chain);
   const Layout& l = layout_of(slot.family);
-  struct Side {
-    uint32_t address, port;
-    int direction;
-  };
-  const std::array<Side, 3> sides{{{l.ct_destination, NFT_CT_PROTO_DST, original},
-                                   {l.ct_source, NFT_CT_PROTO_SRC, original},
-                                   {l.ct_source, NFT_CT_PROTO_SRC, reply}}};
   if (slot.protocol == Protocol::tcp) {  // the guard's chain brought it to the queue already
     nft::Rule guarded = rule(chain);
     load_connection(guarded, slot.family).in_set(0, resized_set(slot.family)).verdict(static_cast<uint32_t>(NFT_RETURN)).put(batch_);
   }
   for (const Side& side : sides)
     rule(chain)
-        .ct(side.port, side.direction, 0)
+        .ct(side.port(), side.direction, 0)
         .in_set(0, ports_set(slot.protocol))
         .verdict(static_cast<uint32_t>(NFT_GOTO), next)
         .put(batch_);
   for (const Side& side : sides)
     rule(chain)
-        .ct(side.address, side.direction, 0)
-        .ct(side.port, side.direction, l.words)
+        .ct(side.address(l), side.direction, 0)
+        .ct(side.port(), side.direction, l.words)
         .in_set(0, endpoints_set(slot))
         .verdict(static_cast<uint32_t>(NFT_GOTO), next)
         .put(batch_);

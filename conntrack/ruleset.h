@@ -31,6 +31,10 @@ std::optional<Scope> scope_of(const Network& network, const std::vector<Network>
 std::string digit(Family family);
 std::string name(const std::string& stem, Slot slot);
 std::string ports_set(Protocol protocol);
+// Every port by which a flow may be signalling: those of ports_* and of endpoints_*. A packet of a flow without any of them has
+// to look no further.
+inline const std::string signalling_ports = "signalling_ports";
+std::vector<uint16_t> all_ports(const SteeringOptions& options);
 inline std::string endpoints_set(Slot slot) { return name("endpoints", slot); }
 inline std::string birth_sources(Slot slot) { return name("birth_sources", slot); }
 inline std::string birth_destinations(Slot slot) { return name("birth_destinations", slot); }

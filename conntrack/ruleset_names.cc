@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What stands in our table: names, keys and data of its sets and maps.
 #include <algorithm>
+#include <set>
 
 #include "conntrack/ruleset.h"
 
@@ -44,6 +45,11 @@ std::string name(const std::string& stem, Slot slot) {
   return stem + "_" + std::string(name_of(slot.protocol)) + digit(slot.family);
 }
 std::string ports_set(Protocol protocol) { return "ports_" + std::string(name_of(protocol)); }
+std::vector<uint16_t> all_ports(const SteeringOptions& options) {
+  std::set<uint16_t> ports(options.udp_ports.begin(), options.udp_ports.end());
+  ports.insert(options.tcp_ports.begin(), options.tcp_ports.end());
+  return {ports.begin(), ports.end()};
+}
 std::string door_map(bool in, Scope scope, Slot slot) {
   return std::string(in ? "in_" : "out_") + text_of(scope) + std::string(name_of(slot.protocol)) + digit(slot.family);
 }

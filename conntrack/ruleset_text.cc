@@ -13,6 +13,7 @@ struct Words {
   std::string ip, address_type;
 };
 Words words_of(Family family) { return family == Family::v6 ? Words{"ip6", "ipv6_addr"} : Words{"ip", "ipv4_addr"}; }
+constexpr std::array<const char*, 3> sides{"original proto-dst", "original proto-src", "reply proto-src"};
 std::string protocol_of(Slot slot) { return std::string(name_of(slot.protocol)); }
 
 std::string list(const std::vector<uint16_t>& ports) {
@@ -44,7 +45,7 @@ class Writer {
   // Where a port may stand; nowhere without ports (`service off`): nft takes no empty braces.
   std::vector<const char*> port_sides(Slot slot) const {
     if (ports(slot).empty()) return {};
-    return {"original proto-dst", "original proto-src", "reply proto-src"};
+    return {sides.begin(), sides.end()};
   }
   bool steers(Slot slot) const { return slot.protocol == Protocol::udp || options_.tcp; }
 
@@ -54,6 +55,7 @@ class Writer {
   void births_maps(Slot slot);
   void dispatch(const std::string& stem, bool steered_only);
   void match(Slot slot);
+  void first_look();
   void take(Slot slot);
   void queue(Protocol protocol, const std::string& match);
   void doors();
@@ -130,6 +132,14 @@ void Writer::match(Slot slot) {
   close();
 }
 
+// nft 1.0.6 can not name a set here: the ports of endpoints that messages bring are in a comment, as the endpoints are.
+void Writer::first_look() {
+  line("# a flow without any port of @" + ruleset::signalling_ports + " (these and those of the endpoint sets) is none of ours");
+  const auto ports = ruleset::all_ports(options_);
+  if (!ports.empty())
+    for (const char* side : sides) line("meta l4proto { tcp, udp } ct " + std::string(side) + " " + list(ports) + " goto signalling");
+}
+
 // In an administrator's ruleset nothing guards connections with edits: their segments must not pass without us.
 void Writer::queue(Protocol protocol, const std::string& match) {
   const uint16_t number = ruleset::queue_of(options_, protocol);
@@ -197,11 +207,14 @@ std::string Writer::table() {
   line("# steering: signalling is what has one of these ports or endpoints in its conntrack tuple");
   for (const Slot slot : ruleset::slots)
     if (steers(slot)) take(slot), match(slot);
+  open("chain signalling");
+  line("iif 0 return  # the router's own packets");
+  dispatch("match", true);
+  close();
   open("chain sipalg");
   line("type filter hook postrouting priority " +
        std::to_string(options_.manual ? ruleset::manual_priority : ruleset::hook_priority) + "; policy accept;");
-  line("iif 0 return  # the router's own packets");
-  dispatch("match", true);
+  first_look();
   close();
   doors();
   close();

@@ -69,6 +69,7 @@ std::string_view name_of(Steering::Way way) {
 // What one change means: counts afterwards, and which of them are new or gone.
 struct Steering::Pending {
   std::map<SteeringEndpoint, uint32_t> endpoints;
+  std::map<uint16_t, uint32_t> ports; // of endpoints that come or go
   std::map<Translation, uint32_t> translations;
   std::error_code error;
 };
@@ -112,6 +113,12 @@ Steering::Result Steering::set_ports(std::vector<uint16_t> udp, std::vector<uint
     nft::put_elements(batch, options_.table, ruleset::ports_set(protocol),
                       ruleset::port_elements(protocol == Protocol::udp ? udp : tcp));
   }
+  SteeringOptions next = options_;
+  next.udp_ports = udp, next.tcp_ports = tcp;
+  std::vector<uint16_t> every = ruleset::all_ports(next);
+  for (const auto& [port, count] : endpoint_ports_) every.push_back(port);
+  nft::put_flush(batch, options_.table, ruleset::signalling_ports);
+  nft::put_elements(batch, options_.table, ruleset::signalling_ports, ruleset::port_elements(every));
   const Result result = commit(batch);
   if (result) options_.udp_ports = std::move(udp), options_.tcp_ports = std::move(tcp);
   return result;
@@ -183,6 +190,15 @@ void Steering::count(Pending& pending, const SteeringChange& change) const {
   };
   each(change.remove_translations, -1);
   each(change.add_translations, 1);
+  for (const bool adding : {false, true})
+    for (const auto& [key, count] : pending.endpoints)
+      if ((count > 0) == adding && holds(endpoints_, key) != adding)
+        add(pending.ports, endpoint_ports_, key.endpoint.port, adding ? 1 : -1);
+}
+
+bool Steering::is_configured(uint16_t port) const {
+  const auto has = [port](const std::vector<uint16_t>& ports) { return std::find(ports.begin(), ports.end(), port) != ports.end(); };
+  return has(options_.udp_ports) || has(options_.tcp_ports);
 }
 
 // Two elements for a translation, one for an endpoint.
@@ -201,6 +217,11 @@ static void put_endpoint(NetlinkBatch& batch, const std::string& table, const St
   put(batch, table, ruleset::endpoints_set(slot_of(e.protocol, e.endpoint)), {&element, 1});
 }
 
+static void put_port(NetlinkBatch& batch, const std::string& table, uint16_t port, bool adding) {
+  const auto put = adding ? nft::put_elements : nft::put_elements_delete;
+  put(batch, table, ruleset::signalling_ports, ruleset::port_elements({port}));
+}
+
 Steering::Result Steering::apply(const SteeringChange& change) {
   Pending pending;
   count(pending, change);
@@ -210,6 +231,9 @@ Steering::Result Steering::apply(const SteeringChange& change) {
   for (const bool adding : {false, true}) { // what goes makes room first
     for (const auto& [key, count] : pending.endpoints)
       if ((count > 0) == adding && holds(endpoints_, key) != adding) put_endpoint(batch, options_.table, key, adding);
+    for (const auto& [port, count] : pending.ports)
+      if ((count > 0) == adding && holds(endpoint_ports_, port) != adding && !is_configured(port))
+        put_port(batch, options_.table, port, adding);
     for (const auto& [key, count] : pending.translations)
       if ((count > 0) == adding && holds(translations_, key) != adding)
         put_translation(batch, options_.table, key, adding);
@@ -217,6 +241,7 @@ Steering::Result Steering::apply(const SteeringChange& change) {
   if (batch.count() > 1)
     if (const auto result = commit(batch); !result) return result;
   take_over(endpoints_, pending.endpoints);
+  take_over(endpoint_ports_, pending.ports);
   take_over(translations_, pending.translations);
   return {};
 }

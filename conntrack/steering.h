@@ -4,7 +4,8 @@
 // How it works. One table, owned by one socket (flag owner): nobody else changes it, and it ends with the process,
 // SIGKILL included (test/assumptions: owner_table). In it:
 //
-//     chain sipalg     postrouting 150   who is signalling, by the conntrack tuple  -> take_udp, take_tcp
+//     chain sipalg     postrouting 150   has the conntrack tuple a port that signalling uses?  -> signalling
+//     chain signalling                   is it signalling, by ports and endpoints?  -> take_udp, take_tcp
 //     chain take_udp                     ct timeout, births map, queue (with bypass)
 //     chain doors_in   prerouting -99    dnat by maps      \  three scopes: one remote address, the configured
 //     chain doors_out  postrouting 99    snat by maps      /  peers, everybody
@@ -106,10 +107,12 @@ class Steering {
   Result commit(NetlinkBatch& batch);
   void count(Pending& pending, const SteeringChange& change) const;
   Result install();
+  bool is_configured(uint16_t port) const;
   SteeringOptions options_;
   NetlinkSocket socket_;
   Way way_ = Way::manual;
   std::map<SteeringEndpoint, uint32_t> endpoints_;
+  std::map<uint16_t, uint32_t> endpoint_ports_; // how many of them have it
   std::map<Translation, uint32_t> translations_;
 };
 std::string_view name_of(Steering::Way way);

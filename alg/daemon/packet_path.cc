@@ -49,8 +49,8 @@ void PacketPath::handle_datagram(const DatagramView& view, const Flow& flow, uin
   const Verdict decision = engine_.handle({view.payload(), flow, most_payload_bytes(view, mtu)}, now);
   if (!decision.edited()) return;
   const std::size_t size = view.payload_offset + decision.bytes.size();
-  replace_payload(view, decision.bytes, size > mtu && size > view.packet.size(), packet_);
-  verdict.accept(packet_);
+  const bool clear_dont_fragment = size > mtu && size > view.packet.size();
+  verdict.accept(size, [&](std::span<uint8_t> out) { replace_payload(view, decision.bytes, clear_dont_fragment, out); });
 }
 
 void PacketPath::tell_exception(const char* what, Instant now) {

@@ -9,8 +9,6 @@
 // The pending verdict says "accept unchanged" when it goes out of scope, so whatever fails on the way, an exception
 // included, lets the packet pass as it came, and no packet gets two verdicts.
 #pragma once
-#include <vector>
-
 #include "alg/daemon/logged_engine.h"
 #include "alg/daemon/stream_path.h"
 #include "alg/packet/datagram.h"
@@ -38,7 +36,6 @@ class PacketPath {
   FlowLookup& flows_;
   const Links& links_;
   const Log& log_;
-  std::vector<uint8_t> packet_;  // the edited one
   RateLimit exceptions_;
 };
 

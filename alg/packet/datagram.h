@@ -29,7 +29,8 @@ std::expected<DatagramView, PacketError> view_datagram(std::span<const uint8_t> 
 
 // The same packet (UDP only) with another payload: lengths and checksums right, a UDP checksum of 0 over IPv4 becomes a
 // real one. `clear_dont_fragment` (IPv4): DF off and an identification set, so that it may be fragmented on the way
-// (kernel-facts section 5). Precondition: the result fits 65,535 bytes.
+// (kernel-facts section 5). Precondition: the result fits 65,535 bytes, and `out` has exactly the size of it.
+void replace_payload(const DatagramView& view, std::string_view payload, bool clear_dont_fragment, std::span<uint8_t> out);
 void replace_payload(const DatagramView& view, std::string_view payload, bool clear_dont_fragment, std::vector<uint8_t>& out);
 
 }  // namespace sipalg

@@ -3,6 +3,7 @@
 #include <netinet/in.h>
 
 #include <cassert>
+#include <cstring>
 #include <functional>
 #include <string_view>
 
@@ -16,20 +17,20 @@ using Bytes = std::span<const uint8_t>;
 
 // Fragments need an identification; 0 is what hosts write into packets that must not be fragmented. Taken from
 // the content instead of a counter, so that the same packet gives the same bytes.
-void allow_fragments(std::vector<uint8_t>& out) {
+void allow_fragments(std::span<uint8_t> out) {
   out[6] = static_cast<uint8_t>(out[6] & ~0x40U);
   if (out[4] != 0 || out[5] != 0) return;
   const auto hash = std::hash<std::string_view>{}({reinterpret_cast<const char*>(out.data()), out.size()}) & 0xffff;
   write16(out, 4, hash != 0 ? hash : 1);
 }
 
-void finish_v4(std::vector<uint8_t>& out, std::size_t header) {
+void finish_v4(std::span<uint8_t> out, std::size_t header) {
   write16(out, 2, out.size());
   write16(out, 10, 0);
   write16(out, 10, checksum_of(sum_words(Bytes(out).first(header))));
 }
 
-void finish_udp(const DatagramView& view, std::vector<uint8_t>& out) {
+void finish_udp(const DatagramView& view, std::span<uint8_t> out) {
   const std::size_t at = view.transport_offset, length = out.size() - at;
   write16(out, at + 4, length);
   write16(out, at + 6, 0);
@@ -42,12 +43,12 @@ void finish_udp(const DatagramView& view, std::vector<uint8_t>& out) {
 
 }  // namespace
 
-void replace_payload(const DatagramView& view, std::string_view payload, bool clear_dont_fragment,
-                     std::vector<uint8_t>& out) {
-  assert(view.protocol == Protocol::udp && view.payload_offset + payload.size() <= 65'535);
-  const Bytes headers = view.packet.first(view.payload_offset);
-  out.assign(headers.begin(), headers.end());
-  out.insert(out.end(), payload.begin(), payload.end());
+void replace_payload(const DatagramView& view, std::string_view payload, bool clear_dont_fragment, std::span<uint8_t> out) {
+  const std::size_t headers = view.payload_offset;
+  assert(view.protocol == Protocol::udp && out.size() == headers + payload.size() && out.size() <= 65'535);
+  std::memcpy(out.data(), view.packet.data(), headers);
+  // not std::copy: between char and uint8_t it takes byte by byte
+  if (!payload.empty()) std::memcpy(out.data() + headers, payload.data(), payload.size());
   if (view.source.address.family() == Family::v4) {
     if (clear_dont_fragment) allow_fragments(out);
     finish_v4(out, view.transport_offset);
@@ -55,6 +56,11 @@ void replace_payload(const DatagramView& view, std::string_view payload, bool cl
     write16(out, 4, out.size() - 40);
   }
   finish_udp(view, out);
+}
+
+void replace_payload(const DatagramView& view, std::string_view payload, bool clear_dont_fragment, std::vector<uint8_t>& out) {
+  out.resize(view.payload_offset + payload.size());
+  replace_payload(view, payload, clear_dont_fragment, std::span<uint8_t>(out));
 }
 
 }  // namespace sipalg

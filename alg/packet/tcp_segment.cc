@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cassert>
+#include <cstring>
 
 #include "alg/packet/checksum.h"
 
@@ -152,7 +153,9 @@ void write_segment(std::span<const uint8_t> headers, uint32_t transport_offset, 
   write_options(headers.subspan(at + fixed_header), fields, at, out);
   write_fields(fields, at, out);
   assert(out.size() + payload.size() <= 65'535);
-  out.insert(out.end(), payload.begin(), payload.end());
+  const std::size_t header_bytes = out.size();
+  out.resize(header_bytes + payload.size());
+  if (!payload.empty()) std::memcpy(&out[header_bytes], payload.data(), payload.size());
   finish(at, out);
 }
 

@@ -208,6 +208,34 @@ TEST_CASE("verdicts: other bytes, a drop, and one that is held while others go")
   CHECK(r.queue.counters().refused_verdicts == 0);
 }
 
+TEST_CASE("verdicts: one that was held gets its own, though later ones are accepted with it") {
+  Reader r;
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:5060"),
+             remote = r.world.udp(Side::outside, "203.0.113.2:5060");
+  std::list<PendingVerdict> held;
+  std::vector<uint8_t> other;
+  r.on_packet = [&](const QueuedPacket&, const DatagramView& view, PendingVerdict verdict) {
+    if (view.payload() == "hold") {
+      replace_payload(view, "edited text", false, other);
+      held.push_back(std::move(verdict));
+    }
+    if (view.payload() == "edit it") held.front().accept(other);
+    if (view.payload() == "drop it") held.front().drop();
+  };
+  CHECK(r.hears(remote, phone, ep("203.0.113.2:5060"), "first") == "first from 203.0.113.1:5060");
+  const auto after_hold = [&](const char* text) {
+    for (const char* each : {"hold", "pass", text}) phone.send(each, ep("203.0.113.2:5060"));
+    std::string heard;
+    while (const auto got = r.world.receive(remote)) heard += test::describe(got) + ", ";
+    held.clear();
+    return heard;
+  };
+  const std::string from = " from 203.0.113.1:5060, ";
+  CHECK(after_hold("edit it") == "pass" + from + "edited text" + from + "edit it" + from);
+  CHECK(after_hold("drop it") == "pass" + from + "drop it" + from);
+  CHECK(r.queue.counters().refused_verdicts == 0);
+}
+
 TEST_CASE("a burst: every packet arrives once and in order, whatever was held or edited") {
   Reader r;
   const auto phone = r.world.udp(Side::inside, "10.0.0.2:5060"),

@@ -101,6 +101,38 @@ TEST_CASE("endpoints and translations are counted; a refused change leaves nothi
   REQUIRE(steering.apply(refused));
 }
 
+TEST_CASE("a port by which signalling may be known goes with its last endpoint, unless it is configured") {
+  World world(Firewall::none);
+  Steering steering(full_options());
+  const auto knows = [&](const char* port) { return lists(world, "set inet sipalg signalling_ports", port); };
+  const auto with = [](const char* endpoint) {
+    SteeringChange change;
+    change.add_endpoints = {{Protocol::udp, ep(endpoint)}};
+    return change;
+  };
+  const SteeringChange first = with("203.0.113.1:5080"), second = with("[fd00::2]:5080"), configured = with("10.0.0.2:5060");
+  CHECK(knows("5060"));
+  for (const SteeringChange* change : {&first, &second, &configured, &first}) REQUIRE(steering.apply(*change));
+  CHECK(knows("5080"));
+  SteeringChange swap = first.undo(); // the last of one, the first of another in one transaction
+  swap.add_endpoints = {{Protocol::tcp, ep("10.0.0.2:5090")}};
+  REQUIRE(steering.apply(first.undo()));
+  REQUIRE(steering.apply(swap));
+  CHECK(knows("5080"));
+  CHECK(knows("5090"));
+  REQUIRE(steering.set_ports({}, {}));
+  CHECK(knows("5060")); // an endpoint's
+  CHECK(knows("5080"));
+  REQUIRE(steering.apply(configured.undo()));
+  CHECK_FALSE(knows("5060"));
+  REQUIRE(steering.set_ports({5080}, {}));
+  REQUIRE(steering.apply(second.undo()));
+  CHECK(knows("5080")); // configured
+  REQUIRE(steering.set_ports({}, {}));
+  CHECK_FALSE(knows("5080"));
+  CHECK(knows("5090"));
+}
+
 TEST_CASE("networks and ports change at once") {
   World world(Firewall::none);
   Steering steering(full_options());

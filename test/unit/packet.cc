@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <memory>
 
+#include "alg/packet/checksum.h"
 #include "alg/packet/datagram.h"
 #include "test/unit/packet_bytes.h"
 
@@ -116,6 +117,21 @@ TEST_CASE("another payload: lengths and checksums are right, the rest stays") {
       CHECK(after->dont_fragment == before->dont_fragment);
       CHECK(has_right_udp_checksum(out));
       if (after->source.address.family() == Family::v4) CHECK(sum(Bytes(out.begin(), out.begin() + after->transport_offset)) == 0xffff);
+    }
+}
+
+TEST_CASE("a sum of any length is the plain one, and may be taken in parts") {
+  Bytes bytes;
+  for (std::size_t i = 0; i < 200; ++i) bytes.push_back(static_cast<uint8_t>(i * 151 + i / 7));
+  for (const Bytes& all : {bytes, Bytes(200, 0xff), Bytes(200, 0)})
+    for (std::size_t size = 0; size <= all.size(); ++size) {
+      const std::unique_ptr<uint8_t[]> memory(new uint8_t[size]);
+      std::copy_n(all.begin(), size, memory.get());
+      const std::span<const uint8_t> whole(memory.get(), size);
+      const uint32_t expected = sum(Bytes(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(size)));
+      REQUIRE(sum_words(whole) == expected);
+      const std::size_t half = size / 4 * 2;
+      REQUIRE(sum_words(whole.subspan(half), sum_words(whole.first(half))) == expected);
     }
 }
 
