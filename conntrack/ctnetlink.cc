@@ -97,12 +97,12 @@ void put_mask(nlmsghdr* m, const Pinhole& pinhole) {
 
 Tuple tuple_of(const Pinhole& pinhole) { return {pinhole.protocol, {pinhole.source.address, 0}, pinhole.destination}; }
 
+// Only questions ask for an ack: what is not refused is done.
 nlmsghdr* begin_conntrack(NetlinkBatch& batch, uint8_t type, uint16_t flags, uint8_t family) {
-  return batch.begin_netfilter(NFNL_SUBSYS_CTNETLINK, type, static_cast<uint16_t>(flags | NLM_F_ACK), family, 0, 512);
+  return batch.begin_netfilter(NFNL_SUBSYS_CTNETLINK, type, flags, family, 0, 512);
 }
 nlmsghdr* begin_expectation(NetlinkBatch& batch, uint8_t type, uint16_t flags, const Pinhole& pinhole) {
-  return batch.begin_netfilter(NFNL_SUBSYS_CTNETLINK_EXP, type, static_cast<uint16_t>(flags | NLM_F_ACK),
-                               kernel_family(pinhole.destination), 0, 1024);
+  return batch.begin_netfilter(NFNL_SUBSYS_CTNETLINK_EXP, type, flags, kernel_family(pinhole.destination), 0, 1024);
 }
 
 void put_expectation(NetlinkBatch& batch, uint16_t flags, const Anchor& anchor, const Pinhole& pinhole, seconds lease) {
@@ -222,7 +222,7 @@ void put_pinhole_refresh(NetlinkBatch& batch, const Anchor& anchor, const Pinhol
 }
 
 void put_pinhole_get(NetlinkBatch& batch, const Anchor& anchor, const Pinhole& pinhole) {
-  nlmsghdr* m = begin_expectation(batch, IPCTNL_MSG_EXP_GET, 0, pinhole);
+  nlmsghdr* m = begin_expectation(batch, IPCTNL_MSG_EXP_GET, NLM_F_ACK, pinhole);
   put_tuple(m, CTA_EXPECT_TUPLE, tuple_of(pinhole));
   put_zone(m, CTA_EXPECT_ZONE, anchor.zone);
   batch.end();
@@ -237,7 +237,7 @@ void put_pinhole_delete(NetlinkBatch& batch, const Anchor& anchor, const Pinhole
 }
 
 void put_flow_get(NetlinkBatch& batch, const Tuple& either_tuple, uint16_t zone) {
-  nlmsghdr* m = begin_conntrack(batch, IPCTNL_MSG_CT_GET, 0, kernel_family(either_tuple.destination));
+  nlmsghdr* m = begin_conntrack(batch, IPCTNL_MSG_CT_GET, NLM_F_ACK, kernel_family(either_tuple.destination));
   put_tuple(m, CTA_TUPLE_ORIG, either_tuple);
   put_zone(m, CTA_ZONE, zone);
   batch.end();

@@ -231,8 +231,7 @@ std::size_t DoorFlows::delete_flows(const std::set<FlowFilter>& among, const Pre
     static_cast<void>(conntrack_.dump_flows(filter, [&](const ConntrackEntry& flow) {
       if (is_unwanted(flow)) put_flow_delete(batch, flow);
     }));
-  const auto results = conntrack_.socket().exchange(batch);
-  return static_cast<std::size_t>(std::count(results.begin(), results.end(), std::error_code{}));
+  return conntrack_.socket().exchange(batch).done();
 }
 
 std::size_t DoorFlows::sweep() {

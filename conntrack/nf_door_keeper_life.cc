@@ -113,7 +113,7 @@ void NfDoorKeeper::repair(const std::set<Anchor>& lost, const std::set<DoorHandl
     if (!lost.contains(door.anchor)) put_pinhole(batch, door.anchor, door.pinhole);
   }
   const auto results = conntrack_.socket().exchange(batch);
-  counters_.pinholes_repaired += static_cast<uint64_t>(std::count(results.begin(), results.end(), std::error_code{}));
+  counters_.pinholes_repaired += results.done();
   if (!lost.empty()) remake(lost);
 }
 

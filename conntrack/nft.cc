@@ -31,9 +31,9 @@ using ChainPtr = std::unique_ptr<nftnl_chain, Deleter<nftnl_chain_free>>;
 using SetPtr = std::unique_ptr<nftnl_set, Deleter<nftnl_set_free>>;
 using ObjectPtr = std::unique_ptr<nftnl_obj, Deleter<nftnl_obj_free>>;
 
+// A transaction reports what fails without being asked to; only questions ask for an ack.
 nlmsghdr* begin(NetlinkBatch& batch, uint8_t type, uint16_t flags, std::size_t room = 4096) {
-  return batch.begin_netfilter(NFNL_SUBSYS_NFTABLES, type, static_cast<uint16_t>(flags | NLM_F_ACK), NFPROTO_INET, 0,
-                               room);
+  return batch.begin_netfilter(NFNL_SUBSYS_NFTABLES, type, flags, NFPROTO_INET, 0, room);
 }
 
 SetPtr named_set(const std::string& table, const std::string& set) {
@@ -107,15 +107,15 @@ void put_lasting_table(NetlinkBatch& batch, const std::string& table, Lasting la
   batch.end();
 }
 
-static void put_named_table(NetlinkBatch& batch, uint8_t type, const std::string& table) {
+static void put_named_table(NetlinkBatch& batch, uint8_t type, uint16_t flags, const std::string& table) {
   const TablePtr t(nftnl_table_alloc());
   nftnl_table_set_str(t.get(), NFTNL_TABLE_NAME, table.c_str());
-  nftnl_table_nlmsg_build_payload(begin(batch, type, 0), t.get());
+  nftnl_table_nlmsg_build_payload(begin(batch, type, flags), t.get());
   batch.end();
 }
 
-void put_table_get(NetlinkBatch& batch, const std::string& table) { put_named_table(batch, NFT_MSG_GETTABLE, table); }
-void put_table_delete(NetlinkBatch& batch, const std::string& table) { put_named_table(batch, NFT_MSG_DELTABLE, table); }
+void put_table_get(NetlinkBatch& batch, const std::string& table) { put_named_table(batch, NFT_MSG_GETTABLE, NLM_F_ACK, table); }
+void put_table_delete(NetlinkBatch& batch, const std::string& table) { put_named_table(batch, NFT_MSG_DELTABLE, 0, table); }
 
 void put_chain(NetlinkBatch& batch, const std::string& table, const std::string& chain, const Hook* hook) {
   const ChainPtr c(nftnl_chain_alloc());
@@ -176,7 +176,7 @@ void put_flush(NetlinkBatch& batch, const std::string& table, const std::string&
 
 void put_element_get(NetlinkBatch& batch, const std::string& table, const std::string& set, const Bytes& key) {
   const Element element{key, {}, false};
-  put_element_messages(batch, NFT_MSG_GETSETELEM, 0, table, set, {&element, 1});
+  put_element_messages(batch, NFT_MSG_GETSETELEM, NLM_F_ACK, table, set, {&element, 1});
 }
 
 Bytes element_data(const nlmsghdr& answer) {

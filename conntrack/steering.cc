@@ -266,7 +266,7 @@ std::expected<std::vector<uint16_t>, std::error_code> Steering::find_missing_por
   for (const uint16_t port : ports)  // a key of its own has no padding, unlike one field of several
     nft::put_element_get(batch, table, set, {static_cast<uint8_t>(port >> 8), static_cast<uint8_t>(port & 0xff)});
   const auto results = socket_.exchange(batch);
-  if (results.front()) return std::unexpected(results.front());
+  if (results[0]) return std::unexpected(results[0]);
   std::vector<uint16_t> missing;
   for (std::size_t i = 0; i < ports.size(); ++i)
     if (results[i + 1]) missing.push_back(ports[i]);
