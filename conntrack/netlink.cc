@@ -61,6 +61,12 @@ uint8_t* NetlinkBatch::append(std::span<const uint8_t> message) {
   return place;
 }
 
+uint8_t* NetlinkBatch::extend(std::size_t bytes) {
+  uint8_t* place = grow(bytes);
+  last()->nlmsg_len += static_cast<uint32_t>(bytes);
+  return place;
+}
+
 std::span<const uint8_t> NetlinkBatch::message(std::size_t index) const {
   return {bytes_.get() + starts_[index], end_of(index) - starts_[index]};
 }
@@ -75,7 +81,7 @@ nlmsghdr* NetlinkBatch::begin_netfilter(uint8_t subsystem, uint8_t type, uint16_
   return message;
 }
 
-void NetlinkBatch::end() { size_ = starts_.back() + MNL_ALIGN(at(starts_.size() - 1)->nlmsg_len); }
+void NetlinkBatch::end() { size_ = starts_.back() + MNL_ALIGN(last()->nlmsg_len); }
 
 void NetlinkBatch::clear() {
   size_ = 0;

@@ -39,8 +39,10 @@ class NetlinkBatch {
   bool empty() const { return starts_.empty(); }
   void clear(); // keeps the memory
 
-  // Appends a whole message; returns its place, to be changed in place until the next one begins.
+  // Appends a message made before; the place holds until more is appended. extend() makes it longer.
   uint8_t* append(std::span<const uint8_t> message);
+  uint8_t* extend(std::size_t bytes); // a multiple of 4; to be filled by the caller
+  nlmsghdr* last() { return at(starts_.size() - 1); }
   std::span<const uint8_t> message(std::size_t index) const;
 
  private:
