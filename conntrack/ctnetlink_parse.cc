@@ -97,6 +97,11 @@ uint8_t prefix_in(const nlattr* mask) {
 std::optional<ConntrackEntry> parse_conntrack(const nlmsghdr& message) { return parse_entry(Attributes(message)); }
 std::optional<ConntrackEntry> parse_conntrack(const nlattr& nest) { return parse_entry(Attributes(nest)); }
 
+std::optional<Tuple> parse_anchor_tuple(const nlmsghdr& event) {
+  static_assert(int{CTA_TUPLE_ORIG} == int{CTA_EXPECT_MASTER});
+  return parse_tuple(Attributes(event)[CTA_TUPLE_ORIG]);
+}
+
 std::optional<Expectation> parse_expectation(const nlmsghdr& message) {
   const Attributes attributes(message);
   const auto tuple = parse_tuple(attributes[CTA_EXPECT_TUPLE]);

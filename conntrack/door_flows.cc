@@ -19,10 +19,6 @@ constexpr std::chrono::seconds shortest_life{2};
 constexpr int dump_share = 20; // dumps take at most one part of so many
 constexpr std::chrono::seconds look_burst{1}; // looks for strays may use up the share of so long at once
 
-bool translates(const KernelDoor& door) {
-  return door.kind == KernelDoor::Kind::inbound && door.inside != door.outside;
-}
-
 socklen_t socket_address(const Endpoint& endpoint, sockaddr_storage& storage) {
   const auto bytes = endpoint.address.bytes();
   if (endpoint.address.family() == Family::v6) {
@@ -61,9 +57,9 @@ bool is_bound(Protocol protocol, const Endpoint& endpoint) {
   return taken;
 }
 
-DoorFlows::Key DoorFlows::key_of(const KernelDoor& door) {
-  const Endpoint inside = door.kind == KernelDoor::Kind::way_out ? Endpoint{door.inside.address, 0} : door.inside;
-  return {door.kind, door.protocol, inside, door.outside};
+DoorFlows::Ports* DoorFlows::find_ports(Protocol protocol, const Address& address) {
+  const auto found = ports_.find({protocol, address});
+  return found == ports_.end() ? nullptr : found->second.get();
 }
 
 DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address) {
@@ -108,66 +104,97 @@ bool DoorFlows::has_flow(const KernelDoor& door) {
   return found;
 }
 
-void DoorFlows::opened(const KernelDoor& door) {
-  const Key key = key_of(door);
-  Open& open = open_[key];
-  ++open.count;
-  open.signalling = door.signalling;
-  closed_.erase(key);
-  if (translates(door)) {
-    ++translating_;
-    fresh_outside_[{door.protocol, door.outside}].push_back(door.scope);
-  }
-  if (!door.signalling && translating_ > 0) fresh_.insert(key);
-  if (door.kind != KernelDoor::Kind::inbound) return;
-  const auto found = ports_.find({door.protocol, door.outside.address});
-  if (found != ports_.end()) found->second->given.set(door.outside.port);
+bool DoorFlows::is_open(const DoorKey& key) const {
+  return doors_.any_of(key, [&](uint32_t place) { return doors_[place].is_open; });
 }
 
-void DoorFlows::closed(const KernelDoor& door) {
-  const Key key = key_of(door);
-  if (const auto found = open_.find(key); found != open_.end() && --found->second.count == 0) open_.erase(found);
-  const bool ends = !door.signalling && !open_.contains(key);
-  if (ends) closed_.insert(key);
-  fresh_.erase(key);
-  if (translates(door)) --translating_;
+// Its flows belong to a door again.
+void DoorFlows::forget_closed(const DoorKey& key) {
+  std::vector<uint32_t> closed;
+  doors_.any_of(key, [&](uint32_t place) {
+    if (!doors_[place].is_swept) closed.push_back(place);
+    return false;
+  });
+  for (const uint32_t place : closed) swept(place);
+}
+
+void DoorFlows::swept(uint32_t place) {
+  doors_[place].is_swept = true;
+  if (DoorStore::is_over(doors_[place])) doors_.erase(place);
+}
+
+void DoorFlows::opened(uint32_t place) {
+  const KernelDoor door = doors_.door(place);
+  forget_closed(key_of(door));
+  if (translates(door)) {
+    ++translating_;
+    fresh_outside_.insert(secret_hash(door.protocol, door.outside), place);
+  }
+  if (translates(door) || (!door.signalling && translating_ > 0)) {
+    doors_[place].is_fresh = true;
+    fresh_.push_back(doors_.handle(place));
+  }
   if (door.kind != KernelDoor::Kind::inbound) return;
-  if (const auto place = fresh_outside_.find({door.protocol, door.outside}); place != fresh_outside_.end())
-    if (std::erase(place->second, door.scope); place->second.empty()) fresh_outside_.erase(place);
-  const auto found = ports_.find({door.protocol, door.outside.address});
-  if (found == ports_.end()) return;
-  found->second->given.reset(door.outside.port);
-  if (ends) found->second->flows.reset(door.outside.port);
+  if (Ports* known = find_ports(door.protocol, door.outside.address)) known->given.set(door.outside.port);
+}
+
+void DoorFlows::closed(uint32_t place) {
+  const KernelDoor door = doors_.door(place);
+  const bool ends = !door.signalling && !is_open(key_of(door));
+  if (ends) {
+    doors_[place].is_swept = false;
+    closed_.push_back(doors_.handle(place));
+  }
+  if (translates(door)) {
+    --translating_;
+    if (doors_[place].is_fresh) fresh_outside_.erase(secret_hash(door.protocol, door.outside), place);
+  }
+  doors_[place].is_fresh = false;
+  if (door.kind != KernelDoor::Kind::inbound) return;
+  Ports* known = find_ports(door.protocol, door.outside.address);
+  if (known == nullptr) return;
+  known->given.reset(door.outside.port);
+  if (ends) known->flows.reset(door.outside.port);
 }
 
 // Does the flow go through a closed door: remote first, inside first, or by a way out?
 bool DoorFlows::is_closed(const ConntrackEntry& flow) const {
   using Kind = KernelDoor::Kind;
   const Protocol protocol = flow.original.protocol;
-  return closed_.contains({Kind::inbound, protocol, flow.reply.source, flow.original.destination}) ||
-         closed_.contains({Kind::inbound, protocol, flow.original.source, flow.reply.destination}) ||
-         closed_.contains({Kind::way_out, protocol, {flow.original.source.address, 0}, flow.original.destination});
+  const auto waits = [this](uint32_t place) { return !doors_[place].is_swept; };
+  return doors_.any_of({Kind::inbound, protocol, flow.reply.source, flow.original.destination}, waits) ||
+         doors_.any_of({Kind::inbound, protocol, flow.original.source, flow.reply.destination}, waits) ||
+         doors_.any_of({Kind::way_out, protocol, {flow.original.source.address, 0}, flow.original.destination}, waits);
 }
 
 // --- strays ---
 
-bool DoorFlows::is_open_media(const Key& key) const {
-  const auto found = open_.find(key);
-  return found != open_.end() && !found->second.signalling;
-}
-
-bool DoorFlows::is_new_pair(const Key& door, const Endpoint& remote) const {
-  const Key way_out{KernelDoor::Kind::way_out, door.protocol, {door.inside.address, 0}, remote};
-  return is_open_media(door) && is_open_media(way_out) && (fresh_.contains(door) || fresh_.contains(way_out));
+bool DoorFlows::is_new_pair(const DoorKey& door, const Endpoint& remote) const {
+  const DoorKey way_out{KernelDoor::Kind::way_out, door.protocol, {door.inside.address, 0}, remote};
+  bool is_fresh = false;
+  const auto has_open_media = [&](const DoorKey& key) {
+    bool has = false;
+    doors_.any_of(key, [&](uint32_t place) {
+      const DoorStore::Record& r = doors_[place];
+      const bool is_it = r.is_open && !r.is_signalling;
+      has = has || is_it;
+      is_fresh = is_fresh || (is_it && r.is_fresh);
+      return false;
+    });
+    return has;
+  };
+  return has_open_media(door) && has_open_media(way_out) && is_fresh;
 }
 
 // What came to the outside endpoint before the door.
 bool DoorFlows::ends_at_router(const ConntrackEntry& flow) const {
-  const auto place = fresh_outside_.find({flow.original.protocol, flow.original.destination});
-  if (place == fresh_outside_.end() || !leads_nowhere(flow)) return false;
-  return std::ranges::any_of(place->second, [&](const Network& scope) {
+  const Endpoint& outside = flow.original.destination;
+  const auto lets_in = [&](uint32_t place) {
+    if (doors_.protocol(place) != flow.original.protocol || doors_.outside(place) != outside) return false;
+    const Network scope = doors_.door(place).scope;
     return scope.is_any() || scope.contains(flow.original.source.address);
-  });
+  };
+  return leads_nowhere(flow) && fresh_outside_.any_of(secret_hash(flow.original.protocol, outside), lets_in);
 }
 
 // What left towards the call's remote before the door. Other flows of the inside endpoint stay: a TURN server knows its
@@ -175,14 +202,15 @@ bool DoorFlows::ends_at_router(const ConntrackEntry& flow) const {
 bool DoorFlows::leaves_elsewhere(const ConntrackEntry& flow) const {
   const auto& [protocol, inside, remote] = flow.original;
   const Endpoint& leaves_by = flow.reply.destination;
-  bool has_door = false;
-  for (auto it = open_.lower_bound({KernelDoor::Kind::inbound, protocol, inside, {}}); it != open_.end(); ++it) {
-    const Key& door = it->first;
-    if (door.kind != KernelDoor::Kind::inbound || door.protocol != protocol || door.inside != inside) break;
-    if (door.outside == leaves_by) return false;
-    has_door = has_door || (door.outside.address == leaves_by.address && is_new_pair(door, remote));
-  }
-  return has_door;
+  bool has_door = false, leaves_by_door = false;
+  doors_.any_inbound_of(protocol, inside, [&](uint32_t place) {
+    if (!doors_[place].is_open) return false;
+    const Endpoint outside = doors_.outside(place);
+    leaves_by_door = leaves_by_door || outside == leaves_by;
+    has_door = has_door || (outside.address == leaves_by.address && is_new_pair({KernelDoor::Kind::inbound, protocol, inside, outside}, remote));
+    return leaves_by_door;
+  });
+  return has_door && !leaves_by_door;
 }
 
 // What came through the door while a stray had its tuple: from the remote's address and not from its port.
@@ -234,17 +262,21 @@ std::size_t DoorFlows::delete_flows(const std::set<FlowFilter>& among, const Pre
   return conntrack_.socket().exchange(batch).done();
 }
 
-std::size_t DoorFlows::sweep() {
+std::set<FlowFilter> DoorFlows::filters_of_work() const {
   std::set<FlowFilter> all;
-  const auto add = [&](Protocol protocol, const Endpoint& outside) {
-    all.insert({outside.address.family(), protocol, {}, {}, {}, 0, 0});
-  };
-  for (const Key& key : closed_) add(key.protocol, key.outside);
-  for (const Key& key : fresh_) add(key.protocol, key.outside);
-  for (const auto& [place, scopes] : fresh_outside_) add(place.first, place.second);
-  const auto deleted = delete_flows(all, [&](const ConntrackEntry& flow) { return is_closed(flow) || is_stray(flow); });
-  closed_.clear();
-  fresh_.clear();
+  for (const auto* handles : {&closed_, &fresh_})
+    for (const DoorHandle handle : *handles)
+      if (const auto place = doors_.find(handle))
+        all.insert({doors_.outside(*place).address.family(), doors_.protocol(*place), {}, {}, {}, 0, 0});
+  return all;
+}
+
+std::size_t DoorFlows::sweep() {
+  const auto deleted = delete_flows(filters_of_work(), [&](const ConntrackEntry& flow) { return is_closed(flow) || is_stray(flow); });
+  for (const DoorHandle handle : std::exchange(closed_, {}))
+    if (const auto place = doors_.find(handle)) swept(*place);
+  for (const DoorHandle handle : std::exchange(fresh_, {}))
+    if (const auto place = doors_.find(handle)) doors_[*place].is_fresh = false;
   fresh_outside_.clear();
   return deleted;
 }

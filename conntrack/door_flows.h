@@ -20,7 +20,6 @@
 #include <bitset>
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -31,63 +30,56 @@
 #include "alg/base/instant.h"
 #include "conntrack/ctnetlink.h"
 #include "conntrack/door_keeper.h"
+#include "conntrack/door_store.h"
 
 namespace sipalg {
 
 class DoorFlows {
  public:
-  explicit DoorFlows(Ctnetlink& conntrack) : conntrack_(conntrack) {}
+  DoorFlows(Ctnetlink& conntrack, DoorStore& doors) : conntrack_(conntrack), doors_(doors) {}
 
   bool is_free(Protocol protocol, const Endpoint& outside);
   bool has_flow(const KernelDoor& door);
-  void opened(const KernelDoor& door);
-  void closed(const KernelDoor& door); // its flows will be deleted unless it is `signalling`
+  void opened(uint32_t place); // is_open is set
+  // is_open is not set any more. Its flows will be deleted unless it is `signalling`.
+  void closed(uint32_t place);
   // Deletes what stands in the way of these doors, just opened, if there is time for dumps. Returns how many.
   std::size_t clear_strays(std::span<const KernelDoor> doors);
-  bool has_work() const { return !closed_.empty() || !fresh_.empty() || !fresh_outside_.empty(); }
+  bool has_work() const { return !closed_.empty() || !fresh_.empty(); }
   // Deletes the flows of all doors closed since the last sweep, and strays. Returns how many.
   std::size_t sweep();
 
  private:
-  // Enough to say which flows are a door's.
-  struct Key {
-    KernelDoor::Kind kind;
-    Protocol protocol;
-    Endpoint inside, outside;
-    friend auto operator<=>(const Key&, const Key&) = default;
-  };
-  struct Open {
-    uint32_t count = 0;
-    bool signalling = false;
-  };
-  using Place = std::pair<Protocol, Endpoint>;
   struct Ports {
     std::bitset<65536> flows; // original or reply destination of a living conntrack at the last dump
     std::bitset<65536> given; // handed out by us since
     std::chrono::steady_clock::time_point until{};
   };
-  static Key key_of(const KernelDoor& door);
   Ports& ports(Protocol protocol, const Address& address);
+  Ports* find_ports(Protocol protocol, const Address& address);
+  bool is_open(const DoorKey& key) const;
+  void forget_closed(const DoorKey& key);
+  void swept(uint32_t place);
   bool is_closed(const ConntrackEntry& flow) const;
   bool is_stray(const ConntrackEntry& flow) const;
   bool ends_at_router(const ConntrackEntry& flow) const;
   bool leaves_elsewhere(const ConntrackEntry& flow) const;
   bool comes_from_elsewhere(const ConntrackEntry& flow) const;
-  bool is_open_media(const Key& key) const;
   // Have `inside` and `remote` doors toward each other, one of them new?
-  bool is_new_pair(const Key& door, const Endpoint& remote) const;
+  bool is_new_pair(const DoorKey& door, const Endpoint& remote) const;
   std::set<FlowFilter> filters_around(std::span<const KernelDoor> doors) const;
+  std::set<FlowFilter> filters_of_work() const;
   template <typename Predicate>
   std::size_t delete_flows(const std::set<FlowFilter>& among, const Predicate& is_unwanted);
 
   Ctnetlink& conntrack_;
+  DoorStore& doors_;
   std::map<std::pair<Protocol, Address>, std::unique_ptr<Ports>> ports_;
-  std::map<Key, Open> open_;
   std::size_t translating_ = 0; // open doors that are more than pinholes; without any there are no strays
-  std::set<Key> closed_;
-  std::set<Key> fresh_;                                 // media doors opened since the last sweep
-  std::map<Place, std::vector<Network>> fresh_outside_; // inbound ones, signalling too: who may come
-  std::chrono::steady_clock::time_point next_look_{};   // when the looks for strays have kept to their share of time
+  std::vector<DoorHandle> closed_; // since the last sweep; those opened again meanwhile are swept already
+  std::vector<DoorHandle> fresh_;  // opened since the last sweep: media doors, and inbound ones of SIP too
+  PlaceIndex fresh_outside_;       // the inbound ones of them, by outside endpoint
+  std::chrono::steady_clock::time_point next_look_{}; // when the looks for strays have kept to their share of time
 };
 
 // A socket of the router holds this endpoint. False for addresses that are not the router's.

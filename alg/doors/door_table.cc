@@ -155,7 +155,7 @@ std::expected<DoorId, Reason> DoorTable::claim_way_out(Protocol protocol, const 
   return insert(kernel, Purpose::way_out);
 }
 
-std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors) {
+std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors, DoorId sibling) {
   std::vector<KernelDoor> wanted;
   std::vector<DoorId> ids;
   for (DoorId id : doors) {
@@ -167,7 +167,8 @@ std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors) {
   if (wanted.empty()) return {};
   flush();  // what was closed a moment ago must not stand in the way
   std::vector<DoorHandle> handles(wanted.size());
-  if (const auto made = keeper_.open(wanted, handles); !made) {
+  const Door* beside = doors_.find(sibling);
+  if (const auto made = keeper_.open(wanted, handles, beside ? beside->handle : 0); !made) {
     stats_.count(Event::doors_refused, wanted.size());
     const bool full = made.error() == std::errc::too_many_files_open;  // how the kernel says that its expectation table is
     return std::unexpected(full ? Reason::expectations_full : Reason::kernel_refused);

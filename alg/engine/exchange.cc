@@ -286,8 +286,8 @@ void Exchange::leave_group(bool is_body) {
   if (trace_) trace_->failed_groups.push_back({is_body, failure_});
 }
 
-bool open_or_release(Rules& rules, std::vector<DoorId>& doors, Instant now) {
-  if (rules.doors.open(doors)) return true;
+bool open_or_release(Rules& rules, std::vector<DoorId>& doors, Instant now, DoorId sibling) {
+  if (rules.doors.open(doors, sibling)) return true;
   for (DoorId door : doors) rules.doors.release(door, now);
   doors.clear();
   return false;

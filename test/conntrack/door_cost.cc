@@ -76,10 +76,9 @@ class Player {
     });
     events_.run([&] {
       keeper_.on_events();
-      if (now() - ticked_ < std::chrono::seconds{1}) return;
-      ticked_ = now();
+      if (now() < keeper_.next_tick()) return;
       const auto start = Clock::now();
-      keeper_.tick(ticked_);
+      keeper_.tick(now());
       longest_tick_ = std::max(longest_tick_, Micros(Clock::now() - start).count());
     });
   }
@@ -128,9 +127,9 @@ class Player {
     if (!open_with(doors, call)) ++refused_;
   }
   std::expected<void, std::error_code> open_with(std::span<const KernelDoor> doors, Call& call) {
-    return keeper_.open(doors, std::span(call.doors).last(2));
+    return keeper_.open(doors, std::span(call.doors).last(2), call.doors[0]);
   }
-  void flush() {}
+  void flush() { keeper_.flush(); }
 
   World world_{Firewall::outward};
   Steering steering_{[] {
@@ -142,7 +141,6 @@ class Player {
   std::deque<Call> open_;
   std::size_t living_, next_ = 0, refused_ = 0, taken_ = 0;
   Step invites_{"INVITE"}, answers_{"200"}, ends_{"end"}, events_{"events, tick"};
-  Instant ticked_{};
   double longest_tick_ = 0;
 };
 

@@ -140,12 +140,14 @@ TEST_CASE("closing takes everything away, the flows of media at the latest a sec
   CHECK(r.keeper.has_flow(std::vector{handles[0]}));
   CHECK_FALSE(r.keeper.has_flow(std::vector{handles[1]}));
   r.keeper.close(std::vector{handles[0], handles[4], handles[5], handles[6], handles[7]});
+  r.keeper.flush();
   CHECK(r.anchors() == 2);
   CHECK(r.expectations() == 5);
   r.keeper.tick(Instant{1h});
   CHECK(r.keeper.counters().flows_deleted == 1);
   CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "nothing");
   r.keeper.close(handles);
+  r.keeper.flush();
   CHECK(r.anchors() == 0);
   CHECK(r.expectations() == 0);
   CHECK(r.elements() == "0\n");
@@ -261,8 +263,10 @@ TEST_CASE("two signalling doors share an endpoint of the steering sets") {
   };
   CHECK(steered() != "0\n");
   r.keeper.close(first);
+  r.keeper.flush();
   CHECK(steered() != "0\n");
   r.keeper.close(second);
+  r.keeper.flush();
   CHECK(steered() == "0\n");
 }
 
