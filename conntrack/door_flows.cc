@@ -3,13 +3,7 @@
 #include "conntrack/door_flows.h"
 
 #include <algorithm>
-#include <arpa/inet.h>
-#include <cerrno>
-#include <cstring>
 #include <linux/netfilter/nf_conntrack_common.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 namespace sipalg {
 namespace {
@@ -19,24 +13,6 @@ constexpr std::chrono::seconds shortest_life{2};
 constexpr int dump_share = 20; // dumps take at most one part of so many
 constexpr std::chrono::seconds look_burst{1}; // looks for strays may use up the share of so long at once
 
-socklen_t socket_address(const Endpoint& endpoint, sockaddr_storage& storage) {
-  const auto bytes = endpoint.address.bytes();
-  if (endpoint.address.family() == Family::v6) {
-    sockaddr_in6 a{};
-    a.sin6_family = AF_INET6;
-    a.sin6_port = htons(endpoint.port);
-    std::memcpy(&a.sin6_addr, bytes.data(), bytes.size());
-    std::memcpy(&storage, &a, sizeof a);
-    return sizeof a;
-  }
-  sockaddr_in a{};
-  a.sin_family = AF_INET;
-  a.sin_port = htons(endpoint.port);
-  std::memcpy(&a.sin_addr, bytes.data(), bytes.size());
-  std::memcpy(&storage, &a, sizeof a);
-  return sizeof a;
-}
-
 // It ends at the router, and no program there answers. (A closed TCP port does, by a reset, which assures nothing.)
 bool leads_nowhere(const ConntrackEntry& flow) {
   const auto answered = flow.original.protocol == Protocol::udp ? IPS_SEEN_REPLY : IPS_ASSURED;
@@ -44,18 +20,6 @@ bool leads_nowhere(const ConntrackEntry& flow) {
 }
 
 } // namespace
-
-bool is_bound(Protocol protocol, const Endpoint& endpoint) {
-  const int family = endpoint.address.family() == Family::v6 ? AF_INET6 : AF_INET;
-  const int fd = socket(family, (protocol == Protocol::tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
-  if (fd < 0) return false;
-  sockaddr_storage storage{};
-  const socklen_t length = socket_address(endpoint, storage);
-  const void* address = &storage;
-  const bool taken = bind(fd, static_cast<const sockaddr*>(address), length) < 0 && errno == EADDRINUSE;
-  ::close(fd);
-  return taken;
-}
 
 DoorFlows::Ports* DoorFlows::find_ports(Protocol protocol, const Address& address) {
   const auto found = ports_.find({protocol, address});
@@ -78,6 +42,7 @@ DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address) {
   };
   static_cast<void>(conntrack_.dump_flows(to_it, mark_original));
   static_cast<void>(conntrack_.dump_flows(back_to_it, mark_reply));
+  place->knows_sockets = protocol == Protocol::udp && sockets_.find_udp(address, place->sockets);
   const auto end = Clock::now();
   const auto places = static_cast<Clock::rep>(ports_.size());  // each is dumped in its turn
   place->until = end + std::max<Clock::duration>(shortest_life, (end - start) * dump_share * places);
@@ -86,7 +51,8 @@ DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address) {
 
 bool DoorFlows::is_free(Protocol protocol, const Endpoint& outside) {
   const Ports& used = ports(protocol, outside.address);
-  return !used.flows.test(outside.port) && !used.given.test(outside.port) && !is_bound(protocol, outside);
+  if (used.flows.test(outside.port) || used.given.test(outside.port)) return false;
+  return used.knows_sockets ? !used.sockets.test(outside.port) : !is_bound(protocol, outside);
 }
 
 bool DoorFlows::has_flow(const KernelDoor& door) {

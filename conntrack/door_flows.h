@@ -4,7 +4,8 @@
 //
 // How it works. Dumps are filtered by the kernel but still walk the whole table (15 ms for 30,000 flows), so what
 // one found is kept: `used` ports per (protocol, address) for two seconds, or longer where the dump itself took
-// long (never more than a twentieth of the time goes into dumps). Ports given away in between are added by
+// long (never more than a twentieth of the time goes into dumps). So are the ports of the router's own programs: asking
+// for one alone costs as much as making its door. Ports given away in between are added by
 // opened(), those of closed doors taken out by closed(): what still flows there goes with the next sweep, and a
 // flow that ends at the router unanswered holds no port (who scans us would take them all).
 // Closed doors are collected and swept together; one that was opened again meanwhile is left out.
@@ -17,7 +18,6 @@
 // twice: at once, unless such dumps took more than their share of the last second, and by the next sweep, which
 // also finds packets that were on their way meanwhile.
 #pragma once
-#include <bitset>
 #include <chrono>
 #include <cstdint>
 #include <map>
@@ -31,6 +31,7 @@
 #include "conntrack/ctnetlink.h"
 #include "conntrack/door_keeper.h"
 #include "conntrack/door_store.h"
+#include "conntrack/local_sockets.h"
 
 namespace sipalg {
 
@@ -51,8 +52,10 @@ class DoorFlows {
 
  private:
   struct Ports {
-    std::bitset<65536> flows; // original or reply destination of a living conntrack at the last dump
-    std::bitset<65536> given; // handed out by us since
+    PortSet flows;   // original or reply destination of a living conntrack at the last dump
+    PortSet given;   // handed out by us since
+    PortSet sockets; // of programs of the router, at the last dump
+    bool knows_sockets = false; // false: they are asked for one by one
     std::chrono::steady_clock::time_point until{};
   };
   Ports& ports(Protocol protocol, const Address& address);
@@ -74,6 +77,7 @@ class DoorFlows {
 
   Ctnetlink& conntrack_;
   DoorStore& doors_;
+  LocalSockets sockets_;
   std::map<std::pair<Protocol, Address>, std::unique_ptr<Ports>> ports_;
   std::size_t translating_ = 0; // open doors that are more than pinholes; without any there are no strays
   std::vector<DoorHandle> closed_; // since the last sweep; those opened again meanwhile are swept already
@@ -81,8 +85,5 @@ class DoorFlows {
   PlaceIndex fresh_outside_;       // the inbound ones of them, by outside endpoint
   std::chrono::steady_clock::time_point next_look_{}; // when the looks for strays have kept to their share of time
 };
-
-// A socket of the router holds this endpoint. False for addresses that are not the router's.
-bool is_bound(Protocol protocol, const Endpoint& endpoint);
 
 } // namespace sipalg

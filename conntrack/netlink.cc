@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <arpa/inet.h>
+#include <array>
 #include <cerrno>
 #include <cstring>
 #include <libmnl/libmnl.h>
@@ -16,6 +17,7 @@ namespace {
 
 // Room a verdict or an option may need is not enough for an ack: this holds the largest chunk of a dump.
 constexpr std::size_t receive_chunk = 256 << 10;
+constexpr std::size_t events_at_once = 32; // 8 KiB each
 constexpr std::size_t first_capacity = 4096;
 // An error takes about a kilobyte of the receive buffer, which may be as small as 212,992 bytes, counted twice.
 constexpr std::size_t messages_at_once = 256;
@@ -196,17 +198,32 @@ std::expected<void, std::error_code> NetlinkSocket::dump(NetlinkBatch& request, 
   }
 }
 
+// Each event is a datagram of its own; many are fetched at once. One that does not fit its share of the buffer counts as
+// lost.
 std::expected<void, std::error_code> NetlinkSocket::receive(const OnMessage& on_message) {
-  for (;;) {
-    const ssize_t got = recv(fd(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
-    if (got < 0 && errno == EINTR) continue;
-    if (got < 0 && is_timeout(errno)) return {};
-    if (got < 0) return std::unexpected(errno_code(errno));
-    int left = static_cast<int>(got);
-    const void* start = buffer_.data();
-    for (auto* m = static_cast<const nlmsghdr*>(start); mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left))
-      if (m->nlmsg_type >= NLMSG_MIN_TYPE) on_message(*m);
+  std::array<mmsghdr, events_at_once> datagrams{};
+  std::array<iovec, events_at_once> places{};
+  const std::size_t share = buffer_.size() / events_at_once;
+  for (std::size_t i = 0; i < events_at_once; ++i) {
+    places[i] = {&buffer_[i * share], share};
+    datagrams[i].msg_hdr.msg_iov = &places[i], datagrams[i].msg_hdr.msg_iovlen = 1;
   }
+  bool is_one_lost = false;
+  for (;;) {
+    const int got = recvmmsg(fd(), datagrams.data(), events_at_once, MSG_DONTWAIT, nullptr);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0 && is_timeout(errno)) break;
+    if (got < 0) return std::unexpected(errno_code(errno));
+    for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
+      is_one_lost = is_one_lost || (datagrams[i].msg_hdr.msg_flags & MSG_TRUNC) != 0;
+      int left = static_cast<int>(datagrams[i].msg_len);
+      const void* start = places[i].iov_base;
+      for (auto* m = static_cast<const nlmsghdr*>(start); mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left))
+        if (m->nlmsg_type >= NLMSG_MIN_TYPE) on_message(*m);
+    }
+  }
+  if (is_one_lost) return std::unexpected(errno_code(ENOBUFS));
+  return {};
 }
 
 std::error_code first_error(const NetlinkSocket::Results& results) {

@@ -284,6 +284,78 @@ TEST_CASE("free is what no flow and no socket holds") {
   CHECK_FALSE(r.keeper.is_free(Protocol::udp, ep("203.0.113.1:4002")));
 }
 
+TEST_CASE("the kernel's list of sockets says what bind() says") {
+  Router r;
+  const auto one = r.world.udp(Side::router, "203.0.113.1:4500"), all = r.world.udp(Side::router, "0.0.0.0:4501");
+  const auto other = r.world.udp(Side::router, "10.0.0.1:4502"), both = r.world.udp(Side::router, "[::]:4503");
+  const auto one6 = r.world.udp(Side::router, "[2001:db8::1]:4504"), mapped = r.world.udp(Side::router, "[::ffff:203.0.113.1]:4505");
+  LocalSockets sockets;
+  for (const char* address : {"203.0.113.1", "10.0.0.1", "2001:db8::1", "fd00::1"}) {
+    PortSet ports;
+    REQUIRE(sockets.find_udp(*parse_address(address), ports));
+    for (uint16_t port = 4499; port < 4507; ++port) {
+      CAPTURE(address, port);
+      CHECK(ports.test(port) == is_bound(Protocol::udp, {*parse_address(address), port}));
+    }
+  }
+}
+
+TEST_CASE("a door that was closed and not flushed makes way for another") {
+  Router r;
+  const auto first = r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010"), way_out("10.0.0.2", "203.0.113.2:6000")});
+  r.keeper.close(first);
+  CHECK(r.anchors() == 1);
+  const auto apart = r.open({inbound("10.0.0.5:4000", "203.0.113.1:4050")}); // not in its way
+  CHECK(r.expectations() >= 1);
+  r.open({inbound("10.0.0.3:4000", "203.0.113.1:4010")}); // the outside endpoint goes to another host
+  r.keeper.close(apart);
+  r.open({inbound("10.0.0.5:4000", "203.0.113.1:4060")}); // the inside endpoint gets another
+  CHECK(r.expectations() == 2);
+  CHECK(r.keeper.door_count() == 2);
+  const auto phone = r.world.udp(Side::inside, "10.0.0.3:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "hello from 203.0.113.2:6000");
+}
+
+TEST_CASE("siblings share an anchor, which goes with the last of them") {
+  Router r;
+  const auto media = r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010"), inbound("10.0.0.2:4001", "203.0.113.1:4011")});
+  std::vector<DoorHandle> out(3);
+  const std::vector<KernelDoor> ways_out{way_out("10.0.0.2", "203.0.113.2:6000"), way_out("10.0.0.2", "203.0.113.2:6001"),
+                                         way_out("10.0.0.2", "203.0.113.2:6002")};
+  REQUIRE(r.keeper.open(ways_out, out, media[0]));
+  CHECK(r.anchors() == 2); // the third found no room
+  CHECK(r.expectations() == 5);
+  r.keeper.close(std::vector{media[0], out[1]});
+  r.keeper.flush();
+  CHECK(r.anchors() == 2);
+  CHECK(r.expectations() == 3);
+  r.keeper.close(std::vector{media[1], out[0], out[2]});
+  r.keeper.flush();
+  CHECK(r.anchors() == 0);
+  CHECK(r.expectations() == 0);
+}
+
+TEST_CASE("refused beside a sibling: the sibling stays, what was made beside it goes") {
+  Router r;
+  const auto media = r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010")});
+  std::vector<DoorHandle> out(2);
+  const std::vector<KernelDoor> twice{way_out("10.0.0.2", "203.0.113.2:6000"), way_out("10.0.0.2", "203.0.113.2:6000")};
+  CHECK(r.keeper.open(twice, out, media[0]).error() == errno_code(EEXIST));
+  CHECK(r.anchors() == 1);
+  CHECK(r.expectations() == 1);
+  CHECK(r.keeper.door_count() == 1);
+}
+
+TEST_CASE("a sibling whose anchor is lost is no hindrance") {
+  Router r;
+  const auto media = r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010")});
+  r.world.run(Side::router, "conntrack -F");
+  std::vector<DoorHandle> out(1);
+  REQUIRE(r.keeper.open(std::vector{way_out("10.0.0.2", "203.0.113.2:6000")}, out, media[0]));
+  r.keeper.on_events();
+  CHECK(r.expectations() == 2);
+}
+
 TEST_CASE("a dead daemon's anchors are swept by the next one") {
   Router r;
   {
