@@ -3,15 +3,20 @@
 #include "conntrack/door_flows.h"
 
 #include <algorithm>
+#include <bit>
+#include <utility>
 #include <linux/netfilter/nf_conntrack_common.h>
 
 namespace sipalg {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds shortest_life{2};
 constexpr int dump_share = 20; // dumps take at most one part of so many
-constexpr std::chrono::seconds look_burst{1}; // looks for strays may use up the share of so long at once
+constexpr std::chrono::seconds ports_patience{2}; // so much older may used ports be, while they are looked for again
+// Packets wait for a look for strays: their 99th percentile must not see it. At once looks may use up the share of so long.
+constexpr int look_share = 200;
+constexpr std::chrono::seconds look_burst{10};
+constexpr std::size_t flows_per_slice = 256, doors_per_slice = 2048; // half a millisecond
 
 // It ends at the router, and no program there answers. (A closed TCP port does, by a reset, which assures nothing.)
 bool leads_nowhere(const ConntrackEntry& flow) {
@@ -26,38 +31,67 @@ DoorFlows::Ports* DoorFlows::find_ports(Protocol protocol, const Address& addres
   return found == ports_.end() ? nullptr : found->second.get();
 }
 
-DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address) {
+namespace {
+
+template <typename Scan> void scan_ports(Ctnetlink& conntrack, Scan& scan) {
+  const auto start = std::chrono::steady_clock::now();
+  const Address& address = scan.address;
+  const FlowFilter to_it{address.family(), scan.protocol, {}, address, {}, 0, 0};
+  const FlowFilter back_to_it{address.family(), scan.protocol, {}, {}, address, 0, 0};
+  static_cast<void>(conntrack.dump_flows(to_it, [&](const ConntrackEntry& e) {
+    if (!leads_nowhere(e)) scan.flows.set(e.original.destination.port);
+  }));
+  static_cast<void>(conntrack.dump_flows(back_to_it, [&](const ConntrackEntry& e) { scan.flows.set(e.reply.destination.port); }));
+  scan.knows_sockets = scan.protocol == Protocol::udp && LocalSockets().find_udp(address, scan.sockets);
+  scan.took = std::chrono::steady_clock::now() - start;
+}
+
+} // namespace
+
+DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address, Patience patience) {
   auto& place = ports_[{protocol, address}];
   if (!place) place = std::make_unique<Ports>();
-  const auto start = Clock::now();
-  if (start < place->until) return *place;
-  place->flows.reset();
-  FlowFilter to_it{address.family(), protocol, {}, address, {}, 0, 0};
-  FlowFilter back_to_it{address.family(), protocol, {}, {}, address, 0, 0};
-  const auto mark_original = [&](const ConntrackEntry& e) {
-    if (!leads_nowhere(e) && !is_closed(e)) place->flows.set(e.original.destination.port);
-  };
-  const auto mark_reply = [&](const ConntrackEntry& e) {
-    if (!is_closed(e)) place->flows.set(e.reply.destination.port);
-  };
-  static_cast<void>(conntrack_.dump_flows(to_it, mark_original));
-  static_cast<void>(conntrack_.dump_flows(back_to_it, mark_reply));
-  place->knows_sockets = protocol == Protocol::udp && sockets_.find_udp(address, place->sockets);
-  const auto end = Clock::now();
-  const auto places = static_cast<Clock::rep>(ports_.size());  // each is dumped in its turn
-  place->until = end + std::max<Clock::duration>(shortest_life, (end - start) * dump_share * places);
+  const auto now = Clock::now();
+  if (now < place->until) return *place;
+  if (patience == Patience::some && now < place->until + ports_patience) {
+    if (!is_busy()) start_port_scan(protocol, address);
+    if (port_scan_ && worker_.is_idle()) take_ports(*std::exchange(port_scan_, nullptr));
+    return *place;
+  }
+  PortScan scan{protocol, address, {}, {}, false, {}};
+  scan_ports(conntrack_, scan);
+  take_ports(scan);
   return *place;
 }
 
+void DoorFlows::start_port_scan(Protocol protocol, const Address& address) {
+  port_scan_ = std::make_shared<PortScan>(PortScan{protocol, address, {}, {}, false, {}});
+  worker_.run([scan = port_scan_](Ctnetlink& conntrack) { scan_ports(conntrack, *scan); });
+}
+
+// What flows through closed doors holds no port.
+void DoorFlows::take_ports(const PortScan& scan) {
+  Ports& place = *ports_[{scan.protocol, scan.address}];
+  place.last = scan;
+  for (const auto* handles : {&closed_, &sweeping_closed_})
+    for (const DoorHandle handle : *handles) {
+      const auto door = doors_.find(handle);
+      if (!door || doors_[*door].is_swept || doors_[*door].is_way_out || doors_.protocol(*door) != scan.protocol) continue;
+      if (const Endpoint outside = doors_.outside(*door); outside.address == scan.address) place.last.flows.reset(outside.port);
+    }
+  const auto places = static_cast<Clock::rep>(ports_.size()); // each is dumped in its turn
+  place.until = Clock::now() + std::max<Clock::duration>(shortest_life, scan.took * dump_share * places);
+}
+
 bool DoorFlows::is_free(Protocol protocol, const Endpoint& outside) {
-  const Ports& used = ports(protocol, outside.address);
-  if (used.flows.test(outside.port) || used.given.test(outside.port)) return false;
-  return used.knows_sockets ? !used.sockets.test(outside.port) : !is_bound(protocol, outside);
+  const Ports& used = ports(protocol, outside.address, Patience::some);
+  if (used.last.flows.test(outside.port) || used.given.test(outside.port)) return false;
+  return used.last.knows_sockets ? !used.last.sockets.test(outside.port) : !is_bound(protocol, outside);
 }
 
 bool DoorFlows::has_flow(const KernelDoor& door) {
   if (door.kind == KernelDoor::Kind::inbound)
-    return ports(door.protocol, door.outside.address).flows.test(door.outside.port);
+    return ports(door.protocol, door.outside.address, Patience::none).last.flows.test(door.outside.port);
   bool found = false;
   const FlowFilter filter{door.outside.address.family(),
                           door.protocol,
@@ -99,6 +133,7 @@ void DoorFlows::opened(uint32_t place) {
   if (translates(door) || (!door.signalling && translating_ > 0)) {
     doors_[place].is_fresh = true;
     fresh_.push_back(doors_.handle(place));
+    mark(door);
   }
   if (door.kind != KernelDoor::Kind::inbound) return;
   if (Ports* known = find_ports(door.protocol, door.outside.address)) known->given.set(door.outside.port);
@@ -110,6 +145,7 @@ void DoorFlows::closed(uint32_t place) {
   if (ends) {
     doors_[place].is_swept = false;
     closed_.push_back(doors_.handle(place));
+    mark(door);
   }
   if (translates(door)) {
     --translating_;
@@ -120,7 +156,7 @@ void DoorFlows::closed(uint32_t place) {
   Ports* known = find_ports(door.protocol, door.outside.address);
   if (known == nullptr) return;
   known->given.reset(door.outside.port);
-  if (ends) known->flows.reset(door.outside.port);
+  if (ends) known->last.flows.reset(door.outside.port);
 }
 
 // Does the flow go through a closed door: remote first, inside first, or by a way out?
@@ -210,40 +246,104 @@ std::set<FlowFilter> DoorFlows::filters_around(std::span<const KernelDoor> doors
 std::size_t DoorFlows::clear_strays(std::span<const KernelDoor> doors) {
   const auto start = Clock::now();
   if (start < next_look_) return 0;
-  const std::size_t deleted =
-      delete_flows(filters_around(doors), [&](const ConntrackEntry& flow) { return is_stray(flow); });
-  next_look_ = std::max(next_look_, start - look_burst) + (Clock::now() - start) * dump_share;
+  NetlinkBatch batch;
+  for (const FlowFilter& filter : filters_around(doors))
+    static_cast<void>(conntrack_.dump_flows(filter, [&](const ConntrackEntry& flow) {
+      if (is_stray(flow)) put_flow_delete(batch, flow);
+    }));
+  const std::size_t deleted = conntrack_.socket().exchange(batch).done();
+  next_look_ = std::max(next_look_, start - look_burst) + (Clock::now() - start) * look_share;
   return deleted;
 }
 
-// --- deleting ---
+// --- sweeps ---
 
-template <typename Predicate>
-std::size_t DoorFlows::delete_flows(const std::set<FlowFilter>& among, const Predicate& is_unwanted) {
+void DoorFlows::Sweep::mark(Protocol protocol, const Endpoint& endpoint) {
+  const std::size_t hash = secret_hash(protocol, endpoint) % (doors.size() * 64);
+  doors[hash / 64] |= uint64_t{1} << hash % 64;
+}
+
+bool DoorFlows::Sweep::has(Protocol protocol, const Endpoint& endpoint) const {
+  const std::size_t hash = secret_hash(protocol, endpoint) % (doors.size() * 64);
+  return (doors[hash / 64] >> hash % 64 & 1) != 0;
+}
+
+// Each flow that is_closed() or is_stray() says yes to has an endpoint in which it meets a closed or a fresh door.
+bool DoorFlows::Sweep::may_be_a_doors(const ConntrackEntry& flow) const {
+  const Protocol protocol = flow.original.protocol;
+  return has(protocol, flow.original.source) || has(protocol, flow.original.destination) || has(protocol, flow.reply.source) ||
+         has(protocol, flow.reply.destination);
+}
+
+DoorFlows::Sweep::Sweep(std::size_t expected_doors) : doors(std::bit_ceil(std::max<std::size_t>(1024, expected_doors / 2))) {}
+
+// What is opened or closed is marked at once, so that a sweep begins without looking at all of them.
+void DoorFlows::mark(const KernelDoor& door) {
+  if (!next_sweep_) next_sweep_ = std::make_shared<Sweep>(last_sweep_doors_); // 32 bits a door, should they be as many again
+  next_sweep_->is_about[door.protocol == Protocol::tcp][door.outside.address.family() == Family::v6] = true;
+  next_sweep_->mark(door.protocol, door.outside);
+  if (door.kind == KernelDoor::Kind::inbound) next_sweep_->mark(door.protocol, door.inside);
+}
+
+void DoorFlows::dump(Ctnetlink& conntrack, Sweep& sweep) {
+  const auto start = Clock::now();
+  const auto keep = [&](const ConntrackEntry& flow) {
+    if (sweep.may_be_a_doors(flow)) sweep.found.push_back(flow);
+  };
+  for (const Protocol protocol : {Protocol::udp, Protocol::tcp})
+    for (const Family family : {Family::v4, Family::v6})
+      if (sweep.is_about[protocol == Protocol::tcp][family == Family::v6])
+        static_cast<void>(conntrack.dump_flows({family, protocol, {}, {}, {}, 0, 0}, keep));
+  sweep.took = Clock::now() - start;
+}
+
+void DoorFlows::begin_sweep() {
+  if (!next_sweep_) return;
+  sweep_ = std::exchange(next_sweep_, nullptr);
+  sweeping_closed_ = std::exchange(closed_, {});
+  sweeping_fresh_ = std::exchange(fresh_, {});
+  last_sweep_doors_ = sweeping_closed_.size() + sweeping_fresh_.size();
+  worker_.run([sweep = sweep_](Ctnetlink& conntrack) { dump(conntrack, *sweep); });
+}
+
+std::size_t DoorFlows::judge_slice() {
+  auto& found = sweep_->found;
   NetlinkBatch batch;
-  for (const FlowFilter& filter : among)
-    static_cast<void>(conntrack_.dump_flows(filter, [&](const ConntrackEntry& flow) {
-      if (is_unwanted(flow)) put_flow_delete(batch, flow);
-    }));
+  for (std::size_t i = 0; i < flows_per_slice && !found.empty(); ++i, found.pop_back())
+    if (is_closed(found.back()) || is_stray(found.back())) put_flow_delete(batch, found.back());
   return conntrack_.socket().exchange(batch).done();
 }
 
-std::set<FlowFilter> DoorFlows::filters_of_work() const {
-  std::set<FlowFilter> all;
-  for (const auto* handles : {&closed_, &fresh_})
-    for (const DoorHandle handle : *handles)
-      if (const auto place = doors_.find(handle))
-        all.insert({doors_.outside(*place).address.family(), doors_.protocol(*place), {}, {}, {}, 0, 0});
-  return all;
+void DoorFlows::forget_slice() {
+  std::size_t left = doors_per_slice;
+  for (; left > 0 && !sweeping_closed_.empty(); --left, sweeping_closed_.pop_back())
+    if (const auto place = doors_.find(sweeping_closed_.back())) swept(*place);
+  for (; left > 0 && !sweeping_fresh_.empty(); --left, sweeping_fresh_.pop_back()) {
+    const auto place = doors_.find(sweeping_fresh_.back());
+    if (!place || !doors_[*place].is_fresh) continue;
+    doors_[*place].is_fresh = false;
+    fresh_outside_.erase(secret_hash(doors_.protocol(*place), doors_.outside(*place)), *place); // ways out are not in it
+  }
 }
 
-std::size_t DoorFlows::sweep() {
-  const auto deleted = delete_flows(filters_of_work(), [&](const ConntrackEntry& flow) { return is_closed(flow) || is_stray(flow); });
-  for (const DoorHandle handle : std::exchange(closed_, {}))
-    if (const auto place = doors_.find(handle)) swept(*place);
-  for (const DoorHandle handle : std::exchange(fresh_, {}))
-    if (const auto place = doors_.find(handle)) doors_[*place].is_fresh = false;
-  fresh_outside_.clear();
+std::size_t DoorFlows::go_on() {
+  if (!is_busy() || is_waiting()) return 0;
+  if (port_scan_) take_ports(*std::exchange(port_scan_, nullptr));
+  if (!sweep_) return 0;
+  if (!sweep_->found.empty()) return judge_slice();
+  forget_slice();
+  if (!sweeping_closed_.empty() || !sweeping_fresh_.empty()) return 0;
+  last_sweep_took_ = std::chrono::duration_cast<std::chrono::milliseconds>(sweep_->took);
+  sweep_ = nullptr;
+  return 0;
+}
+
+std::size_t DoorFlows::finish() {
+  std::size_t deleted = 0;
+  while (is_busy()) {
+    worker_.wait();
+    deleted += go_on();
+  }
   return deleted;
 }
 

@@ -112,7 +112,7 @@ void NetlinkResults::fail(std::size_t index, int error) {
 void NetlinkSocket::Close::operator()(mnl_socket* socket) const { mnl_socket_close(socket); }
 
 NetlinkSocket::NetlinkSocket(int bus, unsigned groups, int receive_bytes)
-    : socket_(mnl_socket_open2(bus, SOCK_CLOEXEC)), buffer_(receive_chunk) {
+    : socket_(mnl_socket_open2(bus, SOCK_CLOEXEC)), buffer_(std::make_unique_for_overwrite<uint8_t[]>(receive_chunk)) {
   if (!socket_ || mnl_socket_bind(socket_.get(), groups, MNL_SOCKET_AUTOPID) < 0)
     throw std::system_error(errno_code(errno), "netlink socket");
   set_buffer(fd(), SO_RCVBUFFORCE, SO_RCVBUF, receive_bytes);
@@ -153,12 +153,12 @@ void NetlinkSocket::collect(NetlinkBatch& batch, uint32_t base, Range range, Res
   answered_.assign(range.last - range.first, false);
   bool are_answers_lost = false;
   for (;;) {
-    const ssize_t got = recv(fd(), buffer_.data(), buffer_.size(), MSG_DONTWAIT);
+    const ssize_t got = recv(fd(), buffer_.get(), receive_chunk, MSG_DONTWAIT);
     if (got < 0 && errno == ENOBUFS) are_answers_lost = true;
     if (got < 0 && (errno == EINTR || errno == ENOBUFS)) continue;
     if (got <= 0) break;
     int left = static_cast<int>(got);
-    const void* start = buffer_.data();
+    const void* start = buffer_.get();
     for (auto* m = static_cast<const nlmsghdr*>(start); mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
       const std::size_t index = m->nlmsg_seq - base; // wraps to something large for stale answers
       if (index < range.first || index >= range.last) continue;
@@ -181,11 +181,11 @@ std::expected<void, std::error_code> NetlinkSocket::dump(NetlinkBatch& request, 
   request.at(0)->nlmsg_flags |= NLM_F_DUMP;
   if (const int error = send_range(request, {0, 1}); error != 0) return std::unexpected(errno_code(error));
   for (;;) {
-    const ssize_t got = recv(fd(), buffer_.data(), buffer_.size(), 0);
+    const ssize_t got = recv(fd(), buffer_.get(), receive_chunk, 0);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) return std::unexpected(errno_code(errno));
     int left = static_cast<int>(got);
-    const void* start = buffer_.data();
+    const void* start = buffer_.get();
     for (auto* m = static_cast<const nlmsghdr*>(start); mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left)) {
       if (m->nlmsg_seq != sequence) continue;
       if (m->nlmsg_type == NLMSG_DONE) return {};
@@ -203,7 +203,7 @@ std::expected<void, std::error_code> NetlinkSocket::dump(NetlinkBatch& request, 
 std::expected<void, std::error_code> NetlinkSocket::receive(const OnMessage& on_message) {
   std::array<mmsghdr, events_at_once> datagrams{};
   std::array<iovec, events_at_once> places{};
-  const std::size_t share = buffer_.size() / events_at_once;
+  constexpr std::size_t share = receive_chunk / events_at_once;
   for (std::size_t i = 0; i < events_at_once; ++i) {
     places[i] = {&buffer_[i * share], share};
     datagrams[i].msg_hdr.msg_iov = &places[i], datagrams[i].msg_hdr.msg_iovlen = 1;

@@ -108,7 +108,7 @@ class NetlinkSocket {
   int send_range(NetlinkBatch& batch, Range range); // 0, or why not
   void collect(NetlinkBatch& batch, uint32_t base, Range range, Results& results, const OnReply& on_reply);
   std::unique_ptr<mnl_socket, Close> socket_;
-  std::vector<uint8_t> buffer_;
+  std::unique_ptr<uint8_t[]> buffer_; // only what is used of it takes memory
   std::vector<bool> answered_; // scratch of exchange()
   uint32_t sequence_ = 1;
 };

@@ -34,7 +34,7 @@ bool is_sound(const KernelDoor& door) {
 } // namespace
 
 NfDoorKeeper::NfDoorKeeper(Steering& steering, NfDoorKeeperOptions options)
-    : steering_(steering), options_(options), events_(NETLINK_NETFILTER, event_groups), flows_(conntrack_, doors_) {
+    : steering_(steering), options_(options), events_(NETLINK_NETFILTER, event_groups), flows_(conntrack_, doors_, options.has_thread) {
   attach_anchor_filter(events_.fd(), conntrack_.socket().portid());
   remove_leftovers();
   raise_limit();
@@ -275,7 +275,9 @@ void NfDoorKeeper::close_all() {
   doors_.for_each([&](uint32_t place) { all.push_back(doors_.handle(place)); });
   close(all);
   flush();
-  counters_.flows_deleted += flows_.sweep();
+  counters_.flows_deleted += flows_.finish();
+  flows_.begin_sweep();
+  counters_.flows_deleted += flows_.finish();
 }
 
 } // namespace sipalg

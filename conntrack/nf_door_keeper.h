@@ -39,6 +39,7 @@ struct NfDoorKeeperOptions {
   std::chrono::seconds lease = std::chrono::duration_cast<std::chrono::seconds>(limits::kernel_lease);
   std::chrono::milliseconds refresh = limits::kernel_refresh;
   uint32_t expectations = 65'536; // nf_conntrack_expect_max is raised to this where we may
+  bool has_thread = false;        // for dumps that nobody has to wait for
 };
 
 struct KeeperCounters {
@@ -120,6 +121,7 @@ class NfDoorKeeper : public DoorKeeper {
   void schedule(uint32_t anchor, Instant at);
   void schedule_first(uint32_t anchor);
   void unschedule(uint32_t anchor);
+  std::chrono::milliseconds sweep_pause() const;
   void refresh_due();
   void refresh(const std::vector<uint32_t>& anchors);
   void remake(const std::set<uint32_t>& lost);
@@ -150,7 +152,6 @@ class NfDoorKeeper : public DoorKeeper {
   Instant now_{};
   Instant refreshed_{};
   Instant swept_{};
-  std::chrono::milliseconds sweep_pause_ = shortest_sweep_pause;
   KeeperCounters counters_;
   std::string advice_;
 };

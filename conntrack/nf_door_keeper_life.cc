@@ -15,6 +15,7 @@ namespace {
 // Anchors refreshed by one tick, and how soon the next may follow: together enough for limits::doors, one to an anchor.
 constexpr std::size_t slice = 96;
 constexpr std::chrono::milliseconds slice_pause{10};
+constexpr std::chrono::milliseconds sweep_slice_pause{2};
 constexpr int sweep_share = 20; // sweeps take at most one part of so many
 constexpr const char* expect_max = "/proc/sys/net/netfilter/nf_conntrack_expect_max";
 constexpr std::array<Family, 2> families{Family::v4, Family::v6};
@@ -49,7 +50,8 @@ void NfDoorKeeper::unschedule(uint32_t anchor) {
 Instant NfDoorKeeper::next_tick() const {
   Instant next = Instant::max();
   if (first_due_ != no_place) next = std::max(anchors_[first_due_].refresh_at, refreshed_ + slice_pause);
-  if (flows_.has_work()) next = std::min(next, swept_ + sweep_pause_);
+  if (flows_.is_busy()) return std::min(next, now_ + (flows_.is_waiting() ? slice_pause : sweep_slice_pause));
+  if (flows_.has_work()) next = std::min(next, swept_ + sweep_pause());
   return next;
 }
 
@@ -57,12 +59,15 @@ void NfDoorKeeper::tick(Instant now) {
   now_ = now;
   flush();
   refresh_due();
-  if (!flows_.has_work() || now < swept_ + sweep_pause_) return;
+  counters_.flows_deleted += flows_.go_on();
+  if (flows_.is_busy() || !flows_.has_work() || now < swept_ + sweep_pause()) return;
   swept_ = now;
-  const auto start = std::chrono::steady_clock::now();
-  counters_.flows_deleted += flows_.sweep();
-  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
-  sweep_pause_ = std::max(shortest_sweep_pause, took * sweep_share);
+  flows_.begin_sweep();
+  if (!options_.has_thread) counters_.flows_deleted += flows_.finish();
+}
+
+std::chrono::milliseconds NfDoorKeeper::sweep_pause() const {
+  return std::max(shortest_sweep_pause, flows_.last_sweep_took() * sweep_share);
 }
 
 void NfDoorKeeper::refresh_due() {

@@ -62,7 +62,11 @@ Ctnetlink make_conntrack() {
 NfDoorKeeper make_keeper(Steering& steering) {
   return start_step("making pinholes", "the modules nf_conntrack_netlink and nf_conntrack_sip are needed: "
                     "`modprobe -a nf_conntrack_netlink nf_conntrack_sip`",
-                    [&] { return NfDoorKeeper(steering); });
+                    [&] {
+                      NfDoorKeeperOptions options;
+                      options.has_thread = true;
+                      return NfDoorKeeper(steering, options);
+                    });
 }
 
 // Without it everything works but the TCP connections of the daemon before.

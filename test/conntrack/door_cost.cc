@@ -137,7 +137,11 @@ class Player {
     options.manual = true;
     return options;
   }()};
-  NfDoorKeeper keeper_{steering_};
+  NfDoorKeeper keeper_{steering_, [] {
+    NfDoorKeeperOptions options;
+    options.has_thread = true;
+    return options;
+  }()};
   std::deque<Call> open_;
   std::size_t living_, next_ = 0, refused_ = 0, taken_ = 0;
   Step invites_{"INVITE"}, answers_{"200"}, ends_{"end"}, events_{"events, tick"};

@@ -300,6 +300,47 @@ TEST_CASE("the kernel's list of sockets says what bind() says") {
   }
 }
 
+TEST_CASE("with a thread for its dumps a keeper sweeps all the same") {
+  Router r;
+  NfDoorKeeperOptions options;
+  options.has_thread = true;
+  NfDoorKeeper keeper(r.steering, options);
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  Instant now{1h};
+  keeper.tick(now);
+  const auto waits_for_deletions = [&](uint64_t number) {
+    for (int i = 0; i < 200 && keeper.counters().flows_deleted < number; ++i) {
+      keeper.tick(now += 10ms);
+      r.world.idle(1ms);
+    }
+    return keeper.counters().flows_deleted == number;
+  };
+  std::vector<DoorHandle> handles(1), again(1), stray(1);
+  CHECK(keeper.is_free(Protocol::udp, ep("203.0.113.1:4010")));
+  REQUIRE(keeper.open(std::vector{inbound("10.0.0.2:4000", "203.0.113.1:4010")}, handles));
+  CHECK_FALSE(keeper.is_free(Protocol::udp, ep("203.0.113.1:4010")));
+  CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "hello from 203.0.113.2:6000");
+  keeper.close(handles);
+  CHECK(keeper.is_free(Protocol::udp, ep("203.0.113.1:4010")));
+  CHECK(waits_for_deletions(1));
+  CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "nothing");
+  // a stray that comes while the door is made
+  REQUIRE(keeper.open(std::vector{inbound("10.0.0.2:4000", "203.0.113.1:4020")}, stray));
+  r.world.run(Side::router, "conntrack -I -p udp -s 203.0.113.2 --sport 6000 -d 203.0.113.1 --dport 4020 -t 30 "
+                            "-r 203.0.113.1 -q 203.0.113.2 --reply-port-src 4020 --reply-port-dst 6000");
+  REQUIRE(r.hears(phone, remote, "203.0.113.1:4020") == "nothing");
+  CHECK(waits_for_deletions(2));
+  CHECK(r.hears(phone, remote, "203.0.113.1:4020") == "hello from 203.0.113.2:6000");
+  // opened again while its sweep runs: it keeps its flows
+  keeper.close(stray);
+  keeper.tick(now += 2s);
+  REQUIRE(keeper.open(std::vector{inbound("10.0.0.2:4000", "203.0.113.1:4020")}, again));
+  for (int i = 0; i < 50; ++i) keeper.tick(now += 10ms), r.world.idle(1ms);
+  CHECK(keeper.counters().flows_deleted == 2);
+  r.world.idle(2100ms); // what the last dump found of ports holds for two seconds
+  CHECK(keeper.has_flow(again));
+}
+
 TEST_CASE("a door that was closed and not flushed makes way for another") {
   Router r;
   const auto first = r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010"), way_out("10.0.0.2", "203.0.113.2:6000")});

@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Dumps of the conntrack table beside the packets.
+#include "conntrack/flow_worker.h"
+
+#include <csignal>
+#include <utility>
+
+namespace sipalg {
+namespace {
+
+// Signals are for the thread that waits for them.
+class SignalsBlocked {
+ public:
+  SignalsBlocked() {
+    sigset_t all;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before_);
+  }
+  ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
+  SignalsBlocked(const SignalsBlocked&) = delete;
+  SignalsBlocked& operator=(const SignalsBlocked&) = delete;
+
+ private:
+  sigset_t before_{};
+};
+
+} // namespace
+
+FlowWorker::~FlowWorker() {
+  if (!thread_.joinable()) return;
+  {
+    const std::lock_guard lock(mutex_);
+    ends_ = true;
+  }
+  changed_.notify_one();
+  thread_.join();
+}
+
+void FlowWorker::run(Job job) {
+  if (!has_thread_) return job(conntrack_);
+  if (!thread_.joinable()) {
+    const SignalsBlocked blocked; // the thread inherits it
+    thread_ = std::thread([this] { work(); });
+  }
+  {
+    const std::lock_guard lock(mutex_);
+    is_idle_.store(false, std::memory_order_relaxed);
+    job_ = std::move(job);
+  }
+  changed_.notify_one();
+}
+
+void FlowWorker::work() {
+  for (;;) {
+    Job job;
+    {
+      std::unique_lock lock(mutex_);
+      changed_.wait(lock, [this] { return ends_ || job_; });
+      if (!job_) return;
+      job = std::exchange(job_, nullptr);
+    }
+    job(conntrack_);
+    job = nullptr; // what it holds belongs to the other thread again
+    is_idle_.store(true, std::memory_order_release);
+    is_idle_.notify_all();
+  }
+}
+
+} // namespace sipalg
