@@ -87,7 +87,8 @@ void put_flow_liberal(NetlinkBatch& batch, const Tuple& original, uint16_t zone)
 std::optional<ConntrackEntry> parse_conntrack(const nlmsghdr& message);
 std::optional<ConntrackEntry> parse_conntrack(const nlattr& nest); // NFQA_CT
 std::optional<Expectation> parse_expectation(const nlmsghdr& message);
-std::optional<Tuple> parse_anchor_tuple(const nlmsghdr& event); // original of a conntrack's event, master of an expectation's
+// Of the anchor whose deletion, or whose pinhole's deletion, an event tells; whatever its zone.
+std::optional<uint32_t> find_anchor_number(const nlmsghdr& event);
 
 // Which conntracks a dump gives; fields that are not set match everything.
 struct FlowFilter {

@@ -26,27 +26,29 @@ bool leads_nowhere(const ConntrackEntry& flow) {
 
 } // namespace
 
-DoorFlows::Ports* DoorFlows::find_ports(Protocol protocol, const Address& address) {
+DoorFlows::Ports* DoorFlows::known_ports(Protocol protocol, const Address& address) {
   const auto found = ports_.find({protocol, address});
   return found == ports_.end() ? nullptr : found->second.get();
 }
 
-namespace {
-
-template <typename Scan> void scan_ports(Ctnetlink& conntrack, Scan& scan) {
-  const auto start = std::chrono::steady_clock::now();
-  const Address& address = scan.address;
-  const FlowFilter to_it{address.family(), scan.protocol, {}, address, {}, 0, 0};
-  const FlowFilter back_to_it{address.family(), scan.protocol, {}, {}, address, 0, 0};
-  static_cast<void>(conntrack.dump_flows(to_it, [&](const ConntrackEntry& e) {
-    if (!leads_nowhere(e)) scan.flows.set(e.original.destination.port);
-  }));
-  static_cast<void>(conntrack.dump_flows(back_to_it, [&](const ConntrackEntry& e) { scan.flows.set(e.reply.destination.port); }));
-  scan.knows_sockets = scan.protocol == Protocol::udp && LocalSockets().find_udp(address, scan.sockets);
-  scan.took = std::chrono::steady_clock::now() - start;
+void DoorFlows::PortScan::add(const ConntrackEntry& flow) {
+  if (flow.original.destination.address == address && !leads_nowhere(flow)) flows.set(flow.original.destination.port);
+  if (flow.reply.destination.address == address) flows.set(flow.reply.destination.port);
 }
 
-} // namespace
+void DoorFlows::find_ports(Ctnetlink& conntrack, PortScan& scan) {
+  const auto start = Clock::now();
+  const Address& address = scan.address;
+  for (const FlowFilter& filter : {FlowFilter{address.family(), scan.protocol, {}, address, {}, 0, 0},
+                                   FlowFilter{address.family(), scan.protocol, {}, {}, address, 0, 0}})
+    static_cast<void>(conntrack.dump_flows(filter, [&](const ConntrackEntry& flow) { scan.add(flow); }));
+  find_sockets(scan);
+  scan.took = Clock::now() - start;
+}
+
+void DoorFlows::find_sockets(PortScan& scan) {
+  scan.knows_sockets = scan.protocol == Protocol::udp && LocalSockets().find_udp(scan.address, scan.sockets);
+}
 
 DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address, Patience patience) {
   auto& place = ports_[{protocol, address}];
@@ -59,14 +61,14 @@ DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address, Pa
     return *place;
   }
   PortScan scan{protocol, address, {}, {}, false, {}};
-  scan_ports(conntrack_, scan);
+  find_ports(conntrack_, scan);
   take_ports(scan);
   return *place;
 }
 
 void DoorFlows::start_port_scan(Protocol protocol, const Address& address) {
   port_scan_ = std::make_shared<PortScan>(PortScan{protocol, address, {}, {}, false, {}});
-  worker_.run([scan = port_scan_](Ctnetlink& conntrack) { scan_ports(conntrack, *scan); });
+  worker_.run([scan = port_scan_](Ctnetlink& conntrack) { find_ports(conntrack, *scan); });
 }
 
 // What flows through closed doors holds no port.
@@ -136,7 +138,7 @@ void DoorFlows::opened(uint32_t place) {
     mark(door);
   }
   if (door.kind != KernelDoor::Kind::inbound) return;
-  if (Ports* known = find_ports(door.protocol, door.outside.address)) known->given.set(door.outside.port);
+  if (Ports* known = known_ports(door.protocol, door.outside.address)) known->given.set(door.outside.port);
 }
 
 void DoorFlows::closed(uint32_t place) {
@@ -153,7 +155,7 @@ void DoorFlows::closed(uint32_t place) {
   }
   doors_[place].is_fresh = false;
   if (door.kind != KernelDoor::Kind::inbound) return;
-  Ports* known = find_ports(door.protocol, door.outside.address);
+  Ports* known = known_ports(door.protocol, door.outside.address);
   if (known == nullptr) return;
   known->given.reset(door.outside.port);
   if (ends) known->last.flows.reset(door.outside.port);
@@ -289,11 +291,14 @@ void DoorFlows::dump(Ctnetlink& conntrack, Sweep& sweep) {
   const auto start = Clock::now();
   const auto keep = [&](const ConntrackEntry& flow) {
     if (sweep.may_be_a_doors(flow)) sweep.found.push_back(flow);
+    for (PortScan& scan : sweep.ports)
+      if (scan.protocol == flow.original.protocol) scan.add(flow);
   };
   for (const Protocol protocol : {Protocol::udp, Protocol::tcp})
     for (const Family family : {Family::v4, Family::v6})
       if (sweep.is_about[protocol == Protocol::tcp][family == Family::v6])
         static_cast<void>(conntrack.dump_flows({family, protocol, {}, {}, {}, 0, 0}, keep));
+  for (PortScan& scan : sweep.ports) find_sockets(scan);
   sweep.took = Clock::now() - start;
 }
 
@@ -303,6 +308,9 @@ void DoorFlows::begin_sweep() {
   sweeping_closed_ = std::exchange(closed_, {});
   sweeping_fresh_ = std::exchange(fresh_, {});
   last_sweep_doors_ = sweeping_closed_.size() + sweeping_fresh_.size();
+  for (const auto& [place, used] : ports_)
+    if (sweep_->is_about[place.first == Protocol::tcp][place.second.family() == Family::v6])
+      sweep_->ports.push_back({place.first, place.second, {}, {}, false, {}});
   worker_.run([sweep = sweep_](Ctnetlink& conntrack) { dump(conntrack, *sweep); });
 }
 
@@ -330,6 +338,8 @@ std::size_t DoorFlows::go_on() {
   if (!is_busy() || is_waiting()) return 0;
   if (port_scan_) take_ports(*std::exchange(port_scan_, nullptr));
   if (!sweep_) return 0;
+  for (const PortScan& scan : sweep_->ports) take_ports(scan);
+  sweep_->ports.clear();
   if (!sweep_->found.empty()) return judge_slice();
   forget_slice();
   if (!sweeping_closed_.empty() || !sweeping_fresh_.empty()) return 0;

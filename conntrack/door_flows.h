@@ -8,8 +8,9 @@
 // for one alone costs as much as making its door. Ports given away in between are added by opened(), those of closed
 // doors taken out by closed(): what still flows there goes with the next sweep, and a flow that ends at the router
 // unanswered holds no port (who scans us would take them all).
-// Dumps that nobody has to wait for are left to a worker (flow_worker.h): sweeps, and ports that are asked for again and
-// again. A sweep's worker knows the doors by a set of hashes; what it finds is judged by finish(), by the doors as they
+// Dumps that nobody has to wait for are left to a worker (flow_worker.h): sweeps, which tell the ports in use, too, and
+// ports that are asked for again and again. The kernel lets no other conntrack request in until the first part of a dump
+// is full, so it is best to ask for what is found soon: everything of a protocol, not one address. A sweep's worker knows the doors by a set of hashes; what it finds is judged by finish(), by the doors as they
 // are then, and deleted by id, so a flow that has changed meanwhile is not hit.
 // Closed doors are collected and swept together; one that was opened again meanwhile is left out.
 // Strays: a packet that came before its door has a conntrack, which the packets behind it follow as long as they
@@ -71,6 +72,7 @@ class DoorFlows {
     PortSet sockets;            // of programs of the router
     bool knows_sockets = false; // false: they are asked for one by one
     Clock::duration took{};
+    void add(const ConntrackEntry& flow); // of that protocol
   };
   struct Ports {
     PortScan last{};
@@ -82,6 +84,7 @@ class DoorFlows {
     std::array<std::array<bool, 2>, 2> is_about{}; // [TCP][IPv6]
     std::vector<uint64_t> doors;                   // bits by hashes of their endpoints
     std::vector<ConntrackEntry> found;
+    std::vector<PortScan> ports; // the same dump tells them for every address that is asked for
     Clock::duration took{};
     void mark(Protocol protocol, const Endpoint& endpoint);
     bool has(Protocol protocol, const Endpoint& endpoint) const;
@@ -89,13 +92,15 @@ class DoorFlows {
   };
   enum class Patience : uint8_t { none, some }; // with answers that are a little older than they should be
   Ports& ports(Protocol protocol, const Address& address, Patience patience);
+  static void find_ports(Ctnetlink& conntrack, PortScan& scan);
+  static void find_sockets(PortScan& scan);
   void start_port_scan(Protocol protocol, const Address& address);
   void take_ports(const PortScan& scan);
   void mark(const KernelDoor& door);
   static void dump(Ctnetlink& conntrack, Sweep& sweep);
   std::size_t judge_slice();
   void forget_slice();
-  Ports* find_ports(Protocol protocol, const Address& address);
+  Ports* known_ports(Protocol protocol, const Address& address);
   bool is_open(const DoorKey& key) const;
   void forget_closed(const DoorKey& key);
   void swept(uint32_t place);

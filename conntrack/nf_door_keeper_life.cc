@@ -12,9 +12,12 @@
 namespace sipalg {
 namespace {
 
-// Anchors refreshed by one tick, and how soon the next may follow: together enough for limits::doors, one to an anchor.
-constexpr std::size_t slice = 96;
-constexpr std::chrono::milliseconds slice_pause{10};
+// Refreshes of one tick: so many anchors at a time until so long has passed. Where the kernel is slow (its table of
+// expectations has 1024 chains if nobody asked for more) that is one slice; then the next follows sooner when it is late.
+constexpr std::size_t slice = 16;
+constexpr std::chrono::microseconds slices_time{700};
+constexpr std::chrono::milliseconds slice_pause{10}, late_slice_pause{2};
+constexpr std::chrono::seconds late{20};
 constexpr std::chrono::milliseconds sweep_slice_pause{2};
 constexpr int sweep_share = 20; // sweeps take at most one part of so many
 constexpr const char* expect_max = "/proc/sys/net/netfilter/nf_conntrack_expect_max";
@@ -49,7 +52,10 @@ void NfDoorKeeper::unschedule(uint32_t anchor) {
 
 Instant NfDoorKeeper::next_tick() const {
   Instant next = Instant::max();
-  if (first_due_ != no_place) next = std::max(anchors_[first_due_].refresh_at, refreshed_ + slice_pause);
+  if (first_due_ != no_place) {
+    const Instant due = anchors_[first_due_].refresh_at;
+    next = std::max(due, refreshed_ + (refreshed_ - due > late ? late_slice_pause : slice_pause));
+  }
   if (flows_.is_busy()) return std::min(next, now_ + (flows_.is_waiting() ? slice_pause : sweep_slice_pause));
   if (flows_.has_work()) next = std::min(next, swept_ + sweep_pause());
   return next;
@@ -71,14 +77,17 @@ std::chrono::milliseconds NfDoorKeeper::sweep_pause() const {
 }
 
 void NfDoorKeeper::refresh_due() {
-  std::vector<uint32_t> due;
-  for (uint32_t anchor = first_due_; anchor != no_place && due.size() < slice; anchor = anchors_[anchor].later) {
-    if (anchors_[anchor].refresh_at > now_) break;
-    due.push_back(anchor);
-  }
-  if (due.empty()) return;
-  refreshed_ = now_;
-  refresh(due);
+  const auto start = std::chrono::steady_clock::now();
+  do {
+    std::vector<uint32_t> due;
+    for (uint32_t anchor = first_due_; anchor != no_place && due.size() < slice; anchor = anchors_[anchor].later) {
+      if (anchors_[anchor].refresh_at > now_) break;
+      due.push_back(anchor);
+    }
+    if (due.empty()) return;
+    refreshed_ = now_;
+    refresh(due);
+  } while (std::chrono::steady_clock::now() - start < slices_time);
 }
 
 void NfDoorKeeper::refresh(const std::vector<uint32_t>& anchors) {
@@ -117,11 +126,8 @@ void NfDoorKeeper::on_events() {
 
 // Our own deletions of anchors are filtered away; those of their pinholes come as the kernel's, when the anchor is gone.
 bool NfDoorKeeper::is_about_ours(const nlmsghdr& event) const {
-  const auto tuple = parse_anchor_tuple(event);
-  const auto anchor = tuple ? anchor_of(*tuple, 0) : std::nullopt;
-  if (!anchor) return false;
-  const uint32_t place = anchor->number % anchor_places;
-  return anchors_.contains(place) && anchors_[place].number == anchor->number;
+  const auto number = find_anchor_number(event);
+  return number && anchors_.contains(*number % anchor_places) && anchors_[*number % anchor_places].number == *number;
 }
 
 void NfDoorKeeper::on_event(const nlmsghdr& message, std::set<uint32_t>& lost, std::set<uint32_t>& holes) {

@@ -82,6 +82,15 @@ class Player {
       longest_tick_ = std::max(longest_tick_, Micros(Clock::now() - start).count());
     });
   }
+  // Until nothing is left to do but refreshes.
+  void settle() {
+    const auto end = Clock::now() + std::chrono::seconds{3};
+    while (Clock::now() < end) {
+      keeper_.on_events();
+      keeper_.tick(now());
+      usleep(1000);
+    }
+  }
   void forget_costs() { invites_ = {"INVITE"}, answers_ = {"200"}, ends_ = {"end"}, events_ = {"events, tick"}, longest_tick_ = 0; }
   void print(std::size_t calls) const {
     Step all{"all"};
@@ -95,24 +104,20 @@ class Player {
   }
 
  private:
-  static Endpoint at(const char* network, std::size_t host, std::size_t port) {
-    Endpoint endpoint = ep(std::string(network) + ".0.0:" + std::to_string(port));
-    std::array<uint8_t, 4> bytes{};
-    for (std::size_t i = 0; i < 2; ++i) bytes[i] = endpoint.address.bytes()[i];
-    bytes[2] = static_cast<uint8_t>(host >> 8), bytes[3] = static_cast<uint8_t>(host);
-    endpoint.address = Address::v4(bytes);
-    return endpoint;
+  static constexpr std::array<uint8_t, 2> inside_network{10, 0}, outside_network{203, 0}, remote_network{198, 51};
+  static Endpoint at(std::array<uint8_t, 2> network, std::size_t host, std::size_t port) {
+    return {Address::v4({network[0], network[1], static_cast<uint8_t>(host >> 8), static_cast<uint8_t>(host)}), static_cast<uint16_t>(port)};
   }
   static std::size_t place(std::size_t number) { return number % (30'000 * 250); }
   // Ports of one address serve 30,000 calls.
-  static Endpoint end(const char* network, std::size_t number, std::size_t offset) {
+  static Endpoint end(std::array<uint8_t, 2> network, std::size_t number, std::size_t offset) {
     return at(network, 2 + place(number) / 30'000, 4000 + 2 * (place(number) % 30'000) + offset);
   }
   void invite(Call& call, std::size_t number) {
     std::array<KernelDoor, 2> doors;
     for (std::size_t i = 0; i < 2; ++i) {
-      doors[i].inside = end("10.0", number, i);
-      doors[i].outside = end("203.0", number, i);
+      doors[i].inside = end(inside_network, number, i);
+      doors[i].outside = end(outside_network, number, i);
       if (!keeper_.is_free(doors[i].protocol, doors[i].outside)) ++taken_;
     }
     if (!keeper_.open(doors, std::span(call.doors).first(2))) ++refused_;
@@ -121,8 +126,8 @@ class Player {
     std::array<KernelDoor, 2> doors;
     for (std::size_t i = 0; i < 2; ++i) {
       doors[i].kind = KernelDoor::Kind::way_out;
-      doors[i].inside = {end("10.0", number, i).address, 0};
-      doors[i].outside = end("198.51", number, i);
+      doors[i].inside = {end(inside_network, number, i).address, 0};
+      doors[i].outside = end(remote_network, number, i);
     }
     if (!open_with(doors, call)) ++refused_;
   }
@@ -159,6 +164,7 @@ int main(int argc, char* argv[]) {
   sipalg::test::Player player(options["--living"]);
   const std::size_t batch = options["--batch"];
   for (std::size_t played = 0; played < options["--living"] + 10 * batch; played += batch) player.play(batch);
+  player.settle();
   std::printf("memory of the living: %zu KiB\n", (mallinfo2().uordblks + mallinfo2().hblkhd - before) / 1024);
   player.forget_costs();
   std::size_t played = 0;
