@@ -3,6 +3,7 @@
 #include "conntrack/flow_worker.h"
 
 #include <csignal>
+#include <system_error>
 #include <utility>
 
 namespace sipalg {
@@ -36,12 +37,20 @@ FlowWorker::~FlowWorker() {
   thread_.join();
 }
 
-void FlowWorker::run(Job job) {
-  if (!has_thread_) return job(conntrack_);
-  if (!thread_.joinable()) {
-    const SignalsBlocked blocked; // the thread inherits it
+// False: there is none, and the system gives none.
+bool FlowWorker::start_thread() {
+  if (!has_thread_ || thread_.joinable()) return has_thread_;
+  const SignalsBlocked blocked; // the thread inherits it
+  try {
     thread_ = std::thread([this] { work(); });
+  } catch (const std::system_error&) {
+    return false;
   }
+  return true;
+}
+
+void FlowWorker::run(Job job) {
+  if (!start_thread()) return job(conntrack_);
   {
     const std::lock_guard lock(mutex_);
     is_idle_.store(false, std::memory_order_relaxed);

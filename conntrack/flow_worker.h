@@ -19,7 +19,7 @@ namespace sipalg {
 class FlowWorker {
  public:
   using Job = std::function<void(Ctnetlink&)>;
-  // Throws std::system_error. The thread begins with the first job.
+  // Throws std::system_error. The thread begins with the first job; when the system gives none, jobs run at once.
   explicit FlowWorker(bool has_thread) : has_thread_(has_thread) {}
   ~FlowWorker(); // waits for the job
   FlowWorker(const FlowWorker&) = delete;
@@ -30,6 +30,7 @@ class FlowWorker {
   void wait() const { is_idle_.wait(false, std::memory_order_acquire); }    // until idle
 
  private:
+  bool start_thread();
   void work();
   const bool has_thread_;
   Ctnetlink conntrack_;
