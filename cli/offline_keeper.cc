@@ -11,7 +11,8 @@ constexpr std::size_t most_seen = 65'536;
 
 }  // namespace
 
-std::expected<void, std::error_code> OfflineKeeper::open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles) {
+std::expected<void, std::error_code> OfflineKeeper::open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles,
+                                                         DoorHandle) {
   for (std::size_t i = 0; i < doors.size(); ++i) {
     doors_[++last_] = doors[i];
     handles[i] = last_;

@@ -58,7 +58,8 @@ struct Anchor {
 };
 Endpoint anchor_destination(Family family);
 std::optional<Anchor> anchor_of(const Tuple& original, uint16_t zone);
-void attach_anchor_filter(int fd); // an event socket then gets messages about anchors and their pinholes only
+// An event socket then gets messages about anchors and their pinholes only, and not what `own_portid` asked for.
+void attach_anchor_filter(int fd, uint32_t own_portid = 0);
 
 // --- messages ---
 void put_anchor(NetlinkBatch& batch, const Anchor& anchor, std::chrono::seconds lease);
@@ -86,6 +87,8 @@ void put_flow_liberal(NetlinkBatch& batch, const Tuple& original, uint16_t zone)
 std::optional<ConntrackEntry> parse_conntrack(const nlmsghdr& message);
 std::optional<ConntrackEntry> parse_conntrack(const nlattr& nest); // NFQA_CT
 std::optional<Expectation> parse_expectation(const nlmsghdr& message);
+// Of the anchor whose deletion, or whose pinhole's deletion, an event tells; whatever its zone.
+std::optional<uint32_t> find_anchor_number(const nlmsghdr& event);
 
 // Which conntracks a dump gives; fields that are not set match everything.
 struct FlowFilter {

@@ -13,10 +13,10 @@ namespace sipalg {
 namespace {
 
 // The attributes of one level by their number; those we do not know are left out.
-class Attributes {
+template <std::size_t count> class AttributesBelow {
  public:
-  explicit Attributes(const nlmsghdr& message) { mnl_attr_parse(&message, sizeof(nfgenmsg), keep, this); }
-  explicit Attributes(const nlattr& nest) { mnl_attr_parse_nested(&nest, keep, this); }
+  explicit AttributesBelow(const nlmsghdr& message) { mnl_attr_parse(&message, sizeof(nfgenmsg), keep, this); }
+  explicit AttributesBelow(const nlattr& nest) { mnl_attr_parse_nested(&nest, keep, this); }
   const nlattr* operator[](int type) const { return found_[static_cast<std::size_t>(type)]; }
   // Values of another size than expected read as 0.
   uint32_t number(int type) const {
@@ -39,24 +39,27 @@ class Attributes {
 
  private:
   static int keep(const nlattr* attribute, void* self) {
-    auto& found = static_cast<Attributes*>(self)->found_;
+    auto& found = static_cast<AttributesBelow*>(self)->found_;
     if (const auto type = mnl_attr_get_type(attribute); type < found.size()) found[type] = attribute;
     return MNL_CB_OK;
   }
-  std::array<const nlattr*, 32> found_{};
+  std::array<const nlattr*, count> found_{};
 };
 
+using Attributes = AttributesBelow<32>;
+using TupleAttributes = AttributesBelow<8>; // of a tuple and of what is in it
+
 // One side of a tuple's addresses.
-Address address_in(const Attributes& ip, int v4, int v6) {
+Address address_in(const TupleAttributes& ip, int v4, int v6) {
   return Address::from_bytes(ip[v4] != nullptr ? ip.bytes(v4) : ip.bytes(v6));
 }
 
 std::optional<Tuple> parse_tuple(const nlattr* nest, uint16_t* zone = nullptr) {
   if (nest == nullptr) return {};
-  const Attributes tuple(*nest);
+  const TupleAttributes tuple(*nest);
   if (tuple[CTA_TUPLE_IP] == nullptr || tuple[CTA_TUPLE_PROTO] == nullptr) return {};
-  const Attributes ip(*tuple[CTA_TUPLE_IP]);
-  const Attributes ports(*tuple[CTA_TUPLE_PROTO]);
+  const TupleAttributes ip(*tuple[CTA_TUPLE_IP]);
+  const TupleAttributes ports(*tuple[CTA_TUPLE_PROTO]);
   const uint8_t protocol = ports.byte(CTA_PROTO_NUM);
   if (protocol != static_cast<uint8_t>(Protocol::udp) && protocol != static_cast<uint8_t>(Protocol::tcp)) return {};
   if (zone != nullptr && tuple[CTA_TUPLE_ZONE] != nullptr) *zone = tuple.short_number(CTA_TUPLE_ZONE);
@@ -83,9 +86,9 @@ std::optional<ConntrackEntry> parse_entry(const Attributes& attributes) {
 // Length of the source mask of an expectation, which is always a prefix.
 uint8_t prefix_in(const nlattr* mask) {
   if (mask == nullptr) return 0;
-  const Attributes tuple(*mask);
+  const TupleAttributes tuple(*mask);
   if (tuple[CTA_TUPLE_IP] == nullptr) return 0;
-  const Attributes ip(*tuple[CTA_TUPLE_IP]);
+  const TupleAttributes ip(*tuple[CTA_TUPLE_IP]);
   int bits = 0;
   for (const uint8_t byte : ip[CTA_IP_V4_SRC] != nullptr ? ip.bytes(CTA_IP_V4_SRC) : ip.bytes(CTA_IP_V6_SRC))
     bits += std::popcount(byte);
@@ -96,6 +99,22 @@ uint8_t prefix_in(const nlattr* mask) {
 
 std::optional<ConntrackEntry> parse_conntrack(const nlmsghdr& message) { return parse_entry(Attributes(message)); }
 std::optional<ConntrackEntry> parse_conntrack(const nlattr& nest) { return parse_entry(Attributes(nest)); }
+
+// Each of our own deletions brings some, so nothing is parsed but the tuple: original of a conntrack, master of an
+// expectation.
+std::optional<uint32_t> find_anchor_number(const nlmsghdr& event) {
+  static_assert(int{CTA_TUPLE_ORIG} == int{CTA_EXPECT_MASTER});
+  const nlattr* tuple = nullptr;
+  const auto find_tuple = [](const nlattr* attribute, void* found) {
+    if (mnl_attr_get_type(attribute) != CTA_TUPLE_ORIG) return MNL_CB_OK;
+    *static_cast<const nlattr**>(found) = attribute;
+    return MNL_CB_STOP;
+  };
+  mnl_attr_parse(&event, sizeof(nfgenmsg), find_tuple, &tuple);
+  const auto original = parse_tuple(tuple);
+  const auto anchor = original ? anchor_of(*original, 0) : std::nullopt;
+  return anchor ? std::optional(anchor->number) : std::nullopt;
+}
 
 std::optional<Expectation> parse_expectation(const nlmsghdr& message) {
   const Attributes attributes(message);

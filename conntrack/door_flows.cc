@@ -3,43 +3,20 @@
 #include "conntrack/door_flows.h"
 
 #include <algorithm>
-#include <arpa/inet.h>
-#include <cerrno>
-#include <cstring>
+#include <bit>
+#include <utility>
 #include <linux/netfilter/nf_conntrack_common.h>
-#include <netinet/in.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 namespace sipalg {
 namespace {
 
-using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds shortest_life{2};
 constexpr int dump_share = 20; // dumps take at most one part of so many
-constexpr std::chrono::seconds look_burst{1}; // looks for strays may use up the share of so long at once
-
-bool translates(const KernelDoor& door) {
-  return door.kind == KernelDoor::Kind::inbound && door.inside != door.outside;
-}
-
-socklen_t socket_address(const Endpoint& endpoint, sockaddr_storage& storage) {
-  const auto bytes = endpoint.address.bytes();
-  if (endpoint.address.family() == Family::v6) {
-    sockaddr_in6 a{};
-    a.sin6_family = AF_INET6;
-    a.sin6_port = htons(endpoint.port);
-    std::memcpy(&a.sin6_addr, bytes.data(), bytes.size());
-    std::memcpy(&storage, &a, sizeof a);
-    return sizeof a;
-  }
-  sockaddr_in a{};
-  a.sin_family = AF_INET;
-  a.sin_port = htons(endpoint.port);
-  std::memcpy(&a.sin_addr, bytes.data(), bytes.size());
-  std::memcpy(&storage, &a, sizeof a);
-  return sizeof a;
-}
+constexpr std::chrono::seconds ports_patience{2}; // so much older may used ports be, while they are looked for again
+// Packets wait for a look for strays: their 99th percentile must not see it. At once looks may use up the share of so long.
+constexpr int look_share = 200;
+constexpr std::chrono::seconds look_burst{10};
+constexpr std::size_t flows_per_slice = 256, doors_per_slice = 2048; // half a millisecond
 
 // It ends at the router, and no program there answers. (A closed TCP port does, by a reset, which assures nothing.)
 bool leads_nowhere(const ConntrackEntry& flow) {
@@ -49,53 +26,74 @@ bool leads_nowhere(const ConntrackEntry& flow) {
 
 } // namespace
 
-bool is_bound(Protocol protocol, const Endpoint& endpoint) {
-  const int family = endpoint.address.family() == Family::v6 ? AF_INET6 : AF_INET;
-  const int fd = socket(family, (protocol == Protocol::tcp ? SOCK_STREAM : SOCK_DGRAM) | SOCK_CLOEXEC, 0);
-  if (fd < 0) return false;
-  sockaddr_storage storage{};
-  const socklen_t length = socket_address(endpoint, storage);
-  const void* address = &storage;
-  const bool taken = bind(fd, static_cast<const sockaddr*>(address), length) < 0 && errno == EADDRINUSE;
-  ::close(fd);
-  return taken;
+DoorFlows::Ports* DoorFlows::known_ports(Protocol protocol, const Address& address) {
+  const auto found = ports_.find({protocol, address});
+  return found == ports_.end() ? nullptr : found->second.get();
 }
 
-DoorFlows::Key DoorFlows::key_of(const KernelDoor& door) {
-  const Endpoint inside = door.kind == KernelDoor::Kind::way_out ? Endpoint{door.inside.address, 0} : door.inside;
-  return {door.kind, door.protocol, inside, door.outside};
+void DoorFlows::PortScan::add(const ConntrackEntry& flow) {
+  if (flow.original.destination.address == address && !leads_nowhere(flow)) flows.set(flow.original.destination.port);
+  if (flow.reply.destination.address == address) flows.set(flow.reply.destination.port);
 }
 
-DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address) {
+void DoorFlows::find_ports(Ctnetlink& conntrack, PortScan& scan) {
+  const auto start = Clock::now();
+  const Address& address = scan.address;
+  for (const FlowFilter& filter : {FlowFilter{address.family(), scan.protocol, {}, address, {}, 0, 0},
+                                   FlowFilter{address.family(), scan.protocol, {}, {}, address, 0, 0}})
+    static_cast<void>(conntrack.dump_flows(filter, [&](const ConntrackEntry& flow) { scan.add(flow); }));
+  find_sockets(scan);
+  scan.took = Clock::now() - start;
+}
+
+void DoorFlows::find_sockets(PortScan& scan) {
+  scan.knows_sockets = scan.protocol == Protocol::udp && LocalSockets().find_udp(scan.address, scan.sockets);
+}
+
+DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address, Patience patience) {
   auto& place = ports_[{protocol, address}];
   if (!place) place = std::make_unique<Ports>();
-  const auto start = Clock::now();
-  if (start < place->until) return *place;
-  place->flows.reset();
-  FlowFilter to_it{address.family(), protocol, {}, address, {}, 0, 0};
-  FlowFilter back_to_it{address.family(), protocol, {}, {}, address, 0, 0};
-  const auto mark_original = [&](const ConntrackEntry& e) {
-    if (!leads_nowhere(e) && !is_closed(e)) place->flows.set(e.original.destination.port);
-  };
-  const auto mark_reply = [&](const ConntrackEntry& e) {
-    if (!is_closed(e)) place->flows.set(e.reply.destination.port);
-  };
-  static_cast<void>(conntrack_.dump_flows(to_it, mark_original));
-  static_cast<void>(conntrack_.dump_flows(back_to_it, mark_reply));
-  const auto end = Clock::now();
-  const auto places = static_cast<Clock::rep>(ports_.size());  // each is dumped in its turn
-  place->until = end + std::max<Clock::duration>(shortest_life, (end - start) * dump_share * places);
+  const auto now = Clock::now();
+  if (now < place->until) return *place;
+  if (patience == Patience::some && now < place->until + ports_patience) {
+    if (!is_busy()) start_port_scan(protocol, address);
+    if (port_scan_ && worker_.is_idle()) take_ports(*std::exchange(port_scan_, nullptr));
+    return *place;
+  }
+  PortScan scan{protocol, address, {}, {}, false, {}};
+  find_ports(conntrack_, scan);
+  take_ports(scan);
   return *place;
 }
 
+void DoorFlows::start_port_scan(Protocol protocol, const Address& address) {
+  port_scan_ = std::make_shared<PortScan>(PortScan{protocol, address, {}, {}, false, {}});
+  worker_.run([scan = port_scan_](Ctnetlink& conntrack) { find_ports(conntrack, *scan); });
+}
+
+// What flows through closed doors holds no port.
+void DoorFlows::take_ports(const PortScan& scan) {
+  Ports& place = *ports_[{scan.protocol, scan.address}];
+  place.last = scan;
+  for (const auto* handles : {&closed_, &sweeping_closed_})
+    for (const DoorHandle handle : *handles) {
+      const auto door = doors_.find(handle);
+      if (!door || doors_[*door].is_swept || doors_[*door].is_way_out || doors_.protocol(*door) != scan.protocol) continue;
+      if (const Endpoint outside = doors_.outside(*door); outside.address == scan.address) place.last.flows.reset(outside.port);
+    }
+  const auto places = static_cast<Clock::rep>(ports_.size()); // each is dumped in its turn
+  place.until = Clock::now() + std::max<Clock::duration>(shortest_life, scan.took * dump_share * places);
+}
+
 bool DoorFlows::is_free(Protocol protocol, const Endpoint& outside) {
-  const Ports& used = ports(protocol, outside.address);
-  return !used.flows.test(outside.port) && !used.given.test(outside.port) && !is_bound(protocol, outside);
+  const Ports& used = ports(protocol, outside.address, Patience::some);
+  if (used.last.flows.test(outside.port) || used.given.test(outside.port)) return false;
+  return used.last.knows_sockets ? !used.last.sockets.test(outside.port) : !is_bound(protocol, outside);
 }
 
 bool DoorFlows::has_flow(const KernelDoor& door) {
   if (door.kind == KernelDoor::Kind::inbound)
-    return ports(door.protocol, door.outside.address).flows.test(door.outside.port);
+    return ports(door.protocol, door.outside.address, Patience::none).last.flows.test(door.outside.port);
   bool found = false;
   const FlowFilter filter{door.outside.address.family(),
                           door.protocol,
@@ -108,66 +106,99 @@ bool DoorFlows::has_flow(const KernelDoor& door) {
   return found;
 }
 
-void DoorFlows::opened(const KernelDoor& door) {
-  const Key key = key_of(door);
-  Open& open = open_[key];
-  ++open.count;
-  open.signalling = door.signalling;
-  closed_.erase(key);
-  if (translates(door)) {
-    ++translating_;
-    fresh_outside_[{door.protocol, door.outside}].push_back(door.scope);
-  }
-  if (!door.signalling && translating_ > 0) fresh_.insert(key);
-  if (door.kind != KernelDoor::Kind::inbound) return;
-  const auto found = ports_.find({door.protocol, door.outside.address});
-  if (found != ports_.end()) found->second->given.set(door.outside.port);
+bool DoorFlows::is_open(const DoorKey& key) const {
+  return doors_.any_of(key, [&](uint32_t place) { return doors_[place].is_open; });
 }
 
-void DoorFlows::closed(const KernelDoor& door) {
-  const Key key = key_of(door);
-  if (const auto found = open_.find(key); found != open_.end() && --found->second.count == 0) open_.erase(found);
-  const bool ends = !door.signalling && !open_.contains(key);
-  if (ends) closed_.insert(key);
-  fresh_.erase(key);
-  if (translates(door)) --translating_;
+// Its flows belong to a door again.
+void DoorFlows::forget_closed(const DoorKey& key) {
+  std::vector<uint32_t> closed;
+  doors_.any_of(key, [&](uint32_t place) {
+    if (!doors_[place].is_swept) closed.push_back(place);
+    return false;
+  });
+  for (const uint32_t place : closed) swept(place);
+}
+
+void DoorFlows::swept(uint32_t place) {
+  doors_[place].is_swept = true;
+  if (DoorStore::is_over(doors_[place])) doors_.erase(place);
+}
+
+void DoorFlows::opened(uint32_t place) {
+  const KernelDoor door = doors_.door(place);
+  forget_closed(key_of(door));
+  if (translates(door)) {
+    ++translating_;
+    fresh_outside_.insert(secret_hash(door.protocol, door.outside), place);
+  }
+  if (translates(door) || (!door.signalling && translating_ > 0)) {
+    doors_[place].is_fresh = true;
+    fresh_.push_back(doors_.handle(place));
+    mark(door);
+  }
   if (door.kind != KernelDoor::Kind::inbound) return;
-  if (const auto place = fresh_outside_.find({door.protocol, door.outside}); place != fresh_outside_.end())
-    if (std::erase(place->second, door.scope); place->second.empty()) fresh_outside_.erase(place);
-  const auto found = ports_.find({door.protocol, door.outside.address});
-  if (found == ports_.end()) return;
-  found->second->given.reset(door.outside.port);
-  if (ends) found->second->flows.reset(door.outside.port);
+  if (Ports* known = known_ports(door.protocol, door.outside.address)) known->given.set(door.outside.port);
+}
+
+void DoorFlows::closed(uint32_t place) {
+  const KernelDoor door = doors_.door(place);
+  const bool ends = !door.signalling && !is_open(key_of(door));
+  if (ends) {
+    doors_[place].is_swept = false;
+    closed_.push_back(doors_.handle(place));
+    mark(door);
+  }
+  if (translates(door)) {
+    --translating_;
+    if (doors_[place].is_fresh) fresh_outside_.erase(secret_hash(door.protocol, door.outside), place);
+  }
+  doors_[place].is_fresh = false;
+  if (door.kind != KernelDoor::Kind::inbound) return;
+  Ports* known = known_ports(door.protocol, door.outside.address);
+  if (known == nullptr) return;
+  known->given.reset(door.outside.port);
+  if (ends) known->last.flows.reset(door.outside.port);
 }
 
 // Does the flow go through a closed door: remote first, inside first, or by a way out?
 bool DoorFlows::is_closed(const ConntrackEntry& flow) const {
   using Kind = KernelDoor::Kind;
   const Protocol protocol = flow.original.protocol;
-  return closed_.contains({Kind::inbound, protocol, flow.reply.source, flow.original.destination}) ||
-         closed_.contains({Kind::inbound, protocol, flow.original.source, flow.reply.destination}) ||
-         closed_.contains({Kind::way_out, protocol, {flow.original.source.address, 0}, flow.original.destination});
+  const auto waits = [this](uint32_t place) { return !doors_[place].is_swept; };
+  return doors_.any_of({Kind::inbound, protocol, flow.reply.source, flow.original.destination}, waits) ||
+         doors_.any_of({Kind::inbound, protocol, flow.original.source, flow.reply.destination}, waits) ||
+         doors_.any_of({Kind::way_out, protocol, {flow.original.source.address, 0}, flow.original.destination}, waits);
 }
 
 // --- strays ---
 
-bool DoorFlows::is_open_media(const Key& key) const {
-  const auto found = open_.find(key);
-  return found != open_.end() && !found->second.signalling;
-}
-
-bool DoorFlows::is_new_pair(const Key& door, const Endpoint& remote) const {
-  const Key way_out{KernelDoor::Kind::way_out, door.protocol, {door.inside.address, 0}, remote};
-  return is_open_media(door) && is_open_media(way_out) && (fresh_.contains(door) || fresh_.contains(way_out));
+bool DoorFlows::is_new_pair(const DoorKey& door, const Endpoint& remote) const {
+  const DoorKey way_out{KernelDoor::Kind::way_out, door.protocol, {door.inside.address, 0}, remote};
+  bool is_fresh = false;
+  const auto has_open_media = [&](const DoorKey& key) {
+    bool has = false;
+    doors_.any_of(key, [&](uint32_t place) {
+      const DoorStore::Record& r = doors_[place];
+      const bool is_it = r.is_open && !r.is_signalling;
+      has = has || is_it;
+      is_fresh = is_fresh || (is_it && r.is_fresh);
+      return false;
+    });
+    return has;
+  };
+  return has_open_media(door) && has_open_media(way_out) && is_fresh;
 }
 
 // What came to the outside endpoint before the door.
 bool DoorFlows::ends_at_router(const ConntrackEntry& flow) const {
-  const auto place = fresh_outside_.find({flow.original.protocol, flow.original.destination});
-  if (place == fresh_outside_.end() || !leads_nowhere(flow)) return false;
-  return std::ranges::any_of(place->second, [&](const Network& scope) {
+  const Endpoint& outside = flow.original.destination;
+  const auto lets_in = [&](uint32_t place) {
+    if (doors_.protocol(place) != flow.original.protocol || doors_.outside(place) != outside) return false;
+    const Network scope = doors_.door(place).scope;
     return scope.is_any() || scope.contains(flow.original.source.address);
-  });
+  };
+  return leads_nowhere(flow) && fresh_outside_.any_of(secret_hash(flow.original.protocol, outside), lets_in);
 }
 
 // What left towards the call's remote before the door. Other flows of the inside endpoint stay: a TURN server knows its
@@ -175,14 +206,15 @@ bool DoorFlows::ends_at_router(const ConntrackEntry& flow) const {
 bool DoorFlows::leaves_elsewhere(const ConntrackEntry& flow) const {
   const auto& [protocol, inside, remote] = flow.original;
   const Endpoint& leaves_by = flow.reply.destination;
-  bool has_door = false;
-  for (auto it = open_.lower_bound({KernelDoor::Kind::inbound, protocol, inside, {}}); it != open_.end(); ++it) {
-    const Key& door = it->first;
-    if (door.kind != KernelDoor::Kind::inbound || door.protocol != protocol || door.inside != inside) break;
-    if (door.outside == leaves_by) return false;
-    has_door = has_door || (door.outside.address == leaves_by.address && is_new_pair(door, remote));
-  }
-  return has_door;
+  bool has_door = false, leaves_by_door = false;
+  doors_.any_inbound_of(protocol, inside, [&](uint32_t place) {
+    if (!doors_[place].is_open) return false;
+    const Endpoint outside = doors_.outside(place);
+    leaves_by_door = leaves_by_door || outside == leaves_by;
+    has_door = has_door || (outside.address == leaves_by.address && is_new_pair({KernelDoor::Kind::inbound, protocol, inside, outside}, remote));
+    return leaves_by_door;
+  });
+  return has_door && !leaves_by_door;
 }
 
 // What came through the door while a stray had its tuple: from the remote's address and not from its port.
@@ -216,37 +248,112 @@ std::set<FlowFilter> DoorFlows::filters_around(std::span<const KernelDoor> doors
 std::size_t DoorFlows::clear_strays(std::span<const KernelDoor> doors) {
   const auto start = Clock::now();
   if (start < next_look_) return 0;
-  const std::size_t deleted =
-      delete_flows(filters_around(doors), [&](const ConntrackEntry& flow) { return is_stray(flow); });
-  next_look_ = std::max(next_look_, start - look_burst) + (Clock::now() - start) * dump_share;
+  NetlinkBatch batch;
+  for (const FlowFilter& filter : filters_around(doors))
+    static_cast<void>(conntrack_.dump_flows(filter, [&](const ConntrackEntry& flow) {
+      if (is_stray(flow)) put_flow_delete(batch, flow);
+    }));
+  const std::size_t deleted = conntrack_.socket().exchange(batch).done();
+  next_look_ = std::max(next_look_, start - look_burst) + (Clock::now() - start) * look_share;
   return deleted;
 }
 
-// --- deleting ---
+// --- sweeps ---
 
-template <typename Predicate>
-std::size_t DoorFlows::delete_flows(const std::set<FlowFilter>& among, const Predicate& is_unwanted) {
-  NetlinkBatch batch;
-  for (const FlowFilter& filter : among)
-    static_cast<void>(conntrack_.dump_flows(filter, [&](const ConntrackEntry& flow) {
-      if (is_unwanted(flow)) put_flow_delete(batch, flow);
-    }));
-  const auto results = conntrack_.socket().exchange(batch);
-  return static_cast<std::size_t>(std::count(results.begin(), results.end(), std::error_code{}));
+void DoorFlows::Sweep::mark(Protocol protocol, const Endpoint& endpoint) {
+  const std::size_t hash = secret_hash(protocol, endpoint) % (doors.size() * 64);
+  doors[hash / 64] |= uint64_t{1} << hash % 64;
 }
 
-std::size_t DoorFlows::sweep() {
-  std::set<FlowFilter> all;
-  const auto add = [&](Protocol protocol, const Endpoint& outside) {
-    all.insert({outside.address.family(), protocol, {}, {}, {}, 0, 0});
+bool DoorFlows::Sweep::has(Protocol protocol, const Endpoint& endpoint) const {
+  const std::size_t hash = secret_hash(protocol, endpoint) % (doors.size() * 64);
+  return (doors[hash / 64] >> hash % 64 & 1) != 0;
+}
+
+// Each flow that is_closed() or is_stray() says yes to has an endpoint in which it meets a closed or a fresh door.
+bool DoorFlows::Sweep::may_be_a_doors(const ConntrackEntry& flow) const {
+  const Protocol protocol = flow.original.protocol;
+  return has(protocol, flow.original.source) || has(protocol, flow.original.destination) || has(protocol, flow.reply.source) ||
+         has(protocol, flow.reply.destination);
+}
+
+DoorFlows::Sweep::Sweep(std::size_t expected_doors) : doors(std::bit_ceil(std::max<std::size_t>(1024, expected_doors / 2))) {}
+
+// What is opened or closed is marked at once, so that a sweep begins without looking at all of them.
+void DoorFlows::mark(const KernelDoor& door) {
+  if (!next_sweep_) next_sweep_ = std::make_shared<Sweep>(last_sweep_doors_); // 32 bits a door, should they be as many again
+  next_sweep_->is_about[door.protocol == Protocol::tcp][door.outside.address.family() == Family::v6] = true;
+  next_sweep_->mark(door.protocol, door.outside);
+  if (door.kind == KernelDoor::Kind::inbound) next_sweep_->mark(door.protocol, door.inside);
+}
+
+void DoorFlows::dump(Ctnetlink& conntrack, Sweep& sweep) {
+  const auto start = Clock::now();
+  const auto keep = [&](const ConntrackEntry& flow) {
+    if (sweep.may_be_a_doors(flow)) sweep.found.push_back(flow);
+    for (PortScan& scan : sweep.ports)
+      if (scan.protocol == flow.original.protocol) scan.add(flow);
   };
-  for (const Key& key : closed_) add(key.protocol, key.outside);
-  for (const Key& key : fresh_) add(key.protocol, key.outside);
-  for (const auto& [place, scopes] : fresh_outside_) add(place.first, place.second);
-  const auto deleted = delete_flows(all, [&](const ConntrackEntry& flow) { return is_closed(flow) || is_stray(flow); });
-  closed_.clear();
-  fresh_.clear();
-  fresh_outside_.clear();
+  for (const Protocol protocol : {Protocol::udp, Protocol::tcp})
+    for (const Family family : {Family::v4, Family::v6})
+      if (sweep.is_about[protocol == Protocol::tcp][family == Family::v6])
+        static_cast<void>(conntrack.dump_flows({family, protocol, {}, {}, {}, 0, 0}, keep));
+  for (PortScan& scan : sweep.ports) find_sockets(scan);
+  sweep.took = Clock::now() - start;
+}
+
+void DoorFlows::begin_sweep() {
+  if (!next_sweep_) return;
+  sweep_ = std::exchange(next_sweep_, nullptr);
+  sweeping_closed_ = std::exchange(closed_, {});
+  sweeping_fresh_ = std::exchange(fresh_, {});
+  last_sweep_doors_ = sweeping_closed_.size() + sweeping_fresh_.size();
+  for (const auto& [place, used] : ports_)
+    if (sweep_->is_about[place.first == Protocol::tcp][place.second.family() == Family::v6])
+      sweep_->ports.push_back({place.first, place.second, {}, {}, false, {}});
+  worker_.run([sweep = sweep_](Ctnetlink& conntrack) { dump(conntrack, *sweep); });
+}
+
+std::size_t DoorFlows::judge_slice() {
+  auto& found = sweep_->found;
+  NetlinkBatch batch;
+  for (std::size_t i = 0; i < flows_per_slice && !found.empty(); ++i, found.pop_back())
+    if (is_closed(found.back()) || is_stray(found.back())) put_flow_delete(batch, found.back());
+  return conntrack_.socket().exchange(batch).done();
+}
+
+void DoorFlows::forget_slice() {
+  std::size_t left = doors_per_slice;
+  for (; left > 0 && !sweeping_closed_.empty(); --left, sweeping_closed_.pop_back())
+    if (const auto place = doors_.find(sweeping_closed_.back())) swept(*place);
+  for (; left > 0 && !sweeping_fresh_.empty(); --left, sweeping_fresh_.pop_back()) {
+    const auto place = doors_.find(sweeping_fresh_.back());
+    if (!place || !doors_[*place].is_fresh) continue;
+    doors_[*place].is_fresh = false;
+    fresh_outside_.erase(secret_hash(doors_.protocol(*place), doors_.outside(*place)), *place); // ways out are not in it
+  }
+}
+
+std::size_t DoorFlows::go_on() {
+  if (!is_busy() || is_waiting()) return 0;
+  if (port_scan_) take_ports(*std::exchange(port_scan_, nullptr));
+  if (!sweep_) return 0;
+  for (const PortScan& scan : sweep_->ports) take_ports(scan);
+  sweep_->ports.clear();
+  if (!sweep_->found.empty()) return judge_slice();
+  forget_slice();
+  if (!sweeping_closed_.empty() || !sweeping_fresh_.empty()) return 0;
+  last_sweep_took_ = std::chrono::duration_cast<std::chrono::milliseconds>(sweep_->took);
+  sweep_ = nullptr;
+  return 0;
+}
+
+std::size_t DoorFlows::finish() {
+  std::size_t deleted = 0;
+  while (is_busy()) {
+    worker_.wait();
+    deleted += go_on();
+  }
   return deleted;
 }
 

@@ -4,9 +4,14 @@
 //
 // How it works. Dumps are filtered by the kernel but still walk the whole table (15 ms for 30,000 flows), so what
 // one found is kept: `used` ports per (protocol, address) for two seconds, or longer where the dump itself took
-// long (never more than a twentieth of the time goes into dumps). Ports given away in between are added by
-// opened(), those of closed doors taken out by closed(): what still flows there goes with the next sweep, and a
-// flow that ends at the router unanswered holds no port (who scans us would take them all).
+// long (never more than a twentieth of the time goes into dumps). So are the ports of the router's own programs: asking
+// for one alone costs as much as making its door. Ports given away in between are added by opened(), those of closed
+// doors taken out by closed(): what still flows there goes with the next sweep, and a flow that ends at the router
+// unanswered holds no port (who scans us would take them all).
+// Dumps that nobody has to wait for are left to a worker (flow_worker.h): sweeps, which tell the ports in use, too, and
+// ports that are asked for again and again. The kernel lets no other conntrack request in until the first part of a dump
+// is full, so it is best to ask for what is found soon: everything of a protocol, not one address. A sweep's worker knows the doors by a set of hashes; what it finds is judged by finish(), by the doors as they
+// are then, and deleted by id, so a flow that has changed meanwhile is not hit.
 // Closed doors are collected and swept together; one that was opened again meanwhile is left out.
 // Strays: a packet that came before its door has a conntrack, which the packets behind it follow as long as they
 // come, whatever stands in the nat maps since. What remote R sent to the outside endpoint O ends at the router; and
@@ -14,13 +19,12 @@
 // (nf_ct_resolve_clash). What I sent to R leaves by a port of the kernel's choice; and R's packets through the door
 // come to I from a port that is not R's (get_unique_tuple in nf_nat_core.c). A last call's RTP that goes on, a
 // phone whose RTP overtakes its 200, a remote that sends before its own do this. So opened doors are looked at
-// twice: at once, unless such dumps took more than their share of the last second, and by the next sweep, which
-// also finds packets that were on their way meanwhile.
+// twice: at once, unless such dumps took more than their share lately (packets wait for them, so it is small), and by
+// the next sweep, which also finds packets that were on their way meanwhile.
 #pragma once
-#include <bitset>
+#include <array>
 #include <chrono>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <set>
@@ -31,66 +35,98 @@
 #include "alg/base/instant.h"
 #include "conntrack/ctnetlink.h"
 #include "conntrack/door_keeper.h"
+#include "conntrack/door_store.h"
+#include "conntrack/flow_worker.h"
+#include "conntrack/local_sockets.h"
 
 namespace sipalg {
 
 class DoorFlows {
  public:
-  explicit DoorFlows(Ctnetlink& conntrack) : conntrack_(conntrack) {}
+  DoorFlows(Ctnetlink& conntrack, DoorStore& doors, bool has_thread) : conntrack_(conntrack), doors_(doors), worker_(has_thread) {}
 
   bool is_free(Protocol protocol, const Endpoint& outside);
   bool has_flow(const KernelDoor& door);
-  void opened(const KernelDoor& door);
-  void closed(const KernelDoor& door); // its flows will be deleted unless it is `signalling`
+  void opened(uint32_t place); // is_open is set
+  // is_open is not set any more. Its flows will be deleted unless it is `signalling`.
+  void closed(uint32_t place);
   // Deletes what stands in the way of these doors, just opened, if there is time for dumps. Returns how many.
   std::size_t clear_strays(std::span<const KernelDoor> doors);
-  bool has_work() const { return !closed_.empty() || !fresh_.empty() || !fresh_outside_.empty(); }
-  // Deletes the flows of all doors closed since the last sweep, and strays. Returns how many.
-  std::size_t sweep();
+  // A sweep deletes the flows of all doors closed since the last one, and strays. begin_sweep() starts its dumps, when
+  // not busy; go_on() does a slice of the rest when they are there, and returns how many flows it deleted.
+  bool has_work() const { return !closed_.empty() || !fresh_.empty(); }
+  bool is_busy() const { return sweep_ != nullptr || port_scan_ != nullptr; }
+  bool is_waiting() const { return !worker_.is_idle(); } // for the dumps
+  void begin_sweep();
+  std::size_t go_on();
+  std::size_t finish(); // all that is left of it, waiting for the dumps
+  std::chrono::milliseconds last_sweep_took() const { return last_sweep_took_; }
 
  private:
-  // Enough to say which flows are a door's.
-  struct Key {
-    KernelDoor::Kind kind;
+  using Clock = std::chrono::steady_clock;
+  // What one dump found of an address.
+  struct PortScan {
     Protocol protocol;
-    Endpoint inside, outside;
-    friend auto operator<=>(const Key&, const Key&) = default;
+    Address address;
+    PortSet flows;              // original or reply destination of a living conntrack
+    PortSet sockets;            // of programs of the router
+    bool knows_sockets = false; // false: they are asked for one by one
+    Clock::duration took{};
+    void add(const ConntrackEntry& flow); // of that protocol
   };
-  struct Open {
-    uint32_t count = 0;
-    bool signalling = false;
-  };
-  using Place = std::pair<Protocol, Endpoint>;
   struct Ports {
-    std::bitset<65536> flows; // original or reply destination of a living conntrack at the last dump
-    std::bitset<65536> given; // handed out by us since
-    std::chrono::steady_clock::time_point until{};
+    PortScan last{};
+    PortSet given; // handed out by us since
+    Clock::time_point until{};
   };
-  static Key key_of(const KernelDoor& door);
-  Ports& ports(Protocol protocol, const Address& address);
+  struct Sweep {
+    explicit Sweep(std::size_t expected_doors);
+    std::array<std::array<bool, 2>, 2> is_about{}; // [TCP][IPv6]
+    std::vector<uint64_t> doors;                   // bits by hashes of their endpoints
+    std::vector<ConntrackEntry> found;
+    std::vector<PortScan> ports; // the same dump tells them for every address that is asked for
+    Clock::duration took{};
+    void mark(Protocol protocol, const Endpoint& endpoint);
+    bool has(Protocol protocol, const Endpoint& endpoint) const;
+    bool may_be_a_doors(const ConntrackEntry& flow) const;
+  };
+  enum class Patience : uint8_t { none, some }; // with answers that are a little older than they should be
+  Ports& ports(Protocol protocol, const Address& address, Patience patience);
+  static void find_ports(Ctnetlink& conntrack, PortScan& scan);
+  static void find_sockets(PortScan& scan);
+  void start_port_scan(Protocol protocol, const Address& address);
+  void take_ports(const PortScan& scan);
+  void mark(const KernelDoor& door);
+  static void dump(Ctnetlink& conntrack, Sweep& sweep);
+  std::size_t judge_slice();
+  void forget_slice();
+  Ports* known_ports(Protocol protocol, const Address& address);
+  bool is_open(const DoorKey& key) const;
+  void forget_closed(const DoorKey& key);
+  void swept(uint32_t place);
   bool is_closed(const ConntrackEntry& flow) const;
   bool is_stray(const ConntrackEntry& flow) const;
   bool ends_at_router(const ConntrackEntry& flow) const;
   bool leaves_elsewhere(const ConntrackEntry& flow) const;
   bool comes_from_elsewhere(const ConntrackEntry& flow) const;
-  bool is_open_media(const Key& key) const;
   // Have `inside` and `remote` doors toward each other, one of them new?
-  bool is_new_pair(const Key& door, const Endpoint& remote) const;
+  bool is_new_pair(const DoorKey& door, const Endpoint& remote) const;
   std::set<FlowFilter> filters_around(std::span<const KernelDoor> doors) const;
-  template <typename Predicate>
-  std::size_t delete_flows(const std::set<FlowFilter>& among, const Predicate& is_unwanted);
-
   Ctnetlink& conntrack_;
+  DoorStore& doors_;
   std::map<std::pair<Protocol, Address>, std::unique_ptr<Ports>> ports_;
-  std::map<Key, Open> open_;
   std::size_t translating_ = 0; // open doors that are more than pinholes; without any there are no strays
-  std::set<Key> closed_;
-  std::set<Key> fresh_;                                 // media doors opened since the last sweep
-  std::map<Place, std::vector<Network>> fresh_outside_; // inbound ones, signalling too: who may come
-  std::chrono::steady_clock::time_point next_look_{};   // when the looks for strays have kept to their share of time
+  std::vector<DoorHandle> closed_; // since the last sweep began; those opened again meanwhile are swept already
+  std::vector<DoorHandle> fresh_;  // opened since then: media doors, and inbound ones of SIP too
+  std::vector<DoorHandle> sweeping_closed_, sweeping_fresh_; // what the sweep that runs is about
+  PlaceIndex fresh_outside_;                                 // the inbound ones of both, by outside endpoint
+  Clock::time_point next_look_{}; // when the looks for strays have kept to their share of time
+  std::chrono::milliseconds last_sweep_took_{};
+  std::size_t last_sweep_doors_ = 0;
+  // Of the worker's job; at most one is there.
+  std::shared_ptr<Sweep> sweep_, next_sweep_;
+  std::shared_ptr<PortScan> port_scan_;
+  FlowWorker worker_;
 };
-
-// A socket of the router holds this endpoint. False for addresses that are not the router's.
-bool is_bound(Protocol protocol, const Endpoint& endpoint);
 
 } // namespace sipalg

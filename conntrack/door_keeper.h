@@ -34,14 +34,21 @@ class DoorKeeper {
  public:
   virtual ~DoorKeeper() = default;
 
-  // Makes all doors or none (what was made is undone), before it returns. handles.size() == doors.size().
+  // Makes all doors or none (what was made is undone), before it returns. handles.size() == doors.size(). `sibling`: an
+  // open door that will probably be closed together with these, which makes both cheaper; 0, or one that is not open any
+  // more, is no error.
   // Errors: EEXIST another expectation covers the endpoint; EBUSY it would cover another; ENOMEM / EMFILE / ENFILE the
   // kernel is full; others as the kernel says.
-  virtual std::expected<void, std::error_code> open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles) = 0;
+  virtual std::expected<void, std::error_code> open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles,
+                                                    DoorHandle sibling = 0) = 0;
 
-  // Never fails for the caller: what the kernel has lost already is gone. For doors that are not `signalling` the flows
-  // that came through are deleted too (they would live on), at the latest one second later.
+  // Never fails for the caller: what the kernel has lost already is gone. The handles are void at once, the kernel may be
+  // told with the next flush() only; an open() that needs the place tells it before. For doors that are not `signalling`
+  // the flows that came through are deleted too (they would live on), at the latest one second after the flush().
   virtual void close(std::span<const DoorHandle> handles) = 0;
+
+  // Tells the kernel what was closed. To be called before the caller waits for anything.
+  virtual void flush() = 0;
 
   // May this outside endpoint be given away? No: a conntrack has it as reply destination or original destination, or a
   // socket of the router holds it. Flows of closed media doors, and those that end at the router without an answer, do

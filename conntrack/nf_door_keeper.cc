@@ -14,18 +14,13 @@ namespace {
 constexpr unsigned event_groups = NF_NETLINK_CONNTRACK_DESTROY | NF_NETLINK_CONNTRACK_EXP_DESTROY;
 constexpr int attempts = 3; // an anchor of that number may be there already
 
-Pinhole pinhole_of(const KernelDoor& door) {
-  if (door.kind == KernelDoor::Kind::way_out) return {door.protocol, Network::of(door.inside.address), door.outside};
-  return {door.protocol, door.scope, door.outside};
-}
+constexpr std::size_t closings_at_once = 2048; // a transaction of tens of thousands would not fit the send buffer
 
-void append_change(SteeringChange& change, const KernelDoor& door) {
-  const bool inbound = door.kind == KernelDoor::Kind::inbound;
-  if (inbound && door.inside != door.outside)
-    change.add_translations.push_back({door.protocol, door.inside, door.outside, door.scope});
+void append_change(const KernelDoor& door, std::vector<Translation>& translations, std::vector<SteeringEndpoint>& endpoints) {
+  if (translates(door)) translations.push_back({door.protocol, door.inside, door.outside, door.scope});
   if (!door.signalling) return;
-  change.add_endpoints.push_back({door.protocol, door.outside});
-  if (inbound && door.inside != door.outside) change.add_endpoints.push_back({door.protocol, door.inside});
+  endpoints.push_back({door.protocol, door.outside});
+  if (translates(door)) endpoints.push_back({door.protocol, door.inside});
 }
 
 // A door the kernel could not be asked for.
@@ -39,8 +34,8 @@ bool is_sound(const KernelDoor& door) {
 } // namespace
 
 NfDoorKeeper::NfDoorKeeper(Steering& steering, NfDoorKeeperOptions options)
-    : steering_(steering), options_(options), events_(NETLINK_NETFILTER, event_groups), flows_(conntrack_) {
-  attach_anchor_filter(events_.fd());
+    : steering_(steering), options_(options), events_(NETLINK_NETFILTER, event_groups), flows_(conntrack_, doors_, options.has_thread) {
+  attach_anchor_filter(events_.fd(), conntrack_.socket().portid());
   remove_leftovers();
   raise_limit();
   check();
@@ -48,165 +43,241 @@ NfDoorKeeper::NfDoorKeeper(Steering& steering, NfDoorKeeperOptions options)
 
 NfDoorKeeper::~NfDoorKeeper() { close_all(); }
 
-Anchor NfDoorKeeper::new_anchor(Family family, uint16_t zone) {
-  Anchor anchor{last_anchor_, family, zone};
-  do {
-    anchor.number = last_anchor_ = (last_anchor_ + 1) % Anchor::most;
-  } while (anchors_.contains(anchor));
-  return anchor;
+// --- anchors ---
+
+bool NfDoorKeeper::Held::is_empty() const {
+  return std::ranges::all_of(doors, [](uint32_t door) { return door == no_place; });
+}
+bool NfDoorKeeper::Held::has_room() const { return std::ranges::find(doors, no_place) != doors.end(); }
+
+Anchor NfDoorKeeper::anchor_at(uint32_t place) const {
+  const Held& held = anchors_[place];
+  return {held.number, held.family, held.zone};
 }
 
-NfDoorKeeper::Plan NfDoorKeeper::plan(std::span<const KernelDoor> doors) {
-  struct Current {
-    Anchor anchor;
-    std::size_t pinholes = Anchor::pinholes;
-  };
-  std::map<std::pair<Family, uint16_t>, Current> current;
-  Plan plan;
+std::optional<uint32_t> NfDoorKeeper::find_anchor(const Anchor& anchor) const {
+  const uint32_t place = anchor.number % anchor_places;
+  if (!anchors_.contains(place) || anchor_at(place) != anchor) return {};
+  return place;
+}
+
+uint32_t NfDoorKeeper::new_anchor(Family family, uint16_t zone) {
+  const uint32_t place = anchors_.insert();
+  last_round_ = (last_round_ + 1) % rounds;
+  Held& held = anchors_[place];
+  held.number = last_round_ * anchor_places + place;
+  held.family = family;
+  held.zone = zone;
+  schedule(place, now_ + options_.refresh);
+  return place;
+}
+
+void NfDoorKeeper::drop_anchor(uint32_t place) {
+  unschedule(place);
+  anchors_.erase(place);
+}
+
+// --- opening ---
+
+void NfDoorKeeper::Plan::clear() {
+  doors.clear(), anchors.clear();
+  current = no_place;
+  has_sibling = false;
+  change.clear(), batch.clear(), makes.clear();
+}
+
+NfDoorKeeper::Result NfDoorKeeper::plan(std::span<const KernelDoor> doors, DoorHandle sibling) {
+  plan_.clear();
+  if (const auto place = doors_.find(sibling); place && doors_[*place].is_open) plan_.current = doors_[*place].anchor;
   for (const KernelDoor& door : doors) {
     const Family family = door.outside.address.family();
-    Current& c = current[{family, door.zone}];
-    if (c.pinholes == Anchor::pinholes) {
-      c = {new_anchor(family, door.zone), 0};
-      plan.anchors.push_back(c.anchor);
-      plan.makes.push_back(c.anchor);
-      put_anchor(plan.batch, c.anchor, options_.lease);
+    const bool fits = plan_.current != no_place && anchors_[plan_.current].family == family &&
+                      anchors_[plan_.current].zone == door.zone && anchors_[plan_.current].has_room();
+    if (!fits) {
+      if (anchors_.size() == anchor_places) return std::unexpected(errno_code(ENOMEM));
+      plan_.current = new_anchor(family, door.zone);
+      plan_.anchors.push_back(plan_.current);
+      plan_.makes.push_back(plan_.current);
+      put_anchor(plan_.batch, anchor_at(plan_.current), options_.lease);
     }
-    ++c.pinholes;
-    plan.doors.push_back({door, pinhole_of(door), c.anchor});
-    plan.makes.push_back({});
-    put_pinhole(plan.batch, c.anchor, plan.doors.back().pinhole);
-    append_change(plan.change, door);
+    plan_.has_sibling = plan_.has_sibling || plan_.anchors.empty();
+    const uint32_t place = doors_.insert(door);
+    plan_.doors.push_back(place);
+    doors_[place].anchor = plan_.current;
+    *std::ranges::find(anchors_[plan_.current].doors, no_place) = place;
+    plan_.makes.push_back(no_place);
+    put_pinhole(plan_.batch, anchor_at(plan_.current), pinhole_of(door));
+    append_change(door, plan_.change.add_translations, plan_.change.add_endpoints);
   }
-  return plan;
+  return {};
 }
 
-std::expected<void, std::error_code> NfDoorKeeper::open(std::span<const KernelDoor> doors,
-                                                        std::span<DoorHandle> handles) {
+std::expected<void, std::error_code> NfDoorKeeper::open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles,
+                                                        DoorHandle sibling) {
   assert(handles.size() == doors.size());
   if (!std::all_of(doors.begin(), doors.end(), is_sound)) return std::unexpected(errno_code(EINVAL));
+  if (is_in_the_way(doors)) flush();
   for (int attempt = 1;; ++attempt) {
-    Plan next = plan(doors);
-    const Result result = make(next);
+    Result result = plan(doors, attempt == 1 ? sibling : 0);
+    if (result) result = make();
     if (result) {
-      keep(next, handles);
+      keep(handles);
       counters_.flows_deleted += flows_.clear_strays(doors);
       return {};
     }
-    if (result.error() == errno_code(EAGAIN) && attempt < attempts) continue;
+    forget_plan();
+    const bool was_crowded = !closing_.empty(); // what stands still may be what the kernel has no room for
+    flush();
+    if ((was_crowded || result.error() == errno_code(EAGAIN)) && attempt < attempts) continue;
     ++counters_.refused;
     return result;
   }
 }
 
 // Translations first: a pinhole without its translation would lead to the router itself. EAGAIN: an anchor's number
-// was taken.
-NfDoorKeeper::Result NfDoorKeeper::make(Plan& plan) {
-  if (const auto applied = steering_.apply(plan.change); !applied) return applied;
-  const auto results = conntrack_.socket().exchange(plan.batch);
-  const auto error = first_error(results);
-  if (!error) return {};
-  undo(plan, results);
-  for (std::size_t i = 0; i < results.size(); ++i)
-    if (results[i] == error)
-      return std::unexpected(plan.makes[i] && error == errno_code(EEXIST) ? errno_code(EAGAIN) : error);
-  return std::unexpected(error);
+// was taken, or the sibling's anchor is lost.
+NfDoorKeeper::Result NfDoorKeeper::make() {
+  if (const auto applied = steering_.apply(plan_.change); !applied) return applied;
+  const auto results = conntrack_.socket().exchange(plan_.batch);
+  if (results.is_well()) return {};
+  undo(results);
+  const auto& first = results.failures().front();
+  const bool is_taken = plan_.makes[first.index] != no_place && first.error == EEXIST;
+  const bool is_lost = plan_.has_sibling && first.error == ENOENT;
+  return std::unexpected(errno_code(is_taken || is_lost ? EAGAIN : first.error));
 }
 
-// An anchor takes its pinholes with it.
-void NfDoorKeeper::undo(const Plan& plan, const NetlinkSocket::Results& results) {
-  NetlinkBatch batch;
+// An anchor takes its pinholes with it; those under a sibling's anchor go one by one.
+void NfDoorKeeper::undo(const NetlinkSocket::Results& results) {
+  batch_.clear();
+  std::vector<uint32_t> singles;
   for (std::size_t i = results.size(); i-- > 0;)
-    if (plan.makes[i] && !results[i]) put_anchor_delete(batch, *plan.makes[i]);
-  conntrack_.socket().exchange(batch);
-  static_cast<void>(steering_.apply(plan.change.undo()));
+    if (plan_.makes[i] != no_place && !results[i]) put_anchor_delete(batch_, anchor_at(plan_.makes[i]));
+  conntrack_.socket().exchange(batch_);
+  std::size_t door = 0;
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    if (plan_.makes[i] != no_place) continue;
+    const uint32_t place = plan_.doors[door++];
+    if (!results[i] && std::ranges::find(plan_.anchors, doors_[place].anchor) == plan_.anchors.end()) singles.push_back(place);
+  }
+  if (!singles.empty()) delete_pinholes(singles);
+  static_cast<void>(steering_.apply(plan_.change.undo()));
 }
 
-void NfDoorKeeper::keep(const Plan& plan, std::span<DoorHandle> handles) {
-  for (const Anchor& anchor : plan.anchors) {
-    anchors_[anchor] = {};
-    schedule(anchor, now_ + options_.refresh);
+void NfDoorKeeper::forget_plan() {
+  for (const uint32_t door : plan_.doors) {
+    leave_anchor(door);
+    doors_.erase(door);
   }
-  for (std::size_t i = 0; i < plan.doors.size(); ++i) {
-    const Door& door = plan.doors[i];
-    handles[i] = ++last_handle_;
-    auto& places = anchors_[door.anchor].doors;
-    *std::find(places.begin(), places.end(), DoorHandle{0}) = handles[i];
-    doors_.emplace(handles[i], door);
-    flows_.opened(door.door);
-  }
-  counters_.opened += plan.doors.size();
+  for (const uint32_t anchor : plan_.anchors) drop_anchor(anchor);
+  plan_.clear();
 }
+
+void NfDoorKeeper::keep(std::span<DoorHandle> handles) {
+  for (std::size_t i = 0; i < plan_.doors.size(); ++i) {
+    const uint32_t place = plan_.doors[i];
+    handles[i] = doors_.handle(place);
+    doors_[place].is_open = doors_[place].is_standing = true;
+    flows_.opened(place);
+  }
+  open_ += plan_.doors.size();
+  counters_.opened += plan_.doors.size();
+}
+
+// --- closing ---
 
 void NfDoorKeeper::close(std::span<const DoorHandle> handles) {
-  const std::vector<Door> closed = forget(handles);
-  if (closed.empty()) return;
-  delete_kernel_side(closed);
-  SteeringChange change;
-  for (const Door& door : closed) append_change(change, door.door);
-  static_cast<void>(steering_.apply(change.undo()));
-  for (const Door& door : closed) flows_.closed(door.door);
-  counters_.closed += closed.size();
-}
-
-std::vector<NfDoorKeeper::Door> NfDoorKeeper::forget(std::span<const DoorHandle> handles) {
-  std::vector<Door> gone;
   for (const DoorHandle handle : handles) {
-    const auto found = doors_.find(handle);
-    if (found == doors_.end()) continue;
-    auto& places = anchors_[found->second.anchor].doors;
-    std::replace(places.begin(), places.end(), handle, DoorHandle{0});
-    gone.push_back(std::move(found->second));
-    doors_.erase(found);
+    const auto place = doors_.find(handle);
+    if (!place || !doors_[*place].is_open) continue;
+    doors_[*place].is_open = false;
+    flows_.closed(*place);
+    closing_.push_back(*place);
+    const DoorKey key = key_of(doors_.door(*place));
+    for (const Endpoint& endpoint : {key.inside, key.outside}) in_the_way_.set(secret_hash(key.protocol, endpoint) % in_the_way_.size());
+    --open_;
+    ++counters_.closed;
   }
-  return gone;
 }
 
-void NfDoorKeeper::delete_kernel_side(const std::vector<Door>& doors) {
-  NetlinkBatch batch;
-  std::vector<Door> singles;
-  for (const Door& door : doors) {
-    const auto anchor = anchors_.find(door.anchor);
-    if (anchor == anchors_.end()) continue; // went with another door of the same close()
-    const auto& places = anchor->second.doors;
-    if (std::any_of(places.begin(), places.end(), [](DoorHandle h) { return h != 0; })) {
+// A translation is found by either endpoint, a pinhole by the outside one; of a way out the host alone says nothing.
+bool NfDoorKeeper::is_in_the_way(std::span<const KernelDoor> doors) const {
+  if (closing_.empty()) return false;
+  return std::ranges::any_of(doors, [this](const KernelDoor& door) {
+    const auto is_marked = [&](const Endpoint& endpoint) { return in_the_way_.test(secret_hash(door.protocol, endpoint) % in_the_way_.size()); };
+    return is_marked(door.outside) || (door.kind == KernelDoor::Kind::inbound && is_marked(door.inside));
+  });
+}
+
+void NfDoorKeeper::flush() {
+  if (closing_.empty()) return;
+  for (std::span<const uint32_t> rest = closing_; !rest.empty();) {
+    const auto some = rest.first(std::min(rest.size(), closings_at_once));
+    flush(some);
+    rest = rest.subspan(some.size());
+  }
+  closing_.clear();
+  in_the_way_.reset();
+}
+
+void NfDoorKeeper::flush(std::span<const uint32_t> closing) {
+  for (const uint32_t door : closing) leave_anchor(door);
+  batch_.clear();
+  closed_change_.clear();
+  std::vector<uint32_t> singles;
+  for (const uint32_t door : closing) {
+    append_change(doors_.door(door), closed_change_.remove_translations, closed_change_.remove_endpoints);
+    const uint32_t anchor = doors_[door].anchor;
+    if (!anchors_.contains(anchor)) continue; // went with another door of the same flush
+    if (!anchors_[anchor].is_empty()) {
       singles.push_back(door);
       continue;
     }
-    put_anchor_delete(batch, door.anchor);
-    anchors_.erase(anchor);
+    put_anchor_delete(batch_, anchor_at(anchor));
+    drop_anchor(anchor);
   }
-  conntrack_.socket().exchange(batch);
+  conntrack_.socket().exchange(batch_);
   if (!singles.empty()) delete_pinholes(singles);
+  static_cast<void>(steering_.apply(closed_change_));
+  for (const uint32_t door : closing) {
+    doors_[door].is_standing = false;
+    if (DoorStore::is_over(doors_[door])) doors_.erase(door);
+  }
 }
 
+void NfDoorKeeper::leave_anchor(uint32_t door) { std::ranges::replace(anchors_[doors_[door].anchor].doors, door, no_place); }
+
 // A delete takes whatever covers the tuple: look first whose it is, then delete that one by its id.
-void NfDoorKeeper::delete_pinholes(const std::vector<Door>& doors) {
+void NfDoorKeeper::delete_pinholes(const std::vector<uint32_t>& doors) {
   NetlinkBatch questions, deletions;
-  for (const Door& door : doors) put_pinhole_get(questions, door.anchor, door.pinhole);
+  const auto anchor_of_door = [&](uint32_t door) { return anchor_at(doors_[door].anchor); };
+  for (const uint32_t door : doors) put_pinhole_get(questions, anchor_of_door(door), doors_.pinhole(door));
   std::vector<uint32_t> ids(doors.size());
   conntrack_.socket().exchange(questions, [&](std::size_t i, const nlmsghdr& m) {
-    if (const auto found = parse_expectation(m); found && found->master == doors[i].anchor.tuple()) ids[i] = found->id;
+    if (const auto found = parse_expectation(m); found && found->master == anchor_of_door(doors[i]).tuple()) ids[i] = found->id;
   });
   for (std::size_t i = 0; i < doors.size(); ++i)
-    if (ids[i] != 0) put_pinhole_delete(deletions, doors[i].anchor, doors[i].pinhole, ids[i]);
+    if (ids[i] != 0) put_pinhole_delete(deletions, anchor_of_door(doors[i]), doors_.pinhole(doors[i]), ids[i]);
   conntrack_.socket().exchange(deletions);
 }
 
 bool NfDoorKeeper::is_free(Protocol protocol, const Endpoint& outside) { return flows_.is_free(protocol, outside); }
 
 bool NfDoorKeeper::has_flow(std::span<const DoorHandle> handles) {
-  return std::any_of(handles.begin(), handles.end(), [&](DoorHandle handle) {
-    const auto found = doors_.find(handle);
-    return found != doors_.end() && flows_.has_flow(found->second.door);
+  return std::ranges::any_of(handles, [&](DoorHandle handle) {
+    const auto place = doors_.find(handle);
+    return place && doors_[*place].is_open && flows_.has_flow(doors_.door(*place));
   });
 }
 
 void NfDoorKeeper::close_all() {
   std::vector<DoorHandle> all;
-  for (const auto& [handle, door] : doors_) all.push_back(handle);
+  doors_.for_each([&](uint32_t place) { all.push_back(doors_.handle(place)); });
   close(all);
-  counters_.flows_deleted += flows_.sweep();
+  flush();
+  counters_.flows_deleted += flows_.finish();
+  flows_.begin_sweep();
+  counters_.flows_deleted += flows_.finish();
 }
 
 } // namespace sipalg

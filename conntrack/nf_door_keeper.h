@@ -2,25 +2,26 @@
 // Doors in the kernel: entries in the nat maps and pinholes under anchors, kept alive and repaired.
 //
 // How it works. open(): one nft transaction (translations, steering endpoints), then one ctnetlink send with anchors
-// and their pinholes, four to an anchor. Anything refused: what was made is undone in reverse, the first error is
-// returned. Flows that were there before and would keep packets from the doors are deleted (door_flows.h). The
-// table `doors_` is the truth; the kernel's copy is a mirror with a lease of 180 s:
-//     tick()       refreshes each anchor and its pinholes every 60 s (a pinhole that is gone is made again by that),
-//                  and deletes the flows of closed media doors and strays of new doors, by one dump a second at most
+// and their pinholes, four to an anchor; places that a sibling's anchor has left are taken first, since an anchor whose
+// doors all go is deleted by one message. Anything refused: what was made is undone in reverse, the first error is
+// returned. Flows that were there before and would keep packets from the doors are deleted (door_flows.h).
+// close() collects, flush() tells the kernel: one ctnetlink send and one nft transaction for all calls that ended in one
+// turn of the daemon's loop. Until then the doors stand; an open() that one of them could be in the way of flushes first
+// (`in_the_way_` may say so too often, never too rarely), and so does one that the kernel refuses.
+// The records in `doors_` (door_store.h) are the truth; the kernel's copy is a mirror with a lease of 180 s:
+//     tick()       refreshes each anchor and its pinholes every 60 s (a pinhole that is gone is made again by that), some
+//                  at a time, and deletes the flows of closed media doors and strays of new doors
 //     on_events()  an anchor or pinhole that somebody else deleted is made again at once; events lost: dump, compare
 // After `conntrack -F` the nat maps still translate, so only a firewall's `related` is missing until the repair.
 // A killed daemon: its table goes with its socket, pinholes end after their lease, anchors are swept by the next start.
 #pragma once
 #include <array>
+#include <bitset>
 #include <chrono>
 #include <cstdint>
-#include <deque>
-#include <functional>
-#include <map>
 #include <optional>
 #include <set>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
 #include "alg/base/instant.h"
@@ -28,6 +29,8 @@
 #include "conntrack/ctnetlink.h"
 #include "conntrack/door_flows.h"
 #include "conntrack/door_keeper.h"
+#include "conntrack/door_store.h"
+#include "conntrack/places.h"
 #include "conntrack/steering.h"
 
 namespace sipalg {
@@ -36,6 +39,7 @@ struct NfDoorKeeperOptions {
   std::chrono::seconds lease = std::chrono::duration_cast<std::chrono::seconds>(limits::kernel_lease);
   std::chrono::milliseconds refresh = limits::kernel_refresh;
   uint32_t expectations = 65'536; // nf_conntrack_expect_max is raised to this where we may
+  bool has_thread = false;        // for dumps that nobody has to wait for
 };
 
 struct KeeperCounters {
@@ -52,61 +56,81 @@ class NfDoorKeeper : public DoorKeeper {
   NfDoorKeeper(const NfDoorKeeper&) = delete;
   NfDoorKeeper& operator=(const NfDoorKeeper&) = delete;
 
-  std::expected<void, std::error_code> open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles) override;
+  std::expected<void, std::error_code> open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles,
+                                            DoorHandle sibling = 0) override;
   void close(std::span<const DoorHandle> handles) override;
+  void flush() override;
   bool is_free(Protocol protocol, const Endpoint& outside) override;
   bool has_flow(std::span<const DoorHandle> handles) override;
 
-  void tick(Instant now); // about once a second
+  void tick(Instant now);    // once a second, and by next_tick(): a slice of the refreshes takes about a millisecond
+  Instant next_tick() const;
   int event_fd() const { return events_.fd(); }
   void on_events(); // when event_fd() is readable
-  void close_all(); // also by the destructor
+  void close_all(); // also by the destructor; tells the kernel, too
   // Raises nf_conntrack_expect_max where we may, else has advice. At start, and after that whenever asked.
   void raise_limit();
 
-  std::size_t door_count() const { return doors_.size(); }
+  std::size_t door_count() const { return open_; }
   std::size_t anchor_count() const { return anchors_.size(); }
   const KeeperCounters& counters() const { return counters_; }
   // What could not be set at start, as a sentence for the administrator; empty when all is well.
   const std::string& advice() const { return advice_; }
 
  private:
-  struct Door {
-    KernelDoor door;
-    Pinhole pinhole;
-    Anchor anchor;
-  };
   struct Held { // an anchor and its doors
-    std::array<DoorHandle, Anchor::pinholes> doors{};
-    Instant refresh_at;
+    std::array<uint32_t, Anchor::pinholes> doors{no_place, no_place, no_place, no_place};
+    uint32_t number = 0;
+    uint32_t sooner = no_place, later = no_place; // in the order of refresh_at
+    uint16_t zone = 0;
+    Family family = Family::none;
+    Instant refresh_at{};
+    bool is_empty() const;
+    bool has_room() const;
   };
-  // What one open() is about to make.
+  // What one open() is about to make. Kept between calls for its memory.
   struct Plan {
-    std::vector<Door> doors;
-    std::vector<Anchor> anchors;
+    std::vector<uint32_t> doors, anchors; // places, all new
+    uint32_t current = no_place;          // the anchor that gets the next pinhole
+    bool has_sibling = false;             // some doors go under an anchor that is there already
     SteeringChange change;
     NetlinkBatch batch;
-    std::vector<std::optional<Anchor>> makes; // set where the message makes an anchor
+    std::vector<uint32_t> makes; // of each message: the anchor it makes, or no_place
+    void clear();
   };
   using Result = std::expected<void, std::error_code>;
+  // An anchor's place is in its number, and the number changes from one owner of the place to the next: what comes late
+  // about an earlier one is not mistaken for it.
+  static constexpr uint32_t anchor_places = limits::doors; // even one door to an anchor fits
+  static constexpr uint32_t rounds = Anchor::most / anchor_places;
+  static constexpr std::chrono::milliseconds shortest_sweep_pause{1000};
 
-  Plan plan(std::span<const KernelDoor> doors);
-  Anchor new_anchor(Family family, uint16_t zone);
-  Result make(Plan& plan);
-  void undo(const Plan& plan, const NetlinkSocket::Results& results);
-  void keep(const Plan& plan, std::span<DoorHandle> handles);
-  std::vector<Door> forget(std::span<const DoorHandle> handles);
-  void delete_kernel_side(const std::vector<Door>& doors);
-  void delete_pinholes(const std::vector<Door>& doors);
-  void schedule(const Anchor& anchor, Instant at);
+  Anchor anchor_at(uint32_t place) const;
+  std::optional<uint32_t> find_anchor(const Anchor& anchor) const;
+  uint32_t new_anchor(Family family, uint16_t zone);
+  void drop_anchor(uint32_t place);
+  Result plan(std::span<const KernelDoor> doors, DoorHandle sibling);
+  Result make();
+  void undo(const NetlinkSocket::Results& results);
+  void forget_plan();
+  void keep(std::span<DoorHandle> handles);
+  bool is_in_the_way(std::span<const KernelDoor> doors) const;
+  void flush(std::span<const uint32_t> closing);
+  void leave_anchor(uint32_t door);
+  void delete_pinholes(const std::vector<uint32_t>& doors);
+  void schedule(uint32_t anchor, Instant at);
+  void schedule_first(uint32_t anchor);
+  void unschedule(uint32_t anchor);
+  std::chrono::milliseconds sweep_pause() const;
   void refresh_due();
-  void refresh(const std::vector<Anchor>& anchors);
-  void remake(const std::set<Anchor>& lost);
-  void put_all(NetlinkBatch& batch, const Anchor& anchor) const;
+  void refresh(const std::vector<uint32_t>& anchors);
+  void remake(const std::set<uint32_t>& lost);
+  void put_all(NetlinkBatch& batch, uint32_t anchor) const;
   void resync();
-  void on_event(const nlmsghdr& message, std::set<Anchor>& lost, std::set<DoorHandle>& holes);
-  DoorHandle find_door(const Expectation& expectation) const;
-  void repair(const std::set<Anchor>& lost, const std::set<DoorHandle>& holes);
+  bool is_about_ours(const nlmsghdr& event) const;
+  void on_event(const nlmsghdr& message, std::set<uint32_t>& lost, std::set<uint32_t>& holes);
+  uint32_t find_door(const Expectation& expectation) const;
+  void repair(const std::set<uint32_t>& lost, const std::set<uint32_t>& holes);
   void remove_leftovers();
   void check();
 
@@ -114,13 +138,19 @@ class NfDoorKeeper : public DoorKeeper {
   NfDoorKeeperOptions options_;
   NetlinkSocket events_; // listens before the first anchor is made: others never report their end
   Ctnetlink conntrack_;
+  DoorStore doors_;
   DoorFlows flows_;
-  std::unordered_map<DoorHandle, Door> doors_;
-  std::map<Anchor, Held> anchors_;
-  std::deque<std::pair<Instant, Anchor>> refresh_order_; // an entry counts while its time is the anchor's
-  DoorHandle last_handle_ = 0;
-  uint32_t last_anchor_ = 0;
+  Places<Held> anchors_;
+  uint32_t first_due_ = no_place, last_due_ = no_place; // of the anchors, by refresh_at
+  uint32_t last_round_ = 0;
+  std::size_t open_ = 0;
+  std::vector<uint32_t> closing_;  // closed, and still standing
+  std::bitset<4096> in_the_way_;   // by hashes of their endpoints
+  Plan plan_;
+  SteeringChange closed_change_; // scratch of flush()
+  NetlinkBatch batch_;
   Instant now_{};
+  Instant refreshed_{};
   Instant swept_{};
   KeeperCounters counters_;
   std::string advice_;

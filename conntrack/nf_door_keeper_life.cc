@@ -5,15 +5,21 @@
 #include <libmnl/libmnl.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_conntrack.h>
+#include <utility>
 
 #include "conntrack/nf_door_keeper.h"
 
 namespace sipalg {
 namespace {
 
-constexpr std::chrono::seconds sweep_interval{1};
-constexpr std::size_t smallest_slice = 256; // anchors refreshed by one tick; more when there are very many
-constexpr std::size_t ticks_per_refresh = 50;
+// Refreshes of one tick: so many anchors at a time until so long has passed. Where the kernel is slow (its table of
+// expectations has 1024 chains if nobody asked for more) that is one slice; then the next follows sooner when it is late.
+constexpr std::size_t slice = 16;
+constexpr std::chrono::microseconds slices_time{700};
+constexpr std::chrono::milliseconds slice_pause{10}, late_slice_pause{2};
+constexpr std::chrono::seconds late{20};
+constexpr std::chrono::milliseconds sweep_slice_pause{2};
+constexpr int sweep_share = 20; // sweeps take at most one part of so many
 constexpr const char* expect_max = "/proc/sys/net/netfilter/nf_conntrack_expect_max";
 constexpr std::array<Family, 2> families{Family::v4, Family::v6};
 
@@ -21,46 +27,85 @@ constexpr std::array<Family, 2> families{Family::v4, Family::v6};
 
 // --- leases ---
 
-void NfDoorKeeper::schedule(const Anchor& anchor, Instant at) {
-  anchors_[anchor].refresh_at = at;
-  refresh_order_.emplace_back(at, anchor);
+// All anchors have the same interval, so they are put at the end of the list.
+void NfDoorKeeper::schedule(uint32_t anchor, Instant at) {
+  Held& held = anchors_[anchor];
+  held.refresh_at = at;
+  held.sooner = std::exchange(last_due_, anchor);
+  held.later = no_place;
+  (held.sooner == no_place ? first_due_ : anchors_[held.sooner].later) = anchor;
+}
+
+void NfDoorKeeper::schedule_first(uint32_t anchor) {
+  Held& held = anchors_[anchor];
+  held.refresh_at = now_;
+  held.later = std::exchange(first_due_, anchor);
+  held.sooner = no_place;
+  (held.later == no_place ? last_due_ : anchors_[held.later].sooner) = anchor;
+}
+
+void NfDoorKeeper::unschedule(uint32_t anchor) {
+  const Held& held = anchors_[anchor];
+  (held.sooner == no_place ? first_due_ : anchors_[held.sooner].later) = held.later;
+  (held.later == no_place ? last_due_ : anchors_[held.later].sooner) = held.sooner;
+}
+
+Instant NfDoorKeeper::next_tick() const {
+  Instant next = Instant::max();
+  if (first_due_ != no_place) {
+    const Instant due = anchors_[first_due_].refresh_at;
+    next = std::max(due, refreshed_ + (refreshed_ - due > late ? late_slice_pause : slice_pause));
+  }
+  if (flows_.is_busy()) return std::min(next, now_ + (flows_.is_waiting() ? slice_pause : sweep_slice_pause));
+  if (flows_.has_work()) next = std::min(next, swept_ + sweep_pause());
+  return next;
 }
 
 void NfDoorKeeper::tick(Instant now) {
   now_ = now;
+  flush();
   refresh_due();
-  if (!flows_.has_work() || now - swept_ < sweep_interval) return;
+  counters_.flows_deleted += flows_.go_on();
+  if (flows_.is_busy() || !flows_.has_work() || now < swept_ + sweep_pause()) return;
   swept_ = now;
-  counters_.flows_deleted += flows_.sweep();
+  flows_.begin_sweep();
+  if (!options_.has_thread) counters_.flows_deleted += flows_.finish();
 }
 
-// All anchors have the same interval, so the order they were scheduled in is the order they fall due in.
+std::chrono::milliseconds NfDoorKeeper::sweep_pause() const {
+  return std::max(shortest_sweep_pause, flows_.last_sweep_took() * sweep_share);
+}
+
 void NfDoorKeeper::refresh_due() {
-  const std::size_t slice = std::max(smallest_slice, anchors_.size() / ticks_per_refresh);
-  std::vector<Anchor> due;
-  while (!refresh_order_.empty() && refresh_order_.front().first <= now_ && due.size() < slice) {
-    const auto [at, anchor] = refresh_order_.front();
-    refresh_order_.pop_front();
-    const auto found = anchors_.find(anchor);
-    if (found != anchors_.end() && found->second.refresh_at == at) due.push_back(anchor);
-  }
-  if (!due.empty()) refresh(due);
+  const auto start = std::chrono::steady_clock::now();
+  do {
+    std::vector<uint32_t> due;
+    for (uint32_t anchor = first_due_; anchor != no_place && due.size() < slice; anchor = anchors_[anchor].later) {
+      if (anchors_[anchor].refresh_at > now_) break;
+      due.push_back(anchor);
+    }
+    if (due.empty()) return;
+    refreshed_ = now_;
+    refresh(due);
+  } while (std::chrono::steady_clock::now() - start < slices_time);
 }
 
-void NfDoorKeeper::refresh(const std::vector<Anchor>& anchors) {
-  NetlinkBatch batch;
-  std::vector<Anchor> of; // which anchor a message is about
-  for (const Anchor& anchor : anchors) {
-    put_anchor_touch(batch, anchor, options_.lease);
-    for (const DoorHandle handle : anchors_[anchor].doors)
-      if (handle != 0) put_pinhole_refresh(batch, anchor, doors_.at(handle).pinhole, options_.lease);
-    of.resize(batch.count(), anchor);
-    schedule(anchor, now_ + options_.refresh);
+void NfDoorKeeper::refresh(const std::vector<uint32_t>& anchors) {
+  batch_.clear();
+  std::vector<uint32_t> of; // which anchor a message is about
+  for (const uint32_t place : anchors) {
+    const Anchor anchor = anchor_at(place);
+    put_anchor_touch(batch_, anchor, options_.lease);
+    for (const uint32_t door : anchors_[place].doors)
+      if (door != no_place) put_pinhole_refresh(batch_, anchor, doors_.pinhole(door), options_.lease);
+    of.resize(batch_.count(), place);
+    unschedule(place);
+    schedule(place, now_ + options_.refresh);
   }
-  const auto results = conntrack_.socket().exchange(batch);
-  std::set<Anchor> lost;
-  for (std::size_t i = 0; i < results.size(); ++i)
-    if (results[i] == errno_code(ENOENT)) lost.insert(of[i]);
+  const auto results = conntrack_.socket().exchange(batch_);
+  std::set<uint32_t> lost;
+  for (const auto& failure : results.failures())
+    if (failure.error == ENOENT) lost.insert(of[failure.index]);
   if (!lost.empty()) remake(lost);
 }
 
@@ -69,8 +114,7 @@ void NfDoorKeeper::refresh(const std::vector<Anchor>& anchors) {
 // Somebody deleted something of ours. Both kinds of message begin with the anchor's tuple, the filter lets only those
 // in.
 void NfDoorKeeper::on_events() {
-  std::set<Anchor> lost;
-  std::set<DoorHandle> holes;
+  std::set<uint32_t> lost, holes;
   for (;;) {
     const auto result = events_.receive([&](const nlmsghdr& m) { on_event(m, lost, holes); });
     if (result) break;
@@ -80,64 +124,68 @@ void NfDoorKeeper::on_events() {
   repair(lost, holes);
 }
 
-void NfDoorKeeper::on_event(const nlmsghdr& message, std::set<Anchor>& lost, std::set<DoorHandle>& holes) {
+// Our own deletions of anchors are filtered away; those of their pinholes come as the kernel's, when the anchor is gone.
+bool NfDoorKeeper::is_about_ours(const nlmsghdr& event) const {
+  const auto number = find_anchor_number(event);
+  return number && anchors_.contains(*number % anchor_places) && anchors_[*number % anchor_places].number == *number;
+}
+
+void NfDoorKeeper::on_event(const nlmsghdr& message, std::set<uint32_t>& lost, std::set<uint32_t>& holes) {
+  if (!is_about_ours(message)) return;
   if (message.nlmsg_type == (NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_DELETE)) {
     const auto entry = parse_conntrack(message);
     const auto anchor = entry ? anchor_of(entry->original, entry->zone) : std::nullopt;
-    if (anchor && anchors_.contains(*anchor)) lost.insert(*anchor);
+    if (const auto place = anchor ? find_anchor(*anchor) : std::nullopt) lost.insert(*place);
   } else if (message.nlmsg_type == (NFNL_SUBSYS_CTNETLINK_EXP << 8 | IPCTNL_MSG_EXP_DELETE)) {
     const auto expectation = parse_expectation(message);
-    if (const DoorHandle door = expectation ? find_door(*expectation) : 0) holes.insert(door);
+    if (const uint32_t door = expectation ? find_door(*expectation) : no_place; door != no_place) holes.insert(door);
   }
 }
 
-// The door of ours whose pinhole this is; 0 = none.
-DoorHandle NfDoorKeeper::find_door(const Expectation& expectation) const {
+// The door of ours whose pinhole this is.
+uint32_t NfDoorKeeper::find_door(const Expectation& expectation) const {
   const auto anchor = anchor_of(expectation.master, expectation.zone);
-  const auto found = anchor ? anchors_.find(*anchor) : anchors_.end();
-  if (found == anchors_.end()) return 0;
-  for (const DoorHandle handle : found->second.doors) {
-    if (handle == 0) continue;
-    const Pinhole& pinhole = doors_.at(handle).pinhole;
+  const auto found = anchor ? find_anchor(*anchor) : std::nullopt;
+  if (!found) return no_place;
+  for (const uint32_t door : anchors_[*found].doors) {
+    if (door == no_place) continue;
+    const Pinhole pinhole = doors_.pinhole(door);
     if (pinhole.protocol == expectation.tuple.protocol && pinhole.destination == expectation.tuple.destination &&
         pinhole.source == expectation.from)
-      return handle;
+      return door;
   }
-  return 0;
+  return no_place;
 }
 
-void NfDoorKeeper::repair(const std::set<Anchor>& lost, const std::set<DoorHandle>& holes) {
+void NfDoorKeeper::repair(const std::set<uint32_t>& lost, const std::set<uint32_t>& holes) {
   NetlinkBatch batch;
-  for (const DoorHandle handle : holes) {
-    const Door& door = doors_.at(handle);
-    if (!lost.contains(door.anchor)) put_pinhole(batch, door.anchor, door.pinhole);
-  }
-  const auto results = conntrack_.socket().exchange(batch);
-  counters_.pinholes_repaired += static_cast<uint64_t>(std::count(results.begin(), results.end(), std::error_code{}));
+  for (const uint32_t door : holes)
+    if (!lost.contains(doors_[door].anchor)) put_pinhole(batch, anchor_at(doors_[door].anchor), doors_.pinhole(door));
+  counters_.pinholes_repaired += conntrack_.socket().exchange(batch).done();
   if (!lost.empty()) remake(lost);
 }
 
-void NfDoorKeeper::put_all(NetlinkBatch& batch, const Anchor& anchor) const {
-  put_anchor(batch, anchor, options_.lease);
-  for (const DoorHandle handle : anchors_.at(anchor).doors)
-    if (handle != 0) put_pinhole(batch, anchor, doors_.at(handle).pinhole);
+void NfDoorKeeper::put_all(NetlinkBatch& batch, uint32_t anchor) const {
+  put_anchor(batch, anchor_at(anchor), options_.lease);
+  for (const uint32_t door : anchors_[anchor].doors)
+    if (door != no_place) put_pinhole(batch, anchor_at(anchor), doors_.pinhole(door));
 }
 
 // EEXIST: it is back already. What the kernel refuses now is asked for again by the next tick.
-void NfDoorKeeper::remake(const std::set<Anchor>& lost) {
+void NfDoorKeeper::remake(const std::set<uint32_t>& lost) {
   NetlinkBatch batch;
-  std::vector<Anchor> of;
-  for (const Anchor& anchor : lost) {
+  std::vector<uint32_t> of;
+  for (const uint32_t anchor : lost) {
     put_all(batch, anchor);
     of.resize(batch.count(), anchor);
   }
   const auto results = conntrack_.socket().exchange(batch);
-  std::set<Anchor> failed;
-  for (std::size_t i = 0; i < results.size(); ++i)
-    if (results[i] && results[i] != errno_code(EEXIST)) failed.insert(of[i]);
-  for (const Anchor& anchor : failed) {
-    anchors_[anchor].refresh_at = now_;
-    refresh_order_.emplace_front(now_, anchor);
+  std::set<uint32_t> failed;
+  for (const auto& failure : results.failures())
+    if (failure.error != EEXIST) failed.insert(of[failure.index]);
+  for (const uint32_t anchor : failed) {
+    unschedule(anchor);
+    schedule_first(anchor);
   }
   counters_.anchors_repaired += lost.size() - failed.size();
 }
@@ -145,21 +193,19 @@ void NfDoorKeeper::remake(const std::set<Anchor>& lost) {
 // Events were lost: compare what should be with what is.
 void NfDoorKeeper::resync() {
   ++counters_.resyncs;
-  std::set<Anchor> present;
+  std::set<uint32_t> present, standing, lost, holes;
   for (const Family family : families)
     static_cast<void>(conntrack_.dump_flows({family, Protocol::udp, {}, anchor_destination(family).address, {}, 0, 0},
                                             [&](const ConntrackEntry& e) {
-                                              if (const auto anchor = anchor_of(e.original, e.zone))
-                                                present.insert(*anchor);
+                                              const auto anchor = anchor_of(e.original, e.zone);
+                                              if (const auto place = anchor ? find_anchor(*anchor) : std::nullopt) present.insert(*place);
                                             }));
-  std::set<DoorHandle> standing;
   static_cast<void>(conntrack_.dump_expectations([&](const Expectation& e) { standing.insert(find_door(e)); }));
-  std::set<Anchor> lost;
-  std::set<DoorHandle> holes;
-  for (const auto& [anchor, held] : anchors_)
+  anchors_.for_each([&](uint32_t anchor) {
     if (!present.contains(anchor)) lost.insert(anchor);
-  for (const auto& [handle, door] : doors_)
-    if (!standing.contains(handle)) holes.insert(handle);
+    for (const uint32_t door : anchors_[anchor].doors)
+      if (door != no_place && !standing.contains(door)) holes.insert(door);
+  });
   repair(lost, holes);
 }
 
@@ -189,10 +235,11 @@ void NfDoorKeeper::raise_limit() {
 
 // One anchor made and deleted: says at start whether doors can be made at all.
 void NfDoorKeeper::check() {
-  const Anchor anchor = new_anchor(Family::v4, 0);
+  const uint32_t place = new_anchor(Family::v4, 0);
   NetlinkBatch batch;
-  put_anchor(batch, anchor, options_.lease);
-  put_anchor_delete(batch, anchor);
+  put_anchor(batch, anchor_at(place), options_.lease);
+  put_anchor_delete(batch, anchor_at(place));
+  drop_anchor(place);
   if (const auto error = first_error(conntrack_.socket().exchange(batch)))
     throw std::system_error(error, "conntrack anchor with helper \"sip\" (is nf_conntrack_sip loaded?)");
 }

@@ -2,7 +2,9 @@
 // nftables objects as messages: tables, chains, sets, elements, timeouts.
 #include "conntrack/nft.h"
 
+#include <algorithm>
 #include <arpa/inet.h>
+#include <cstring>
 #include <libmnl/libmnl.h>
 #include <libnftnl/chain.h>
 #include <libnftnl/object.h>
@@ -31,9 +33,9 @@ using ChainPtr = std::unique_ptr<nftnl_chain, Deleter<nftnl_chain_free>>;
 using SetPtr = std::unique_ptr<nftnl_set, Deleter<nftnl_set_free>>;
 using ObjectPtr = std::unique_ptr<nftnl_obj, Deleter<nftnl_obj_free>>;
 
+// A transaction reports what fails without being asked to; only questions ask for an ack.
 nlmsghdr* begin(NetlinkBatch& batch, uint8_t type, uint16_t flags, std::size_t room = 4096) {
-  return batch.begin_netfilter(NFNL_SUBSYS_NFTABLES, type, static_cast<uint16_t>(flags | NLM_F_ACK), NFPROTO_INET, 0,
-                               room);
+  return batch.begin_netfilter(NFNL_SUBSYS_NFTABLES, type, flags, NFPROTO_INET, 0, room);
 }
 
 SetPtr named_set(const std::string& table, const std::string& set) {
@@ -107,15 +109,15 @@ void put_lasting_table(NetlinkBatch& batch, const std::string& table, Lasting la
   batch.end();
 }
 
-static void put_named_table(NetlinkBatch& batch, uint8_t type, const std::string& table) {
+static void put_named_table(NetlinkBatch& batch, uint8_t type, uint16_t flags, const std::string& table) {
   const TablePtr t(nftnl_table_alloc());
   nftnl_table_set_str(t.get(), NFTNL_TABLE_NAME, table.c_str());
-  nftnl_table_nlmsg_build_payload(begin(batch, type, 0), t.get());
+  nftnl_table_nlmsg_build_payload(begin(batch, type, flags), t.get());
   batch.end();
 }
 
-void put_table_get(NetlinkBatch& batch, const std::string& table) { put_named_table(batch, NFT_MSG_GETTABLE, table); }
-void put_table_delete(NetlinkBatch& batch, const std::string& table) { put_named_table(batch, NFT_MSG_DELTABLE, table); }
+void put_table_get(NetlinkBatch& batch, const std::string& table) { put_named_table(batch, NFT_MSG_GETTABLE, NLM_F_ACK, table); }
+void put_table_delete(NetlinkBatch& batch, const std::string& table) { put_named_table(batch, NFT_MSG_DELTABLE, 0, table); }
 
 void put_chain(NetlinkBatch& batch, const std::string& table, const std::string& chain, const Hook* hook) {
   const ChainPtr c(nftnl_chain_alloc());
@@ -176,7 +178,7 @@ void put_flush(NetlinkBatch& batch, const std::string& table, const std::string&
 
 void put_element_get(NetlinkBatch& batch, const std::string& table, const std::string& set, const Bytes& key) {
   const Element element{key, {}, false};
-  put_element_messages(batch, NFT_MSG_GETSETELEM, 0, table, set, {&element, 1});
+  put_element_messages(batch, NFT_MSG_GETSETELEM, NLM_F_ACK, table, set, {&element, 1});
 }
 
 Bytes element_data(const nlmsghdr& answer) {
@@ -190,6 +192,77 @@ Bytes element_data(const nlmsghdr& answer) {
   const auto* data = static_cast<const uint8_t*>(
       nftnl_set_elem_get(const_cast<nftnl_set_elem*>(element), NFTNL_SET_ELEM_DATA, &length));
   return data == nullptr ? Bytes{} : Bytes(data, data + length);
+}
+
+SetHead::SetHead(const std::string& table, const std::string& set) {
+  nlmsghdr* m = begin(head_, NFT_MSG_NEWSETELEM, 0);
+  mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_TABLE, table.c_str());
+  mnl_attr_put_strz(m, NFTA_SET_ELEM_LIST_SET, set.c_str());
+  head_.end();
+}
+
+Key& Key::append(const Address& address) {
+  const auto bytes = address.bytes();
+  std::copy(bytes.begin(), bytes.end(), bytes_.begin() + static_cast<std::ptrdiff_t>(size_));
+  size_ += bytes.size();
+  return *this;
+}
+
+Key& Key::append(const Endpoint& endpoint) {
+  append(endpoint.address);
+  bytes_[size_] = static_cast<uint8_t>(endpoint.port >> 8);
+  bytes_[size_ + 1] = static_cast<uint8_t>(endpoint.port & 0xff);
+  size_ += 4;
+  return *this;
+}
+
+namespace {
+
+constexpr std::size_t attribute_head = sizeof(nlattr);
+
+uint8_t* write_head(uint8_t* place, int type, std::size_t payload) {
+  const nlattr head{static_cast<uint16_t>(attribute_head + payload), static_cast<uint16_t>(type)};
+  std::memcpy(place, &head, sizeof head);
+  return place + sizeof head;
+}
+
+// The nest of a key or of data, whose value is all there is in it.
+std::size_t size_of(const Key& key) { return 2 * attribute_head + key.bytes().size(); }
+uint8_t* write(uint8_t* place, int type, const Key& key) {
+  const auto bytes = key.bytes();
+  place = write_head(place, type | NLA_F_NESTED, attribute_head + bytes.size());
+  place = write_head(place, NFTA_DATA_VALUE, bytes.size());
+  return std::copy(bytes.begin(), bytes.end(), place);
+}
+
+} // namespace
+
+void ElementMessages::begin(const SetHead& set) {
+  batch_.append(set.bytes());
+  const bool adds = action_ == Action::add;
+  batch_.last()->nlmsg_type = static_cast<uint16_t>(NFNL_SUBSYS_NFTABLES << 8 | (adds ? NFT_MSG_NEWSETELEM : NFT_MSG_DELSETELEM));
+  batch_.last()->nlmsg_flags = static_cast<uint16_t>(NLM_F_REQUEST | (adds ? NLM_F_CREATE | NLM_F_EXCL : 0));
+  write_head(batch_.extend(attribute_head), NFTA_SET_ELEM_LIST_ELEMENTS | NLA_F_NESTED, 0);
+  set_ = &set;
+  count_ = 0;
+}
+
+void ElementMessages::add(const SetHead& set, const Key& key, const Key* data) {
+  if (set_ != &set || count_ == elements_per_message) end(), begin(set);
+  const std::size_t size = size_of(key) + (data != nullptr ? size_of(*data) : 0);
+  uint8_t* place = write_head(batch_.extend(attribute_head + size), NFTA_LIST_ELEM | NLA_F_NESTED, size);
+  place = write(place, NFTA_SET_ELEM_KEY, key);
+  if (data != nullptr) write(place, NFTA_SET_ELEM_DATA, *data);
+  ++count_;
+}
+
+// The list's length is known now.
+void ElementMessages::end() {
+  if (set_ == nullptr) return;
+  const std::size_t head = set_->bytes().size();
+  auto* list = static_cast<uint8_t*>(static_cast<void*>(batch_.last())) + head;
+  write_head(list, NFTA_SET_ELEM_LIST_ELEMENTS | NLA_F_NESTED, batch_.last()->nlmsg_len - head - attribute_head);
+  set_ = nullptr;
 }
 
 void put_udp_timeout(NetlinkBatch& batch, const std::string& table, const std::string& name, uint32_t unreplied,

@@ -73,6 +73,46 @@ void put_flush(NetlinkBatch& batch, const std::string& table, const std::string&
 void put_element_get(NetlinkBatch& batch, const std::string& table, const std::string& set, const Bytes& key);
 Bytes element_data(const nlmsghdr& answer); // empty when it has none
 
+// The same for elements that come and go with calls: without libnftnl's objects. The head of a set's messages is made
+// once, a Key holds up to 3 fields.
+class SetHead {
+ public:
+  SetHead(const std::string& table, const std::string& set);
+  std::span<const uint8_t> bytes() const { return head_.message(0); }
+
+ private:
+  NetlinkBatch head_;
+};
+class Key {
+ public:
+  Key& append(const Address& address);
+  Key& append(const Endpoint& endpoint);
+  std::span<const uint8_t> bytes() const { return {bytes_.data(), size_}; }
+
+ private:
+  std::array<uint8_t, 16 + 4 + 16> bytes_{};
+  std::size_t size_ = 0;
+};
+// Messages about elements of one set; several when there are many. Between the first add() and end() the batch takes
+// nothing else.
+class ElementMessages {
+ public:
+  enum class Action : uint8_t {
+    add,    // EEXIST: it is there with the same data. EBUSY: with other data
+    remove, // ENOENT: it is not there
+  };
+  ElementMessages(NetlinkBatch& batch, Action action) : batch_(batch), action_(action) {}
+  void add(const SetHead& set, const Key& key, const Key* data = nullptr);
+  void end(); // closes the message last begun; another set does it, too
+
+ private:
+  void begin(const SetHead& set);
+  NetlinkBatch& batch_;
+  Action action_;
+  const SetHead* set_ = nullptr;
+  std::size_t count_ = 0;
+};
+
 void put_udp_timeout(NetlinkBatch& batch, const std::string& table, const std::string& name, uint32_t unreplied,
                      uint32_t replied);
 

@@ -176,14 +176,14 @@ Rule& Rule::verdict(uint32_t code, const std::string& chain) {
 }
 
 void Rule::put(NetlinkBatch& batch) const {
-  nlmsghdr* m = batch.begin_netfilter(NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND | NLM_F_ACK,
+  nlmsghdr* m = batch.begin_netfilter(NFNL_SUBSYS_NFTABLES, NFT_MSG_NEWRULE, NLM_F_CREATE | NLM_F_APPEND,
                                       NFPROTO_INET);
   nftnl_rule_nlmsg_build_payload(m, rule_.get());
   batch.end();
 }
 
 void put_rules_delete(NetlinkBatch& batch, const std::string& table, const std::string& chain) {
-  nlmsghdr* m = batch.begin_netfilter(NFNL_SUBSYS_NFTABLES, NFT_MSG_DELRULE, NLM_F_ACK, NFPROTO_INET);
+  nlmsghdr* m = batch.begin_netfilter(NFNL_SUBSYS_NFTABLES, NFT_MSG_DELRULE, 0, NFPROTO_INET);
   mnl_attr_put_strz(m, NFTA_RULE_TABLE, table.c_str());
   mnl_attr_put_strz(m, NFTA_RULE_CHAIN, chain.c_str());
   batch.end();

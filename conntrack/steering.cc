@@ -50,6 +50,11 @@ bool SteeringChange::empty() const {
   return add_endpoints.empty() && remove_endpoints.empty() && add_translations.empty() && remove_translations.empty();
 }
 
+void SteeringChange::clear() {
+  add_endpoints.clear(), remove_endpoints.clear();
+  add_translations.clear(), remove_translations.clear();
+}
+
 SteeringChange SteeringChange::undo() const {
   return {remove_endpoints, add_endpoints, remove_translations, add_translations};
 }
@@ -66,17 +71,12 @@ std::string_view name_of(Steering::Way way) {
   return "?";
 }
 
-// What one change means: counts afterwards, and which of them are new or gone.
-struct Steering::Pending {
-  std::map<SteeringEndpoint, uint32_t> endpoints;
-  std::map<uint16_t, uint32_t> ports; // of endpoints that come or go
-  std::map<Translation, uint32_t> translations;
-  std::error_code error;
-};
-
 Steering::Steering(SteeringOptions options) : options_(std::move(options)), socket_(NETLINK_NETFILTER) {
   if (const auto result = install(); !result)
     throw std::system_error(result.error(), "nftables table inet " + options_.table);
+  for (const bool in : {false, true})
+    for (const Scope scope : ruleset::scopes)
+      for (const Slot slot : ruleset::slots) maps_.emplace_back(options_.table, ruleset::door_map(in, scope, slot));
 }
 
 // The kernel may lack the queue expression (then xt_NFQUEUE does it) or ct timeouts: tried from best to least.
@@ -150,50 +150,34 @@ Steering::Result Steering::set_peers(std::vector<Network> networks) {
   return result;
 }
 
-namespace {
+// --- doors ---
 
-// Adds `by` to what `known` has for the key; never below 0.
-template <typename T> void add(std::map<T, uint32_t>& after, const std::map<T, uint32_t>& known, const T& key, int by) {
-  auto [place, is_new] = after.try_emplace(key, 0);
-  if (const auto found = known.find(key); is_new && found != known.end()) place->second = found->second;
-  if (by > 0) ++place->second;
-  if (by < 0 && place->second > 0) --place->second;
-}
-
-template <typename T> bool holds(const std::map<T, uint32_t>& counts, const T& key) {
-  const auto found = counts.find(key);
-  return found != counts.end() && found->second > 0;
-}
-
-template <typename T> void take_over(std::map<T, uint32_t>& known, const std::map<T, uint32_t>& after) {
-  for (const auto& [key, count] : after) {
-    if (count == 0)
-      known.erase(key);
-    else
-      known[key] = count;
-  }
-}
-
-} // namespace
-
-void Steering::count(Pending& pending, const SteeringChange& change) const {
-  for (const auto& endpoint : change.remove_endpoints) add(pending.endpoints, endpoints_, endpoint, -1);
-  for (const auto& endpoint : change.add_endpoints) add(pending.endpoints, endpoints_, endpoint, 1);
-  const auto each = [&](const std::vector<Translation>& translations, int by) {
-    for (const auto& translation : translations) {
-      if (translation.inside == translation.outside) continue;
-      // A network that has left the configured peers can still be taken away.
-      const auto scope = ruleset::scope_of(translation.scope, options_.peers);
-      if (!scope && by > 0) pending.error = errno_code(EINVAL);
-      add(pending.translations, translations_, canonical(translation, scope.value_or(Scope::peers)), by);
-    }
+// The endpoints of a change and how many owners they have after it.
+Steering::EndpointCounts Steering::count(const SteeringChange& change) const {
+  EndpointCounts after;
+  const auto count_of = [&](const SteeringEndpoint& endpoint) -> uint32_t& {
+    const auto [place, is_new] = after.try_emplace(endpoint, 0);
+    if (const auto known = endpoints_.find(endpoint); is_new && known != endpoints_.end()) place->second = known->second;
+    return place->second;
   };
-  each(change.remove_translations, -1);
-  each(change.add_translations, 1);
-  for (const bool adding : {false, true})
-    for (const auto& [key, count] : pending.endpoints)
-      if ((count > 0) == adding && holds(endpoints_, key) != adding)
-        add(pending.ports, endpoint_ports_, key.endpoint.port, adding ? 1 : -1);
+  for (const auto& endpoint : change.remove_endpoints)
+    if (uint32_t& count = count_of(endpoint); count > 0) --count;
+  for (const auto& endpoint : change.add_endpoints) ++count_of(endpoint);
+  return after;
+}
+
+// How many endpoints have each port of those that come or go, afterwards.
+Steering::PortCounts Steering::count_ports(const EndpointCounts& endpoints) const {
+  PortCounts after;
+  for (const auto& [endpoint, count] : endpoints) {
+    const uint16_t port = endpoint.endpoint.port;
+    const auto [place, is_new] = after.try_emplace(port, 0);
+    if (const auto known = endpoint_ports_.find(port); is_new && known != endpoint_ports_.end()) place->second = known->second;
+    const bool was_there = endpoints_.contains(endpoint);
+    if (count > 0 && !was_there) ++place->second;
+    if (count == 0 && was_there) --place->second;
+  }
+  return after;
 }
 
 bool Steering::is_configured(uint16_t port) const {
@@ -201,49 +185,138 @@ bool Steering::is_configured(uint16_t port) const {
   return has(options_.udp_ports) || has(options_.tcp_ports);
 }
 
-// Two elements for a translation, one for an endpoint.
-static void put_translation(NetlinkBatch& batch, const std::string& table, const Translation& t, bool adding) {
-  const Scope scope = scope_of_canonical(t);
-  const Slot slot = slot_of(t.protocol, t.outside);
-  const nft::Element in = ruleset::in_element(t, scope), out = ruleset::out_element(t, scope);
-  const auto put = adding ? nft::put_elements : nft::put_elements_delete;
-  put(batch, table, ruleset::door_map(true, scope, slot), {&in, 1});
-  put(batch, table, ruleset::door_map(false, scope, slot), {&out, 1});
+// Sorted by map, so that each map gets one message.
+Steering::Result Steering::gather(const std::vector<Translation>& from, bool adding, Translations& into) const {
+  into.clear();
+  for (const Translation& translation : from) {
+    if (translation.inside == translation.outside) continue;
+    // A network that has left the configured peers can still be taken away.
+    const auto scope = ruleset::scope_of(translation.scope, options_.peers);
+    if (!scope && adding) return std::unexpected(errno_code(EINVAL));
+    into.push_back(canonical(translation, scope.value_or(Scope::peers)));
+  }
+  std::ranges::sort(into, [this](const Translation& a, const Translation& b) {
+    const nft::SetHead *map_a = &map_head(true, a), *map_b = &map_head(true, b);
+    return map_a != map_b ? map_a < map_b : a < b;
+  });
+  return {};
 }
 
-static void put_endpoint(NetlinkBatch& batch, const std::string& table, const SteeringEndpoint& e, bool adding) {
-  const nft::Element element{ruleset::endpoint_key(e.endpoint), {}, false};
-  const auto put = adding ? nft::put_elements : nft::put_elements_delete;
-  put(batch, table, ruleset::endpoints_set(slot_of(e.protocol, e.endpoint)), {&element, 1});
+// As far as we know each translation of the change has one owner: the door that comes or goes.
+bool Steering::has_single_owners() const {
+  for (const Translations* all : {&adds_, &removes_}) {
+    if (std::ranges::adjacent_find(*all) != all->end()) return false;
+    if (!more_owners_.empty() && std::ranges::any_of(*all, [this](const auto& t) { return more_owners_.contains(t); })) return false;
+  }
+  return true;
 }
 
-static void put_port(NetlinkBatch& batch, const std::string& table, uint16_t port, bool adding) {
+const nft::SetHead& Steering::map_head(bool in, const Translation& canonical) const {
+  const std::size_t v6 = canonical.outside.address.family() == Family::v6 ? 1 : 0, tcp = canonical.protocol == Protocol::tcp ? 2 : 0;
+  const std::size_t scope = static_cast<std::size_t>(scope_of_canonical(canonical));
+  return maps_[((in ? ruleset::scopes.size() : 0) + scope) * ruleset::slots.size() + tcp + v6];
+}
+
+void Steering::put_endpoints(const EndpointCounts& endpoints, bool adding) {
+  for (const auto& [e, count] : endpoints) {
+    if ((count > 0) != adding || endpoints_.contains(e) == adding) continue;
+    const nft::Element element{ruleset::endpoint_key(e.endpoint), {}, false};
+    const auto put = adding ? nft::put_elements : nft::put_elements_delete;
+    put(batch_, options_.table, ruleset::endpoints_set(slot_of(e.protocol, e.endpoint)), {&element, 1});
+  }
+}
+
+void Steering::put_ports(const PortCounts& ports, bool adding) {
   const auto put = adding ? nft::put_elements : nft::put_elements_delete;
-  put(batch, table, ruleset::signalling_ports, ruleset::port_elements({port}));
+  for (const auto& [port, count] : ports)
+    if ((count > 0) == adding && endpoint_ports_.contains(port) != adding && !is_configured(port))
+      put(batch_, options_.table, ruleset::signalling_ports, ruleset::port_elements({port}));
+}
+
+void Steering::put_translations(Translations& translations, bool adding) {
+  using Messages = nft::ElementMessages;
+  Messages messages(batch_, adding ? Messages::Action::add : Messages::Action::remove);
+  for (const bool in : {true, false}) {
+    for (const Translation& t : translations) {
+      nft::Key key, data;
+      key.append(in ? t.outside : t.inside);
+      if (scope_of_canonical(t) == Scope::one) key.append(t.scope.address);
+      data.append(in ? t.inside : t.outside);
+      messages.add(map_head(in, t), key, adding ? &data : nullptr);
+    }
+  }
+  messages.end();
 }
 
 Steering::Result Steering::apply(const SteeringChange& change) {
-  Pending pending;
-  count(pending, change);
-  if (pending.error) return std::unexpected(pending.error);
-  NetlinkBatch batch;
-  nft::begin_batch(batch);
-  for (const bool adding : {false, true}) { // what goes makes room first
-    for (const auto& [key, count] : pending.endpoints)
-      if ((count > 0) == adding && holds(endpoints_, key) != adding) put_endpoint(batch, options_.table, key, adding);
-    for (const auto& [port, count] : pending.ports)
-      if ((count > 0) == adding && holds(endpoint_ports_, port) != adding && !is_configured(port))
-        put_port(batch, options_.table, port, adding);
-    for (const auto& [key, count] : pending.translations)
-      if ((count > 0) == adding && holds(translations_, key) != adding)
-        put_translation(batch, options_.table, key, adding);
-  }
-  if (batch.count() > 1)
-    if (const auto result = commit(batch); !result) return result;
-  take_over(endpoints_, pending.endpoints);
-  take_over(endpoint_ports_, pending.ports);
-  take_over(translations_, pending.translations);
+  if (const auto gathered = gather(change.add_translations, true, adds_); !gathered) return gathered;
+  static_cast<void>(gather(change.remove_translations, false, removes_));
+  EndpointCounts endpoints = count(change);
+  Result result = has_single_owners() ? send(endpoints) : std::unexpected(errno_code(EEXIST));
+  if (!result && (result.error() == errno_code(EEXIST) || result.error() == errno_code(ENOENT))) result = send_shared(endpoints);
+  if (!result) return result;
+  for (const auto& [port, owners] : count_ports(endpoints)) owners > 0 ? void(endpoint_ports_[port] = owners) : void(endpoint_ports_.erase(port));
+  for (const auto& [endpoint, owners] : endpoints) owners > 0 ? void(endpoints_[endpoint] = owners) : void(endpoints_.erase(endpoint));
   return {};
+}
+
+// What goes makes room first.
+Steering::Result Steering::send(const EndpointCounts& endpoints) {
+  batch_.clear();
+  nft::begin_batch(batch_);
+  const PortCounts ports = count_ports(endpoints);
+  put_endpoints(endpoints, false);
+  put_ports(ports, false);
+  put_translations(removes_, false);
+  put_endpoints(endpoints, true);
+  put_ports(ports, true);
+  put_translations(adds_, true);
+  return batch_.count() > 1 ? commit(batch_) : Result{};
+}
+
+// Owners of a translation are counted before and after the change; sent is what has none any more or had none.
+Steering::Result Steering::send_shared(const EndpointCounts& endpoints) {
+  std::map<Translation, std::pair<uint32_t, uint32_t>> owners; // before, after
+  for (const bool adding : {false, true}) {
+    for (const Translation& t : adding ? adds_ : removes_) {
+      const auto [place, is_new] = owners.try_emplace(t);
+      auto& [before, after] = place->second;
+      if (is_new) {
+        const auto known = owners_of(t);
+        if (!known && adding) return std::unexpected(known.error());
+        before = after = known.value_or(0);
+      }
+      if (adding) ++after;
+      if (!adding && after > 0) --after;
+    }
+  }
+  const auto is_sent = [&](const Translation& t, bool adding) {
+    const auto& [before, after] = owners.at(t);
+    return adding ? before == 0 && after > 0 : before > 0 && after == 0;
+  };
+  for (const bool adding : {false, true}) {
+    Translations& all = adding ? adds_ : removes_;
+    all.erase(std::unique(all.begin(), all.end()), all.end());
+    std::erase_if(all, [&](const Translation& t) { return !is_sent(t, adding); });
+  }
+  if (const Result result = send(endpoints); !result) return result;
+  for (const auto& [t, counts] : owners) counts.second > 1 ? void(more_owners_[t] = counts.second - 1) : void(more_owners_.erase(t));
+  return {};
+}
+
+// 0 when the kernel has none. EBUSY: what it has leads elsewhere.
+std::expected<uint32_t, std::error_code> Steering::owners_of(const Translation& t) {
+  const Scope scope = scope_of_canonical(t);
+  const nft::Element in = ruleset::in_element(t, scope);
+  NetlinkBatch question;
+  nft::put_element_get(question, options_.table, ruleset::door_map(true, scope, slot_of(t.protocol, t.outside)), in.key);
+  nft::Bytes leads_to;
+  const auto results = socket_.exchange(question, [&](std::size_t, const nlmsghdr& m) { leads_to = nft::element_data(m); });
+  if (results[0] == errno_code(ENOENT)) return 0;
+  if (results[0]) return std::unexpected(results[0]);
+  if (leads_to != in.data) return std::unexpected(errno_code(EBUSY));
+  const auto more = more_owners_.find(t);
+  return 1 + (more == more_owners_.end() ? 0 : more->second);
 }
 
 Steering::Result Steering::stop() {
@@ -291,7 +364,7 @@ std::expected<std::vector<uint16_t>, std::error_code> Steering::find_missing_por
   for (const uint16_t port : ports)  // a key of its own has no padding, unlike one field of several
     nft::put_element_get(batch, table, set, {static_cast<uint8_t>(port >> 8), static_cast<uint8_t>(port & 0xff)});
   const auto results = socket_.exchange(batch);
-  if (results.front()) return std::unexpected(results.front());
+  if (results[0]) return std::unexpected(results[0]);
   std::vector<uint16_t> missing;
   for (std::size_t i = 0; i < ports.size(); ++i)
     if (results[i + 1]) missing.push_back(ports[i]);

@@ -4,16 +4,17 @@
 // How it works. One table, owned by one socket (flag owner): nobody else changes it, and it ends with the process,
 // SIGKILL included (test/assumptions: owner_table). In it:
 //
-//     chain sipalg     postrouting 150   has the conntrack tuple a port that signalling uses?  -> signalling
-//     chain signalling                   is it signalling, by ports and endpoints?  -> take_udp, take_tcp
+//     chain sipalg     postrouting 150   who is signalling, by the conntrack tuple  -> take_udp, take_tcp
 //     chain take_udp                     ct timeout, births map, queue (with bypass)
 //     chain doors_in   prerouting -99    dnat by maps      \  three scopes: one remote address, the configured
 //     chain doors_out  postrouting 99    snat by maps      /  peers, everybody
 //
 // Without NFQA_CT (births()): a packet whose conntrack is not confirmed can not be looked up, so its original tuple is
 // written into a map under its header and the packet takes queue number + 1.
-// Every apply() is one transaction: all of it or nothing. Endpoints and translations are counted, two doors may share
-// them.
+// Every apply() is one transaction: all of it or nothing. Two doors may share an endpoint or a translation, so both are
+// counted. Nearly every translation has one owner, and the kernel knows that it is there: only further owners are kept
+// here. A change is sent as if each translation in it had one; when the kernel says otherwise (or we know better) it is
+// asked for each, and the change is sent anew.
 #pragma once
 #include <chrono>
 #include <cstdint>
@@ -27,6 +28,7 @@
 #include "alg/base/endpoint.h"
 #include "conntrack/ctnetlink.h"
 #include "conntrack/netlink.h"
+#include "conntrack/nft.h"
 
 namespace sipalg {
 
@@ -61,6 +63,7 @@ struct SteeringChange {
   std::vector<SteeringEndpoint> add_endpoints, remove_endpoints;
   std::vector<Translation> add_translations, remove_translations;
   bool empty() const;
+  void clear(); // keeps the memory
   SteeringChange undo() const;
 };
 
@@ -103,17 +106,32 @@ class Steering {
 
  private:
   friend class StreamGuard; // its table and ours change in one transaction
-  struct Pending;
+  using EndpointCounts = std::map<SteeringEndpoint, uint32_t>;
+  using PortCounts = std::map<uint16_t, uint32_t>;
+  using Translations = std::vector<Translation>;
   Result commit(NetlinkBatch& batch);
-  void count(Pending& pending, const SteeringChange& change) const;
   Result install();
+  EndpointCounts count(const SteeringChange& change) const;
+  Result gather(const std::vector<Translation>& from, bool adding, Translations& into) const;
+  bool has_single_owners() const;
+  PortCounts count_ports(const EndpointCounts& endpoints) const;
   bool is_configured(uint16_t port) const;
+  Result send(const EndpointCounts& endpoints);
+  Result send_shared(const EndpointCounts& endpoints);
+  std::expected<uint32_t, std::error_code> owners_of(const Translation& translation);
+  void put_endpoints(const EndpointCounts& endpoints, bool adding);
+  void put_ports(const PortCounts& ports, bool adding);
+  void put_translations(Translations& translations, bool adding);
+  const nft::SetHead& map_head(bool in, const Translation& canonical) const;
   SteeringOptions options_;
   NetlinkSocket socket_;
   Way way_ = Way::manual;
-  std::map<SteeringEndpoint, uint32_t> endpoints_;
-  std::map<uint16_t, uint32_t> endpoint_ports_; // how many of them have it
-  std::map<Translation, uint32_t> translations_;
+  std::vector<nft::SetHead> maps_; // of the doors, see map_head()
+  EndpointCounts endpoints_;
+  PortCounts endpoint_ports_; // how many of them have it
+  std::map<Translation, uint32_t> more_owners_; // beyond the first
+  NetlinkBatch batch_;                          // scratch of apply(), and what it adds and removes
+  Translations adds_, removes_;
 };
 std::string_view name_of(Steering::Way way);
 

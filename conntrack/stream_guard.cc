@@ -136,7 +136,7 @@ std::vector<bool> StreamGuard::are_held(std::span<const Tuple> originals) const 
   for (const Tuple& original : originals) nft::put_element_get(batch, table_, held_set(family_of(original)), ruleset::connection_key(original));
   const auto results = steering_.socket_.exchange(batch);
   std::vector<bool> held;
-  for (const std::error_code& error : results) held.push_back(!error);
+  for (std::size_t i = 0; i < results.size(); ++i) held.push_back(!results[i]);
   return held;
 }
 

@@ -64,7 +64,11 @@ Ctnetlink make_conntrack() {
 NfDoorKeeper make_keeper(Steering& steering) {
   return start_step("making pinholes", "the modules nf_conntrack_netlink and nf_conntrack_sip are needed: "
                     "`modprobe -a nf_conntrack_netlink nf_conntrack_sip`",
-                    [&] { return NfDoorKeeper(steering); });
+                    [&] {
+                      NfDoorKeeperOptions options;
+                      options.has_thread = true;
+                      return NfDoorKeeper(steering, options);
+                    });
 }
 
 uint64_t salt() {
@@ -101,7 +105,10 @@ Daemon::Daemon(Config config, LoadConfig load, Log& log)
   loop_.watch(queue_.fd(), EPOLLIN, [this] { take_packets(); });
   loop_.watch(keeper_.event_fd(), EPOLLIN, [this] { keeper_.on_events(); });
   loop_.watch(links_.event_fd(), EPOLLIN, [this] { on_links(); });
-  loop_.set_timer([this] { return next_timer(); }, [this] { on_timer(); });
+  loop_.set_timer([this] {
+    keeper_.flush();  // before each wait: no door that was closed stays open longer than this turn
+    return next_timer();
+  }, [this] { on_timer(); });
 }
 
 void Daemon::run() {
@@ -139,7 +146,7 @@ void Daemon::on_links() {
 }
 
 Instant Daemon::next_timer() const {
-  return std::min({housekeeping_ + housekeeping_period, engine_.next_timer(), streams_.next_timer()});
+  return std::min({housekeeping_ + housekeeping_period, engine_.next_timer(), streams_.next_timer(), keeper_.next_tick()});
 }
 
 void Daemon::on_timer() {
@@ -147,9 +154,10 @@ void Daemon::on_timer() {
   engine_.tick(now, ended_at_once);
   streams_.tick(now);
   queue_.flush();
-  if (now < housekeeping_ + housekeeping_period) return;
+  const bool is_housekeeping = now >= housekeeping_ + housekeeping_period;
+  if (is_housekeeping || now >= keeper_.next_tick()) keeper_.tick(now);
+  if (!is_housekeeping) return;
   housekeeping_ = now;
-  keeper_.tick(now);
   drain_ports();
   control_.tick(now);
   service_.alive(now);

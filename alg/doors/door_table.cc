@@ -156,7 +156,7 @@ std::expected<DoorId, Reason> DoorTable::claim_way_out(Protocol protocol, const 
   return insert(kernel, Purpose::way_out);
 }
 
-std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors) {
+std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors, DoorId sibling) {
   SmallList<KernelDoor, 4> wanted;
   SmallList<DoorId, 4> ids;
   for (DoorId id : doors) {
@@ -168,7 +168,8 @@ std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors) {
   if (wanted.empty()) return {};
   flush();  // what was closed a moment ago must not stand in the way
   SmallList<DoorHandle, 4> handles(wanted.size());
-  if (const auto made = keeper_.open({wanted.data(), wanted.size()}, {handles.data(), handles.size()}); !made) {
+  const Door* beside = doors_.find(sibling);
+  if (const auto made = keeper_.open({wanted.data(), wanted.size()}, {handles.data(), handles.size()}, beside ? beside->handle : 0); !made) {
     stats_.count(Event::doors_refused, wanted.size());
     const bool full = made.error() == std::errc::too_many_files_open;  // how the kernel says that its expectation table is
     return std::unexpected(full ? Reason::expectations_full : Reason::kernel_refused);

@@ -9,7 +9,7 @@
 //   Invariants: an outside endpoint never serves two inside endpoints in overlapping scopes; media doors serve everybody;
 //   nothing below port 1024; a full table refuses the new and keeps the living.
 //   On failure: open() leaves doors that it could not open claimed; their claimers release them.
-//   Closings are collected and told to the kernel by flush(), once per message.
+//   Closings are collected and handed to the keeper by flush(), once per message.
 //   Proved by test/engine (fake kernel) and test/conntrack (the real one).
 #pragma once
 #include <expected>
@@ -95,11 +95,12 @@ class DoorTable {
   const std::vector<DoorId>& opened() const { return opened_; }
   void forget_opened() { opened_.clear(); }
 
-  // All of them in the kernel, or none of those that were not there before.
-  std::expected<void, Reason> open(std::span<const DoorId> doors);
+  // All of them in the kernel, or none of those that were not there before. `sibling`: an open door of the same call,
+  // for the keeper; 0 when there is none.
+  std::expected<void, Reason> open(std::span<const DoorId> doors, DoorId sibling = 0);
 
   void release(DoorId door, Instant now);
-  void flush();  // tells the kernel what was closed since
+  void flush();  // hands the keeper what was closed since
   void tick(Instant now) { rest_.tick(now); }
   void address_lost(const Address& outside_address);
   // The same address again (a link that was down for a moment): doors whose place nobody took since live again.

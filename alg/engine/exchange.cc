@@ -285,8 +285,8 @@ void Exchange::leave_group(bool is_body) {
   if (trace_) trace_->failed_groups.push_back({is_body, failure_});
 }
 
-bool open_or_release(Rules& rules, AnySmallList<DoorId>& doors, Instant now) {
-  if (rules.doors.open({doors.data(), doors.size()})) return true;
+bool open_or_release(Rules& rules, AnySmallList<DoorId>& doors, Instant now, DoorId sibling) {
+  if (rules.doors.open({doors.data(), doors.size()}, sibling)) return true;
   for (DoorId door : doors) rules.doors.release(door, now);
   doors.clear();
   return false;

@@ -142,6 +142,6 @@ class Exchange {
 };
 
 // Puts doors in the kernel that a message in makes: best effort, one batch; what is refused is given back.
-bool open_or_release(Rules& rules, AnySmallList<DoorId>& doors, Instant now);
+bool open_or_release(Rules& rules, AnySmallList<DoorId>& doors, Instant now, DoorId sibling = 0);
 
 }  // namespace sipalg

@@ -135,6 +135,7 @@ void Exchange::take_early_answer(Dialog& dialog) {
 // From each inside host of a line to both remote endpoints of that line.
 void Exchange::open_ways_out(const Dialog& dialog, const CompactList<RemoteStream>& remote) {
   SmallList<std::pair<DoorId, const RemoteStream*>, 4> claimed;
+  DoorId sibling = 0;  // a media door of the call: they will end together
   const auto claim = [&](const RemoteStream& stream, const Address& host, const Endpoint& to) {
     if (!is_remote(rules_, passage_, stream.protocol, to)) return;
     const auto door = rooms_.doors.claim_way_out(stream.protocol, host, to, false, leg_->zone);
@@ -146,6 +147,7 @@ void Exchange::open_ways_out(const Dialog& dialog, const CompactList<RemoteStrea
       const Door* door = rooms_.doors.find(use.door);
       if (!door || use.is_way_out || use.line != stream.line) continue;
       const Address& host = door->kernel.inside.address;
+      sibling = use.door;
       if (std::ranges::find(hosts, host) == hosts.end()) hosts.push_back(host);
     }
     for (const Address& host : hosts) {
@@ -155,7 +157,7 @@ void Exchange::open_ways_out(const Dialog& dialog, const CompactList<RemoteStrea
   }
   SmallList<DoorId, 4> doors;
   for (const auto& [door, stream] : claimed) doors.push_back(door);
-  if (!open_or_release(rules_, doors, passage_.now)) return;
+  if (!open_or_release(rules_, doors, passage_.now, sibling)) return;
   for (const auto& [door, stream] : claimed) use({door, dialog.id, sequence_, stream->line, false, true, waits_, {}});
 }
 

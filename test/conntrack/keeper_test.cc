@@ -140,12 +140,14 @@ TEST_CASE("closing takes everything away, the flows of media at the latest a sec
   CHECK(r.keeper.has_flow(std::vector{handles[0]}));
   CHECK_FALSE(r.keeper.has_flow(std::vector{handles[1]}));
   r.keeper.close(std::vector{handles[0], handles[4], handles[5], handles[6], handles[7]});
+  r.keeper.flush();
   CHECK(r.anchors() == 2);
   CHECK(r.expectations() == 5);
   r.keeper.tick(Instant{1h});
   CHECK(r.keeper.counters().flows_deleted == 1);
   CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "nothing");
   r.keeper.close(handles);
+  r.keeper.flush();
   CHECK(r.anchors() == 0);
   CHECK(r.expectations() == 0);
   CHECK(r.elements() == "0\n");
@@ -261,8 +263,10 @@ TEST_CASE("two signalling doors share an endpoint of the steering sets") {
   };
   CHECK(steered() != "0\n");
   r.keeper.close(first);
+  r.keeper.flush();
   CHECK(steered() != "0\n");
   r.keeper.close(second);
+  r.keeper.flush();
   CHECK(steered() == "0\n");
 }
 
@@ -278,6 +282,119 @@ TEST_CASE("free is what no flow and no socket holds") {
   CHECK(r.keeper.is_free(Protocol::udp, ep("203.0.113.1:4002")));
   r.open({inbound("10.0.0.2:4002", "203.0.113.1:4002")});
   CHECK_FALSE(r.keeper.is_free(Protocol::udp, ep("203.0.113.1:4002")));
+}
+
+TEST_CASE("the kernel's list of sockets says what bind() says") {
+  Router r;
+  const auto one = r.world.udp(Side::router, "203.0.113.1:4500"), all = r.world.udp(Side::router, "0.0.0.0:4501");
+  const auto other = r.world.udp(Side::router, "10.0.0.1:4502"), both = r.world.udp(Side::router, "[::]:4503");
+  const auto one6 = r.world.udp(Side::router, "[2001:db8::1]:4504"), mapped = r.world.udp(Side::router, "[::ffff:203.0.113.1]:4505");
+  LocalSockets sockets;
+  for (const char* address : {"203.0.113.1", "10.0.0.1", "2001:db8::1", "fd00::1"}) {
+    PortSet ports;
+    REQUIRE(sockets.find_udp(*parse_address(address), ports));
+    for (uint16_t port = 4499; port < 4507; ++port) {
+      CAPTURE(address, port);
+      CHECK(ports.test(port) == is_bound(Protocol::udp, {*parse_address(address), port}));
+    }
+  }
+}
+
+TEST_CASE("with a thread for its dumps a keeper sweeps all the same") {
+  Router r;
+  NfDoorKeeperOptions options;
+  options.has_thread = true;
+  NfDoorKeeper keeper(r.steering, options);
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  Instant now{1h};
+  keeper.tick(now);
+  const auto waits_for_deletions = [&](uint64_t number) {
+    for (int i = 0; i < 200 && keeper.counters().flows_deleted < number; ++i) {
+      keeper.tick(now += 10ms);
+      r.world.idle(1ms);
+    }
+    return keeper.counters().flows_deleted == number;
+  };
+  std::vector<DoorHandle> handles(1), again(1), stray(1);
+  CHECK(keeper.is_free(Protocol::udp, ep("203.0.113.1:4010")));
+  REQUIRE(keeper.open(std::vector{inbound("10.0.0.2:4000", "203.0.113.1:4010")}, handles));
+  CHECK_FALSE(keeper.is_free(Protocol::udp, ep("203.0.113.1:4010")));
+  CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "hello from 203.0.113.2:6000");
+  keeper.close(handles);
+  CHECK(keeper.is_free(Protocol::udp, ep("203.0.113.1:4010")));
+  CHECK(waits_for_deletions(1));
+  CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "nothing");
+  // a stray that comes while the door is made
+  REQUIRE(keeper.open(std::vector{inbound("10.0.0.2:4000", "203.0.113.1:4020")}, stray));
+  r.world.run(Side::router, "conntrack -I -p udp -s 203.0.113.2 --sport 6000 -d 203.0.113.1 --dport 4020 -t 30 "
+                            "-r 203.0.113.1 -q 203.0.113.2 --reply-port-src 4020 --reply-port-dst 6000");
+  REQUIRE(r.hears(phone, remote, "203.0.113.1:4020") == "nothing");
+  CHECK(waits_for_deletions(2));
+  CHECK(r.hears(phone, remote, "203.0.113.1:4020") == "hello from 203.0.113.2:6000");
+  // opened again while its sweep runs: it keeps its flows
+  keeper.close(stray);
+  keeper.tick(now += 2s);
+  REQUIRE(keeper.open(std::vector{inbound("10.0.0.2:4000", "203.0.113.1:4020")}, again));
+  for (int i = 0; i < 50; ++i) keeper.tick(now += 10ms), r.world.idle(1ms);
+  CHECK(keeper.counters().flows_deleted == 2);
+  r.world.idle(2100ms); // what the last dump found of ports holds for two seconds
+  CHECK(keeper.has_flow(again));
+}
+
+TEST_CASE("a door that was closed and not flushed makes way for another") {
+  Router r;
+  const auto first = r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010"), way_out("10.0.0.2", "203.0.113.2:6000")});
+  r.keeper.close(first);
+  CHECK(r.anchors() == 1);
+  const auto apart = r.open({inbound("10.0.0.5:4000", "203.0.113.1:4050")}); // not in its way
+  CHECK(r.expectations() >= 1);
+  r.open({inbound("10.0.0.3:4000", "203.0.113.1:4010")}); // the outside endpoint goes to another host
+  r.keeper.close(apart);
+  r.open({inbound("10.0.0.5:4000", "203.0.113.1:4060")}); // the inside endpoint gets another
+  CHECK(r.expectations() == 2);
+  CHECK(r.keeper.door_count() == 2);
+  const auto phone = r.world.udp(Side::inside, "10.0.0.3:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "hello from 203.0.113.2:6000");
+}
+
+TEST_CASE("siblings share an anchor, which goes with the last of them") {
+  Router r;
+  const auto media = r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010"), inbound("10.0.0.2:4001", "203.0.113.1:4011")});
+  std::vector<DoorHandle> out(3);
+  const std::vector<KernelDoor> ways_out{way_out("10.0.0.2", "203.0.113.2:6000"), way_out("10.0.0.2", "203.0.113.2:6001"),
+                                         way_out("10.0.0.2", "203.0.113.2:6002")};
+  REQUIRE(r.keeper.open(ways_out, out, media[0]));
+  CHECK(r.anchors() == 2); // the third found no room
+  CHECK(r.expectations() == 5);
+  r.keeper.close(std::vector{media[0], out[1]});
+  r.keeper.flush();
+  CHECK(r.anchors() == 2);
+  CHECK(r.expectations() == 3);
+  r.keeper.close(std::vector{media[1], out[0], out[2]});
+  r.keeper.flush();
+  CHECK(r.anchors() == 0);
+  CHECK(r.expectations() == 0);
+}
+
+TEST_CASE("refused beside a sibling: the sibling stays, what was made beside it goes") {
+  Router r;
+  const auto media = r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010")});
+  std::vector<DoorHandle> out(2);
+  const std::vector<KernelDoor> twice{way_out("10.0.0.2", "203.0.113.2:6000"), way_out("10.0.0.2", "203.0.113.2:6000")};
+  CHECK(r.keeper.open(twice, out, media[0]).error() == errno_code(EEXIST));
+  CHECK(r.anchors() == 1);
+  CHECK(r.expectations() == 1);
+  CHECK(r.keeper.door_count() == 1);
+}
+
+TEST_CASE("a sibling whose anchor is lost is no hindrance") {
+  Router r;
+  const auto media = r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010")});
+  r.world.run(Side::router, "conntrack -F");
+  std::vector<DoorHandle> out(1);
+  REQUIRE(r.keeper.open(std::vector{way_out("10.0.0.2", "203.0.113.2:6000")}, out, media[0]));
+  r.keeper.on_events();
+  CHECK(r.expectations() == 2);
 }
 
 TEST_CASE("a dead daemon's anchors are swept by the next one") {

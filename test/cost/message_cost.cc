@@ -55,11 +55,12 @@ constexpr uint64_t calls = 60, first_cseq = 1'000'001;
 
 class WillingKeeper : public DoorKeeper {
  public:
-  std::expected<void, std::error_code> open(std::span<const KernelDoor>, std::span<DoorHandle> handles) override {
+  std::expected<void, std::error_code> open(std::span<const KernelDoor>, std::span<DoorHandle> handles, DoorHandle) override {
     for (DoorHandle& handle : handles) handle = ++last_;
     return {};
   }
   void close(std::span<const DoorHandle>) override {}
+  void flush() override {}
   bool is_free(Protocol, const Endpoint&) override { return true; }
   bool has_flow(std::span<const DoorHandle>) override { return true; }
 

@@ -11,7 +11,8 @@ namespace sipalg::test {
 
 class FakeDoorKeeper : public DoorKeeper {
  public:
-  std::expected<void, std::error_code> open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles) override {
+  std::expected<void, std::error_code> open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles,
+                                            DoorHandle = 0) override {
     std::vector<DoorHandle> made;
     for (std::size_t i = 0; i < doors.size(); ++i) {
       const auto error = refusal(doors[i]);
@@ -31,6 +32,7 @@ class FakeDoorKeeper : public DoorKeeper {
       if (living.erase(h) != 1) ++closed_twice;
     }
   }
+  void flush() override {}  // close() has done it
   bool is_free(Protocol, const Endpoint& outside) override { return !taken.contains(outside); }
   bool has_flow(std::span<const DoorHandle> handles) override {
     for (DoorHandle h : handles)
