@@ -34,11 +34,6 @@ std::string_view name_of(FlowError error) {
   return "?";
 }
 
-std::size_t FlowLookup::Hash::operator()(const Tuple& tuple) const {
-  const std::hash<Endpoint> hash;
-  return hash(tuple.source) * 31 + hash(tuple.destination) + static_cast<std::size_t>(tuple.protocol);
-}
-
 std::expected<Flow, FlowError> flow_of(const ConntrackEntry& entry, const Tuple& header) {
   const Flow flow = from_original_side(entry.original, entry.reply, entry.zone);
   if (header == entry.reply.inverse()) return flow;
@@ -54,7 +49,7 @@ std::expected<Flow, FlowError> FlowLookup::find(const QueuedPacket& packet, cons
     return flow;
   }
   if (packet.from_births && steering_ != nullptr) return from_births(tuple);
-  if (const Flow* flow = from_cache(tuple, now)) return *flow;
+  if (const Flow* flow = cache_.find(tuple, now)) return *flow;
   return from_kernel(tuple, now);
 }
 
@@ -79,27 +74,13 @@ std::expected<Flow, FlowError> FlowLookup::from_kernel(const Tuple& header, Inst
     if (!entry && entry.error() != errno_code(ENOENT)) return std::unexpected(FlowError::kernel);
     if (!entry) continue;
     const auto flow = flow_of(*entry, header);
-    if (flow) remember(header, *flow, now);
+    if (flow) cache_.insert(header, *flow, now, now + lifetime);
     return flow;
   }
   // A queue rule of the administrator's may not know about the births queue.
   if (steering_ != nullptr && steering_->births() && steering_->way() == Steering::Way::manual)
     return from_births(header);
   return std::unexpected(FlowError::no_conntrack);
-}
-
-const Flow* FlowLookup::from_cache(const Tuple& header, Instant now) {
-  const auto found = cache_.find(header);
-  if (found == cache_.end()) return nullptr;
-  if (found->second.until > now) return &found->second.flow;
-  cache_.erase(found);
-  return nullptr;
-}
-
-// Full: everything goes. Each entry costs one lookup to have back.
-void FlowLookup::remember(const Tuple& header, const Flow& flow, Instant now) {
-  if (cache_.size() >= most) cache_.clear();
-  cache_[header] = {flow, now + lifetime};
 }
 
 void FlowLookup::remember_zone(uint16_t zone) {

@@ -20,12 +20,12 @@
 #include <cstdint>
 #include <expected>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "alg/base/instant.h"
 #include "alg/packet/datagram.h"
 #include "conntrack/flow.h"
+#include "conntrack/flow_cache.h"
 #include "conntrack/queue.h"
 #include "conntrack/steering.h"
 
@@ -37,31 +37,20 @@ std::string_view name_of(FlowError error);
 class FlowLookup {
  public:
   static constexpr std::chrono::seconds lifetime{5};
-  static constexpr std::size_t most = 65'536;
 
   // `steering` may be null when the kernel gives NFQA_CT with every packet.
   FlowLookup(Ctnetlink& conntrack, Steering* steering) : conntrack_(conntrack), steering_(steering) {}
 
   std::expected<Flow, FlowError> find(const QueuedPacket& packet, const DatagramView& header, Instant now);
-  std::size_t cached() const { return cache_.size(); }
 
  private:
-  struct Entry {
-    Flow flow;
-    Instant until;
-  };
-  struct Hash {
-    std::size_t operator()(const Tuple& tuple) const;
-  };
   std::expected<Flow, FlowError> from_births(const Tuple& header);
   std::expected<Flow, FlowError> from_kernel(const Tuple& header, Instant now);
-  const Flow* from_cache(const Tuple& header, Instant now);
-  void remember(const Tuple& header, const Flow& flow, Instant now);
   void remember_zone(uint16_t zone);
 
   Ctnetlink& conntrack_;
   Steering* steering_;
-  std::unordered_map<Tuple, Entry, Hash> cache_;
+  FlowCache cache_;
   std::vector<uint16_t> zones_{0}; // zones seen: a flow can not be looked up without its zone
 };
 
