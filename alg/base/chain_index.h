@@ -24,7 +24,8 @@ template <typename T, ChainLink T::*link> class ChainIndex {
   explicit ChainIndex(Slab<T>& records) : records_(records) {}
 
   void insert(Id id, std::size_t hash) {
-    if (size_ >= heads_.size()) resize(heads_.empty() ? 64 : 2 * heads_.size());
+    // half of them empty: what is not there is mostly known without a look at another record
+    if (2 * size_ >= heads_.size()) resize(heads_.empty() ? 64 : 2 * heads_.size());
     ChainLink& l = records_.find(id)->*link;
     l.hash = fold(hash);
     put(Slab<T>::place_of(id), l);
@@ -38,7 +39,7 @@ template <typename T, ChainLink T::*link> class ChainIndex {
     while (*at != place + 1) at = &(records_.at(*at - 1).*link).next;
     *at = gone.next;
     --size_;
-    if (heads_.size() > 64 && size_ < heads_.size() / 8) resize(heads_.size() / 4);
+    if (heads_.size() > 64 && size_ < heads_.size() / 16) resize(heads_.size() / 4);
   }
   // The first of this hash that `is_it(record)` takes; 0: none.
   template <typename F> Id find(std::size_t hash, F&& is_it) const {

@@ -32,8 +32,8 @@ inline constexpr std::size_t guard_header_bytes = 16 * 1024;
 // --- tables ---
 inline constexpr std::size_t transactions = 262'144;
 inline constexpr std::size_t dialogs = 131'072;
-inline constexpr std::size_t ended_transactions = 65'536;  // of both: those that only wait for late copies of their messages
-inline constexpr std::size_t ended_dialogs = 32'768;
+inline constexpr std::size_t ended_transactions = 16'384;  // of both: those that only wait for late copies of their messages;
+inline constexpr std::size_t ended_dialogs = 16'384;       // so many are found in the processor's cache
 inline constexpr std::size_t registrations = 65'536;
 inline constexpr std::size_t doors = 524'288;
 inline constexpr std::size_t doors_per_dialog = 128;
