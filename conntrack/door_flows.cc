@@ -13,9 +13,9 @@ namespace {
 constexpr std::chrono::seconds shortest_life{2};
 constexpr int dump_share = 20; // dumps take at most one part of so many
 constexpr std::chrono::seconds ports_patience{2}; // so much older may used ports be, while they are looked for again
-// Packets wait for a look for strays: their 99th percentile must not see it. At once looks may use up the share of so long.
-constexpr int look_share = 200;
-constexpr std::chrono::seconds look_burst{10};
+constexpr std::chrono::seconds look_burst{1}; // looks for strays may use up the share of so long at once
+constexpr std::size_t few_doors = 8;
+constexpr std::chrono::milliseconds longest_wait{1000};
 constexpr std::size_t flows_per_slice = 256, doors_per_slice = 2048; // half a millisecond
 
 // It ends at the router, and no program there answers. (A closed TCP port does, by a reset, which assures nothing.)
@@ -247,14 +247,14 @@ std::set<FlowFilter> DoorFlows::filters_around(std::span<const KernelDoor> doors
 
 std::size_t DoorFlows::clear_strays(std::span<const KernelDoor> doors) {
   const auto start = Clock::now();
-  if (start < next_look_) return 0;
+  if (worker_.has_thread() || start < next_look_) return 0;
   NetlinkBatch batch;
   for (const FlowFilter& filter : filters_around(doors))
     static_cast<void>(conntrack_.dump_flows(filter, [&](const ConntrackEntry& flow) {
       if (is_stray(flow)) put_flow_delete(batch, flow);
     }));
   const std::size_t deleted = conntrack_.socket().exchange(batch).done();
-  next_look_ = std::max(next_look_, start - look_burst) + (Clock::now() - start) * look_share;
+  next_look_ = std::max(next_look_, start - look_burst) + (Clock::now() - start) * dump_share;
   return deleted;
 }
 
@@ -300,6 +300,11 @@ void DoorFlows::dump(Ctnetlink& conntrack, Sweep& sweep) {
         static_cast<void>(conntrack.dump_flows({family, protocol, {}, {}, {}, 0, 0}, keep));
   for (PortScan& scan : sweep.ports) find_sockets(scan);
   sweep.took = Clock::now() - start;
+}
+
+std::chrono::milliseconds DoorFlows::pause() const {
+  const auto by_share = last_sweep_took_ * dump_share;
+  return worker_.has_thread() && fresh_.size() <= few_doors ? by_share : std::max(longest_wait, by_share);
 }
 
 void DoorFlows::begin_sweep() {

@@ -19,8 +19,10 @@
 // (nf_ct_resolve_clash). What I sent to R leaves by a port of the kernel's choice; and R's packets through the door
 // come to I from a port that is not R's (get_unique_tuple in nf_nat_core.c). A last call's RTP that goes on, a
 // phone whose RTP overtakes its 200, a remote that sends before its own do this. So opened doors are looked at
-// twice: at once, unless such dumps took more than their share lately (packets wait for them, so it is small), and by
-// the next sweep, which also finds packets that were on their way meanwhile.
+// twice: at once, unless such dumps took more than their share of the last second, and by the next sweep, which also
+// finds packets that were on their way meanwhile. With a worker the first look is a sweep that begins at once, when few
+// doors were opened since the last one (it is over in some ten milliseconds); where calls come fast, opening waits for
+// dumps, so there is one a second.
 #pragma once
 #include <array>
 #include <chrono>
@@ -50,7 +52,7 @@ class DoorFlows {
   void opened(uint32_t place); // is_open is set
   // is_open is not set any more. Its flows will be deleted unless it is `signalling`.
   void closed(uint32_t place);
-  // Deletes what stands in the way of these doors, just opened, if there is time for dumps. Returns how many.
+  // Deletes what stands in the way of these doors, just opened, if there is time for dumps and no worker. Returns how many.
   std::size_t clear_strays(std::span<const KernelDoor> doors);
   // A sweep deletes the flows of all doors closed since the last one, and strays. begin_sweep() starts its dumps, when
   // not busy; go_on() does a slice of the rest when they are there, and returns how many flows it deleted.
@@ -60,7 +62,7 @@ class DoorFlows {
   void begin_sweep();
   std::size_t go_on();
   std::size_t finish(); // all that is left of it, waiting for the dumps
-  std::chrono::milliseconds last_sweep_took() const { return last_sweep_took_; }
+  std::chrono::milliseconds pause() const; // from the last sweep's begin to the next one's
 
  private:
   using Clock = std::chrono::steady_clock;
