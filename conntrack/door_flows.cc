@@ -94,16 +94,27 @@ bool DoorFlows::is_free(Protocol protocol, const Endpoint& outside) {
 bool DoorFlows::has_flow(const KernelDoor& door) {
   if (door.kind == KernelDoor::Kind::inbound)
     return ports(door.protocol, door.outside.address, Patience::none).last.flows.test(door.outside.port);
-  bool found = false;
-  const FlowFilter filter{door.outside.address.family(),
-                          door.protocol,
-                          door.inside.address,
-                          door.outside.address,
-                          {},
-                          door.outside.port,
-                          0};
-  static_cast<void>(conntrack_.dump_flows(filter, [&](const ConntrackEntry&) { found = true; }));
-  return found;
+  const auto& seen = ways_out_in_use(door.protocol, door.outside.address.family());
+  return std::ranges::binary_search(seen, hash_of_way(door.inside.address, door.outside));
+}
+
+uint64_t DoorFlows::hash_of_way(const Address& host, const Endpoint& remote) {
+  return hash_of(remote.address, hash_of(host, remote.port));
+}
+
+// One dump for all that are asked for in a while: thousands of calls may fall silent together.
+const std::vector<uint64_t>& DoorFlows::ways_out_in_use(Protocol protocol, Family family) {
+  WaysOut& ways = ways_out_[{protocol, family}];
+  const auto start = Clock::now();
+  if (start < ways.until) return ways.seen;
+  ways.seen.clear();
+  static_cast<void>(conntrack_.dump_flows({family, protocol, {}, {}, {}, 0, 0}, [&](const ConntrackEntry& flow) {
+    ways.seen.push_back(hash_of_way(flow.original.source.address, flow.original.destination));
+  }));
+  std::ranges::sort(ways.seen);
+  const auto end = Clock::now();
+  ways.until = end + std::max<Clock::duration>(shortest_life, (end - start) * dump_share);
+  return ways.seen;
 }
 
 bool DoorFlows::is_open(const DoorKey& key) const {
@@ -309,6 +320,7 @@ std::chrono::milliseconds DoorFlows::pause() const {
 
 void DoorFlows::begin_sweep() {
   if (!next_sweep_) return;
+  std::erase_if(ways_out_, [now = Clock::now()](const auto& ways) { return ways.second.until < now; });
   sweep_ = std::exchange(next_sweep_, nullptr);
   sweeping_closed_ = std::exchange(closed_, {});
   sweeping_fresh_ = std::exchange(fresh_, {});

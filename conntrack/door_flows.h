@@ -81,6 +81,13 @@ class DoorFlows {
     PortSet given; // handed out by us since
     Clock::time_point until{};
   };
+  // Ways out with a conntrack at the last dump, sorted.
+  struct WaysOut {
+    std::vector<uint64_t> seen;
+    Clock::time_point until{};
+  };
+  static uint64_t hash_of_way(const Address& host, const Endpoint& remote);
+  const std::vector<uint64_t>& ways_out_in_use(Protocol protocol, Family family);
   struct Sweep {
     explicit Sweep(std::size_t expected_doors);
     std::array<std::array<bool, 2>, 2> is_about{}; // [TCP][IPv6]
@@ -117,6 +124,7 @@ class DoorFlows {
   Ctnetlink& conntrack_;
   DoorStore& doors_;
   std::map<std::pair<Protocol, Address>, std::unique_ptr<Ports>> ports_;
+  std::map<std::pair<Protocol, Family>, WaysOut> ways_out_;
   std::size_t translating_ = 0; // open doors that are more than pinholes; without any there are no strays
   std::vector<DoorHandle> closed_; // since the last sweep began; those opened again meanwhile are swept already
   std::vector<DoorHandle> fresh_;  // opened since then: media doors, and inbound ones of SIP too
