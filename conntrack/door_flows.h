@@ -10,8 +10,9 @@
 // unanswered holds no port (who scans us would take them all).
 // Dumps that nobody has to wait for are left to a worker (flow_worker.h): sweeps, which tell the ports in use, too, and
 // ports that are asked for again and again. The kernel lets no other conntrack request in until the first part of a dump
-// is full, so it is best to ask for what is found soon: everything of a protocol, not one address. A sweep's worker knows the doors by a set of hashes; what it finds is judged by finish(), by the doors as they
-// are then, and deleted by id, so a flow that has changed meanwhile is not hit.
+// is full, so it is best to ask for what is found soon: everything of a protocol, not one address. A sweep's worker
+// knows the doors by a set of hashes; what it finds is judged by go_on(), by the doors as they are then, and deleted by
+// id, so a flow that has changed meanwhile is not hit.
 // Closed doors are collected and swept together; one that was opened again meanwhile is left out.
 // Strays: a packet that came before its door has a conntrack, which the packets behind it follow as long as they
 // come, whatever stands in the nat maps since. What remote R sent to the outside endpoint O ends at the router; and
@@ -66,6 +67,7 @@ class DoorFlows {
 
  private:
   using Clock = std::chrono::steady_clock;
+  static constexpr int dump_share = 20; // dumps take at most one part of so many
   // What one dump found of an address.
   struct PortScan {
     Protocol protocol;
