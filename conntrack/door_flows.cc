@@ -3,7 +3,6 @@
 #include "conntrack/door_flows.h"
 
 #include <algorithm>
-#include <bit>
 #include <utility>
 #include <linux/netfilter/nf_conntrack_common.h>
 
@@ -11,12 +10,8 @@ namespace sipalg {
 namespace {
 
 constexpr std::chrono::seconds shortest_life{2};
-constexpr int dump_share = 20; // dumps take at most one part of so many
 constexpr std::chrono::seconds ports_patience{2}; // so much older may used ports be, while they are looked for again
-// Packets wait for a look for strays: their 99th percentile must not see it. At once looks may use up the share of so long.
-constexpr int look_share = 200;
-constexpr std::chrono::seconds look_burst{10};
-constexpr std::size_t flows_per_slice = 256, doors_per_slice = 2048; // half a millisecond
+constexpr std::chrono::seconds look_burst{1}; // looks for strays may use up the share of so long at once
 
 // It ends at the router, and no program there answers. (A closed TCP port does, by a reset, which assures nothing.)
 bool leads_nowhere(const ConntrackEntry& flow) {
@@ -94,16 +89,27 @@ bool DoorFlows::is_free(Protocol protocol, const Endpoint& outside) {
 bool DoorFlows::has_flow(const KernelDoor& door) {
   if (door.kind == KernelDoor::Kind::inbound)
     return ports(door.protocol, door.outside.address, Patience::none).last.flows.test(door.outside.port);
-  bool found = false;
-  const FlowFilter filter{door.outside.address.family(),
-                          door.protocol,
-                          door.inside.address,
-                          door.outside.address,
-                          {},
-                          door.outside.port,
-                          0};
-  static_cast<void>(conntrack_.dump_flows(filter, [&](const ConntrackEntry&) { found = true; }));
-  return found;
+  const auto& seen = ways_out_in_use(door.protocol, door.outside.address.family());
+  return std::ranges::binary_search(seen, hash_of_way(door.inside.address, door.outside));
+}
+
+uint64_t DoorFlows::hash_of_way(const Address& host, const Endpoint& remote) {
+  return hash_of(remote.address, hash_of(host, remote.port));
+}
+
+// One dump for all that are asked for in a while: thousands of calls may fall silent together.
+const std::vector<uint64_t>& DoorFlows::ways_out_in_use(Protocol protocol, Family family) {
+  WaysOut& ways = ways_out_[{protocol, family}];
+  const auto start = Clock::now();
+  if (start < ways.until) return ways.seen;
+  ways.seen.clear();
+  static_cast<void>(conntrack_.dump_flows({family, protocol, {}, {}, {}, 0, 0}, [&](const ConntrackEntry& flow) {
+    ways.seen.push_back(hash_of_way(flow.original.source.address, flow.original.destination));
+  }));
+  std::ranges::sort(ways.seen);
+  const auto end = Clock::now();
+  ways.until = end + std::max<Clock::duration>(shortest_life, (end - start) * dump_share);
+  return ways.seen;
 }
 
 bool DoorFlows::is_open(const DoorKey& key) const {
@@ -247,113 +253,14 @@ std::set<FlowFilter> DoorFlows::filters_around(std::span<const KernelDoor> doors
 
 std::size_t DoorFlows::clear_strays(std::span<const KernelDoor> doors) {
   const auto start = Clock::now();
-  if (start < next_look_) return 0;
+  if (worker_.has_thread() || start < next_look_) return 0;
   NetlinkBatch batch;
   for (const FlowFilter& filter : filters_around(doors))
     static_cast<void>(conntrack_.dump_flows(filter, [&](const ConntrackEntry& flow) {
       if (is_stray(flow)) put_flow_delete(batch, flow);
     }));
   const std::size_t deleted = conntrack_.socket().exchange(batch).done();
-  next_look_ = std::max(next_look_, start - look_burst) + (Clock::now() - start) * look_share;
-  return deleted;
-}
-
-// --- sweeps ---
-
-void DoorFlows::Sweep::mark(Protocol protocol, const Endpoint& endpoint) {
-  const std::size_t hash = secret_hash(protocol, endpoint) % (doors.size() * 64);
-  doors[hash / 64] |= uint64_t{1} << hash % 64;
-}
-
-bool DoorFlows::Sweep::has(Protocol protocol, const Endpoint& endpoint) const {
-  const std::size_t hash = secret_hash(protocol, endpoint) % (doors.size() * 64);
-  return (doors[hash / 64] >> hash % 64 & 1) != 0;
-}
-
-// Each flow that is_closed() or is_stray() says yes to has an endpoint in which it meets a closed or a fresh door.
-bool DoorFlows::Sweep::may_be_a_doors(const ConntrackEntry& flow) const {
-  const Protocol protocol = flow.original.protocol;
-  return has(protocol, flow.original.source) || has(protocol, flow.original.destination) || has(protocol, flow.reply.source) ||
-         has(protocol, flow.reply.destination);
-}
-
-DoorFlows::Sweep::Sweep(std::size_t expected_doors) : doors(std::bit_ceil(std::max<std::size_t>(1024, expected_doors / 2))) {}
-
-// What is opened or closed is marked at once, so that a sweep begins without looking at all of them.
-void DoorFlows::mark(const KernelDoor& door) {
-  if (!next_sweep_) next_sweep_ = std::make_shared<Sweep>(last_sweep_doors_); // 32 bits a door, should they be as many again
-  next_sweep_->is_about[door.protocol == Protocol::tcp][door.outside.address.family() == Family::v6] = true;
-  next_sweep_->mark(door.protocol, door.outside);
-  if (door.kind == KernelDoor::Kind::inbound) next_sweep_->mark(door.protocol, door.inside);
-}
-
-void DoorFlows::dump(Ctnetlink& conntrack, Sweep& sweep) {
-  const auto start = Clock::now();
-  const auto keep = [&](const ConntrackEntry& flow) {
-    if (sweep.may_be_a_doors(flow)) sweep.found.push_back(flow);
-    for (PortScan& scan : sweep.ports)
-      if (scan.protocol == flow.original.protocol) scan.add(flow);
-  };
-  for (const Protocol protocol : {Protocol::udp, Protocol::tcp})
-    for (const Family family : {Family::v4, Family::v6})
-      if (sweep.is_about[protocol == Protocol::tcp][family == Family::v6])
-        static_cast<void>(conntrack.dump_flows({family, protocol, {}, {}, {}, 0, 0}, keep));
-  for (PortScan& scan : sweep.ports) find_sockets(scan);
-  sweep.took = Clock::now() - start;
-}
-
-void DoorFlows::begin_sweep() {
-  if (!next_sweep_) return;
-  sweep_ = std::exchange(next_sweep_, nullptr);
-  sweeping_closed_ = std::exchange(closed_, {});
-  sweeping_fresh_ = std::exchange(fresh_, {});
-  last_sweep_doors_ = sweeping_closed_.size() + sweeping_fresh_.size();
-  for (const auto& [place, used] : ports_)
-    if (sweep_->is_about[place.first == Protocol::tcp][place.second.family() == Family::v6])
-      sweep_->ports.push_back({place.first, place.second, {}, {}, false, {}});
-  worker_.run([sweep = sweep_](Ctnetlink& conntrack) { dump(conntrack, *sweep); });
-}
-
-std::size_t DoorFlows::judge_slice() {
-  auto& found = sweep_->found;
-  NetlinkBatch batch;
-  for (std::size_t i = 0; i < flows_per_slice && !found.empty(); ++i, found.pop_back())
-    if (is_closed(found.back()) || is_stray(found.back())) put_flow_delete(batch, found.back());
-  return conntrack_.socket().exchange(batch).done();
-}
-
-void DoorFlows::forget_slice() {
-  std::size_t left = doors_per_slice;
-  for (; left > 0 && !sweeping_closed_.empty(); --left, sweeping_closed_.pop_back())
-    if (const auto place = doors_.find(sweeping_closed_.back())) swept(*place);
-  for (; left > 0 && !sweeping_fresh_.empty(); --left, sweeping_fresh_.pop_back()) {
-    const auto place = doors_.find(sweeping_fresh_.back());
-    if (!place || !doors_[*place].is_fresh) continue;
-    doors_[*place].is_fresh = false;
-    fresh_outside_.erase(secret_hash(doors_.protocol(*place), doors_.outside(*place)), *place); // ways out are not in it
-  }
-}
-
-std::size_t DoorFlows::go_on() {
-  if (!is_busy() || is_waiting()) return 0;
-  if (port_scan_) take_ports(*std::exchange(port_scan_, nullptr));
-  if (!sweep_) return 0;
-  for (const PortScan& scan : sweep_->ports) take_ports(scan);
-  sweep_->ports.clear();
-  if (!sweep_->found.empty()) return judge_slice();
-  forget_slice();
-  if (!sweeping_closed_.empty() || !sweeping_fresh_.empty()) return 0;
-  last_sweep_took_ = std::chrono::duration_cast<std::chrono::milliseconds>(sweep_->took);
-  sweep_ = nullptr;
-  return 0;
-}
-
-std::size_t DoorFlows::finish() {
-  std::size_t deleted = 0;
-  while (is_busy()) {
-    worker_.wait();
-    deleted += go_on();
-  }
+  next_look_ = std::max(next_look_, start - look_burst) + (Clock::now() - start) * dump_share;
   return deleted;
 }
 

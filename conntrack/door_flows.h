@@ -10,8 +10,9 @@
 // unanswered holds no port (who scans us would take them all).
 // Dumps that nobody has to wait for are left to a worker (flow_worker.h): sweeps, which tell the ports in use, too, and
 // ports that are asked for again and again. The kernel lets no other conntrack request in until the first part of a dump
-// is full, so it is best to ask for what is found soon: everything of a protocol, not one address. A sweep's worker knows the doors by a set of hashes; what it finds is judged by finish(), by the doors as they
-// are then, and deleted by id, so a flow that has changed meanwhile is not hit.
+// is full, so it is best to ask for what is found soon: everything of a protocol, not one address. A sweep's worker
+// knows the doors by a set of hashes; what it finds is judged by go_on(), by the doors as they are then, and deleted by
+// id, so a flow that has changed meanwhile is not hit.
 // Closed doors are collected and swept together; one that was opened again meanwhile is left out.
 // Strays: a packet that came before its door has a conntrack, which the packets behind it follow as long as they
 // come, whatever stands in the nat maps since. What remote R sent to the outside endpoint O ends at the router; and
@@ -19,8 +20,10 @@
 // (nf_ct_resolve_clash). What I sent to R leaves by a port of the kernel's choice; and R's packets through the door
 // come to I from a port that is not R's (get_unique_tuple in nf_nat_core.c). A last call's RTP that goes on, a
 // phone whose RTP overtakes its 200, a remote that sends before its own do this. So opened doors are looked at
-// twice: at once, unless such dumps took more than their share lately (packets wait for them, so it is small), and by
-// the next sweep, which also finds packets that were on their way meanwhile.
+// twice: at once, unless such dumps took more than their share of the last second, and by the next sweep, which also
+// finds packets that were on their way meanwhile. With a worker the first look is a sweep that begins at once, when few
+// doors were opened since the last one (it is over in some ten milliseconds); where calls come fast, opening waits for
+// dumps, so there is one a second.
 #pragma once
 #include <array>
 #include <chrono>
@@ -50,7 +53,7 @@ class DoorFlows {
   void opened(uint32_t place); // is_open is set
   // is_open is not set any more. Its flows will be deleted unless it is `signalling`.
   void closed(uint32_t place);
-  // Deletes what stands in the way of these doors, just opened, if there is time for dumps. Returns how many.
+  // Deletes what stands in the way of these doors, just opened, if there is time for dumps and no worker. Returns how many.
   std::size_t clear_strays(std::span<const KernelDoor> doors);
   // A sweep deletes the flows of all doors closed since the last one, and strays. begin_sweep() starts its dumps, when
   // not busy; go_on() does a slice of the rest when they are there, and returns how many flows it deleted.
@@ -60,10 +63,11 @@ class DoorFlows {
   void begin_sweep();
   std::size_t go_on();
   std::size_t finish(); // all that is left of it, waiting for the dumps
-  std::chrono::milliseconds last_sweep_took() const { return last_sweep_took_; }
+  std::chrono::milliseconds pause() const; // from the last sweep's begin to the next one's
 
  private:
   using Clock = std::chrono::steady_clock;
+  static constexpr int dump_share = 20; // dumps take at most one part of so many
   // What one dump found of an address.
   struct PortScan {
     Protocol protocol;
@@ -79,6 +83,13 @@ class DoorFlows {
     PortSet given; // handed out by us since
     Clock::time_point until{};
   };
+  // Ways out with a conntrack at the last dump, sorted.
+  struct WaysOut {
+    std::vector<uint64_t> seen;
+    Clock::time_point until{};
+  };
+  static uint64_t hash_of_way(const Address& host, const Endpoint& remote);
+  const std::vector<uint64_t>& ways_out_in_use(Protocol protocol, Family family);
   struct Sweep {
     explicit Sweep(std::size_t expected_doors);
     std::array<std::array<bool, 2>, 2> is_about{}; // [TCP][IPv6]
@@ -115,6 +126,7 @@ class DoorFlows {
   Ctnetlink& conntrack_;
   DoorStore& doors_;
   std::map<std::pair<Protocol, Address>, std::unique_ptr<Ports>> ports_;
+  std::map<std::pair<Protocol, Family>, WaysOut> ways_out_;
   std::size_t translating_ = 0; // open doors that are more than pinholes; without any there are no strays
   std::vector<DoorHandle> closed_; // since the last sweep began; those opened again meanwhile are swept already
   std::vector<DoorHandle> fresh_;  // opened since then: media doors, and inbound ones of SIP too

@@ -25,6 +25,7 @@ class FlowWorker {
   FlowWorker(const FlowWorker&) = delete;
   FlowWorker& operator=(const FlowWorker&) = delete;
 
+  bool has_thread() const { return has_thread_; }
   bool is_idle() const { return is_idle_.load(std::memory_order_acquire); } // then what the last job left may be read
   void run(Job job);                                                        // when idle
   void wait() const { is_idle_.wait(false, std::memory_order_acquire); }    // until idle

@@ -103,7 +103,6 @@ class NfDoorKeeper : public DoorKeeper {
   // about an earlier one is not mistaken for it.
   static constexpr uint32_t anchor_places = limits::doors; // even one door to an anchor fits
   static constexpr uint32_t rounds = Anchor::most / anchor_places;
-  static constexpr std::chrono::milliseconds shortest_sweep_pause{1000};
 
   Anchor anchor_at(uint32_t place) const;
   std::optional<uint32_t> find_anchor(const Anchor& anchor) const;
@@ -121,7 +120,6 @@ class NfDoorKeeper : public DoorKeeper {
   void schedule(uint32_t anchor, Instant at);
   void schedule_first(uint32_t anchor);
   void unschedule(uint32_t anchor);
-  std::chrono::milliseconds sweep_pause() const;
   void refresh_due();
   void refresh(const std::vector<uint32_t>& anchors);
   void remake(const std::set<uint32_t>& lost);

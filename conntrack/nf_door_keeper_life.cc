@@ -19,7 +19,6 @@ constexpr std::chrono::microseconds slices_time{700};
 constexpr std::chrono::milliseconds slice_pause{10}, late_slice_pause{2};
 constexpr std::chrono::seconds late{20};
 constexpr std::chrono::milliseconds sweep_slice_pause{2};
-constexpr int sweep_share = 20; // sweeps take at most one part of so many
 constexpr const char* expect_max = "/proc/sys/net/netfilter/nf_conntrack_expect_max";
 constexpr std::array<Family, 2> families{Family::v4, Family::v6};
 
@@ -57,7 +56,7 @@ Instant NfDoorKeeper::next_tick() const {
     next = std::max(due, refreshed_ + (refreshed_ - due > late ? late_slice_pause : slice_pause));
   }
   if (flows_.is_busy()) return std::min(next, now_ + (flows_.is_waiting() ? slice_pause : sweep_slice_pause));
-  if (flows_.has_work()) next = std::min(next, swept_ + sweep_pause());
+  if (flows_.has_work()) next = std::min(next, swept_ + flows_.pause());
   return next;
 }
 
@@ -66,14 +65,10 @@ void NfDoorKeeper::tick(Instant now) {
   flush();
   refresh_due();
   counters_.flows_deleted += flows_.go_on();
-  if (flows_.is_busy() || !flows_.has_work() || now < swept_ + sweep_pause()) return;
+  if (flows_.is_busy() || !flows_.has_work() || now < swept_ + flows_.pause()) return;
   swept_ = now;
   flows_.begin_sweep();
   if (!options_.has_thread) counters_.flows_deleted += flows_.finish();
-}
-
-std::chrono::milliseconds NfDoorKeeper::sweep_pause() const {
-  return std::max(shortest_sweep_pause, flows_.last_sweep_took() * sweep_share);
 }
 
 void NfDoorKeeper::refresh_due() {

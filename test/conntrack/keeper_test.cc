@@ -233,6 +233,44 @@ TEST_CASE("expectations alone deleted: they are back at once") {
   CHECK(r.keeper.counters().pinholes_repaired == 3);
 }
 
+TEST_CASE("many refreshes are done by next_tick(), each anchor in its time") {
+  Router r;
+  const Instant begin{1h};
+  r.keeper.tick(begin);
+  std::vector<KernelDoor> doors;
+  for (uint16_t i = 0; i < 2000; ++i) {
+    KernelDoor door = inbound("10.0.0.2:4000", "203.0.113.1:4000");
+    door.inside.port = door.outside.port = static_cast<uint16_t>(4000 + i);
+    doors.push_back(door);
+  }
+  const auto handles = r.open(doors);
+  CHECK(r.anchors() == 500);
+  r.world.run(Side::router, "conntrack -F expect");
+  Instant now = begin;
+  for (int ticks = 0; now < begin + 59s && ticks < 1000; ++ticks) r.keeper.tick(now = std::max(now + 1ms, r.keeper.next_tick()));
+  const Instant first_due = begin + 60s;
+  CHECK(now == first_due); // nothing to do before
+  for (int ticks = 0; now < first_due + 30s && ticks < 5000; ++ticks) r.keeper.tick(now = std::max(now + 1ms, r.keeper.next_tick()));
+  CHECK(r.expectations() == 2000);
+  CHECK(r.keeper.next_tick() >= first_due + 60s);
+  r.keeper.close(handles);
+  r.keeper.flush();
+  CHECK(r.anchors() == 0);
+}
+
+TEST_CASE("a way out lives while its host has a flow to that endpoint") {
+  Router r;
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  const auto used = r.open({way_out("10.0.0.2", "203.0.113.2:6000")}), other_port = r.open({way_out("10.0.0.2", "203.0.113.2:6001")}),
+             other_host = r.open({way_out("10.0.0.3", "203.0.113.2:6000")});
+  CHECK_FALSE(r.keeper.has_flow(used));
+  CHECK(r.hears(remote, phone, "203.0.113.2:6000") == "hello from 203.0.113.1:4000");
+  r.world.idle(2100ms); // what the last dump found holds for two seconds
+  CHECK(r.keeper.has_flow(used));
+  CHECK_FALSE(r.keeper.has_flow(other_port));
+  CHECK_FALSE(r.keeper.has_flow(other_host));
+}
+
 TEST_CASE("refresh: leases are renewed, what is missing is made again") {
   Router r;
   const auto handles =
