@@ -1,48 +1,68 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "alg/doors/port_rest.h"
 
-#include "alg/base/erase_one.h"
 #include "alg/base/limits.h"
 
 namespace sipalg {
+namespace {
+
+constexpr std::size_t dropped_at_once = 2000, few = 1000;
+
+std::size_t hash_of(Protocol protocol, const Endpoint& endpoint) {
+  return std::hash<Endpoint>{}(endpoint) ^ static_cast<std::size_t>(protocol);
+}
+
+}  // namespace
+
+PortRest::Id PortRest::find(Protocol protocol, const Endpoint& outside) const {
+  return by_outside_.find(hash_of(protocol, outside), [&](const Rest& r) { return r.outside == outside && r.protocol == protocol; });
+}
+
+void PortRest::erase(Id id) {
+  by_inside_.erase(id);
+  by_outside_.erase(id);
+  rests_.erase(id);
+}
 
 void PortRest::begin(Protocol protocol, const Endpoint& outside, const Endpoint& inside, Instant now) {
-  const Key key{protocol, outside};
   forget(protocol, outside);
-  tables_->by_outside[key] = {inside, now + limits::port_rest};
-  tables_->by_inside.emplace(inside, key);
+  const auto [id, rest] = rests_.add();
+  rest.inside = inside;
+  rest.outside = outside;
+  rest.protocol = protocol;
+  rest.until = now + limits::port_rest;
+  by_inside_.insert(id, hash_of(protocol, inside));
+  by_outside_.insert(id, hash_of(protocol, outside));
+  in_order_.push_back(id);
+  if (in_order_.size() > 2 * rests_.size() + few) std::erase_if(in_order_, [this](Id old) { return !rests_.find(old); });
 }
 
 bool PortRest::is_resting(Protocol protocol, const Endpoint& outside, const Endpoint& wanted_by, Instant now) const {
-  const auto it = tables_->by_outside.find({protocol, outside});
-  return it != tables_->by_outside.end() && it->second.until > now && it->second.inside != wanted_by;
+  const Rest* rest = rests_.find(find(protocol, outside));
+  return rest && rest->until > now && rest->inside != wanted_by;
 }
 
-std::optional<uint16_t> PortRest::last_of(Protocol protocol, const Endpoint& inside, const Address& outside,
-                                          Instant now) const {
-  const auto [first, last] = tables_->by_inside.equal_range(inside);
-  for (auto it = first; it != last; ++it) {
-    const Key& key = it->second;
-    if (key.protocol != protocol || key.outside.address != outside) continue;
-    if (tables_->by_outside.at(key).until > now) return key.outside.port;
-  }
-  return std::nullopt;
+std::optional<uint16_t> PortRest::last_of(Protocol protocol, const Endpoint& inside, const Address& outside, Instant now) const {
+  const Rest* last = nullptr;
+  by_inside_.for_each(hash_of(protocol, inside), [&](const Rest& r) {
+    if (r.inside != inside || r.protocol != protocol || r.outside.address != outside || r.until <= now) return;
+    if (!last || r.until > last->until) last = &r;
+  });
+  return last ? std::optional(last->outside.port) : std::nullopt;
 }
 
 void PortRest::forget(Protocol protocol, const Endpoint& outside) {
-  const Key key{protocol, outside};
-  const auto it = tables_->by_outside.find(key);
-  if (it == tables_->by_outside.end()) return;
-  erase_one(tables_->by_inside, it->second.inside, key);
-  tables_->by_outside.erase(it);
+  if (const Id id = find(protocol, outside)) erase(id);
 }
 
 void PortRest::tick(Instant now) {
-  if (now < next_sweep_) return;
-  next_sweep_ = now + std::chrono::minutes{1};
-  std::erase_if(tables_->by_inside, [&](const auto& entry) { return tables_->by_outside.at(entry.second).until <= now; });
-  std::erase_if(tables_->by_outside, [&](const auto& entry) { return entry.second.until <= now; });
-  if (tables_->by_outside.empty()) tables_ = std::make_unique<Tables>();
+  for (std::size_t i = 0; i < dropped_at_once && !in_order_.empty(); ++i) {
+    const Id id = in_order_.front();
+    const Rest* rest = rests_.find(id);
+    if (rest && rest->until > now) return;
+    if (rest) erase(id);
+    in_order_.pop_front();
+  }
 }
 
 }  // namespace sipalg
