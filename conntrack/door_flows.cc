@@ -31,14 +31,30 @@ void DoorFlows::PortScan::add(const ConntrackEntry& flow) {
   if (flow.reply.destination.address == address) flows.set(flow.reply.destination.port);
 }
 
-void DoorFlows::find_ports(Ctnetlink& conntrack, PortScan& scan) {
+// Of all addresses that are asked for: with many of them a dump for each would take seconds beside a hundred thousand calls.
+DoorFlows::PortScans DoorFlows::scans_of(Protocol protocol, Family family) const {
+  PortScans scans;
+  for (const auto& [place, used] : ports_)
+    if (place.first == protocol && place.second.family() == family) scans.push_back({protocol, place.second, {}, {}, false, {}});
+  return scans;
+}
+
+void DoorFlows::find_ports(Ctnetlink& conntrack, PortScans& scans) {
   const auto start = Clock::now();
-  const Address& address = scan.address;
-  for (const FlowFilter& filter : {FlowFilter{address.family(), scan.protocol, {}, address, {}, 0, 0},
-                                   FlowFilter{address.family(), scan.protocol, {}, {}, address, 0, 0}})
-    static_cast<void>(conntrack.dump_flows(filter, [&](const ConntrackEntry& flow) { scan.add(flow); }));
-  find_sockets(scan);
-  scan.took = Clock::now() - start;
+  const Address& first = scans.front().address;
+  const Protocol protocol = scans.front().protocol;
+  const auto add = [&](const ConntrackEntry& flow) {
+    for (PortScan& scan : scans) scan.add(flow);
+  };
+  if (scans.size() == 1) {
+    static_cast<void>(conntrack.dump_flows({first.family(), protocol, {}, first, {}, 0, 0}, add));
+    static_cast<void>(conntrack.dump_flows({first.family(), protocol, {}, {}, first, 0, 0}, add));
+  } else {
+    static_cast<void>(conntrack.dump_flows({first.family(), protocol, {}, {}, {}, 0, 0}, add));
+  }
+  for (PortScan& scan : scans) find_sockets(scan);
+  const auto share = (Clock::now() - start) / static_cast<Clock::rep>(scans.size());
+  for (PortScan& scan : scans) scan.took = share;
 }
 
 void DoorFlows::find_sockets(PortScan& scan) {
@@ -51,19 +67,23 @@ DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address, Pa
   const auto now = Clock::now();
   if (now < place->until) return *place;
   if (patience == Patience::some && now < place->until + ports_patience) {
-    if (!is_busy()) start_port_scan(protocol, address);
+    if (!is_busy()) start_port_scan(protocol, address.family());
     if (port_scan_ && worker_.is_idle()) take_ports(*std::exchange(port_scan_, nullptr));
     return *place;
   }
-  PortScan scan{protocol, address, {}, {}, false, {}};
-  find_ports(conntrack_, scan);
-  take_ports(scan);
+  PortScans scans = scans_of(protocol, address.family());
+  find_ports(conntrack_, scans);
+  take_ports(scans);
   return *place;
 }
 
-void DoorFlows::start_port_scan(Protocol protocol, const Address& address) {
-  port_scan_ = std::make_shared<PortScan>(PortScan{protocol, address, {}, {}, false, {}});
-  worker_.run([scan = port_scan_](Ctnetlink& conntrack) { find_ports(conntrack, *scan); });
+void DoorFlows::start_port_scan(Protocol protocol, Family family) {
+  port_scan_ = std::make_shared<PortScans>(scans_of(protocol, family));
+  worker_.run([scans = port_scan_](Ctnetlink& conntrack) { find_ports(conntrack, *scans); });
+}
+
+void DoorFlows::take_ports(const PortScans& scans) {
+  for (const PortScan& scan : scans) take_ports(scan);
 }
 
 // What flows through closed doors holds no port.

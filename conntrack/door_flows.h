@@ -75,9 +75,10 @@ class DoorFlows {
     PortSet flows;              // original or reply destination of a living conntrack
     PortSet sockets;            // of programs of the router
     bool knows_sockets = false; // false: they are asked for one by one
-    Clock::duration took{};
+    Clock::duration took{};     // its share of the dump
     void add(const ConntrackEntry& flow); // of that protocol
   };
+  using PortScans = std::vector<PortScan>; // of one protocol and family: one dump tells them all
   struct Ports {
     PortScan last{};
     PortSet given; // handed out by us since
@@ -103,9 +104,11 @@ class DoorFlows {
   };
   enum class Patience : uint8_t { none, some }; // with answers that are a little older than they should be
   Ports& ports(Protocol protocol, const Address& address, Patience patience);
-  static void find_ports(Ctnetlink& conntrack, PortScan& scan);
+  PortScans scans_of(Protocol protocol, Family family) const;
+  static void find_ports(Ctnetlink& conntrack, PortScans& scans);
   static void find_sockets(PortScan& scan);
-  void start_port_scan(Protocol protocol, const Address& address);
+  void start_port_scan(Protocol protocol, Family family);
+  void take_ports(const PortScans& scans);
   void take_ports(const PortScan& scan);
   void mark(const KernelDoor& door);
   static void dump(Ctnetlink& conntrack, Sweep& sweep);
@@ -137,7 +140,7 @@ class DoorFlows {
   std::size_t last_sweep_doors_ = 0;
   // Of the worker's job; at most one is there.
   std::shared_ptr<Sweep> sweep_, next_sweep_;
-  std::shared_ptr<PortScan> port_scan_;
+  std::shared_ptr<PortScans> port_scan_;
   FlowWorker worker_;
 };
 

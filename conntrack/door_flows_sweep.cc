@@ -55,6 +55,7 @@ void DoorFlows::dump(Ctnetlink& conntrack, Sweep& sweep) {
         static_cast<void>(conntrack.dump_flows({family, protocol, {}, {}, {}, 0, 0}, keep));
   for (PortScan& scan : sweep.ports) find_sockets(scan);
   sweep.took = Clock::now() - start;
+  for (PortScan& scan : sweep.ports) scan.took = sweep.took / static_cast<Clock::rep>(sweep.ports.size());
 }
 
 std::chrono::milliseconds DoorFlows::pause() const {
@@ -99,7 +100,7 @@ std::size_t DoorFlows::go_on() {
   if (!is_busy() || is_waiting()) return 0;
   if (port_scan_) take_ports(*std::exchange(port_scan_, nullptr));
   if (!sweep_) return 0;
-  for (const PortScan& scan : sweep_->ports) take_ports(scan);
+  take_ports(sweep_->ports);
   sweep_->ports.clear();
   if (!sweep_->found.empty()) return judge_slice();
   forget_slice();
