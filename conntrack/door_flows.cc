@@ -35,7 +35,7 @@ void DoorFlows::PortScan::add(const ConntrackEntry& flow) {
 DoorFlows::PortScans DoorFlows::scans_of(Protocol protocol, Family family) const {
   PortScans scans;
   for (const auto& [place, used] : ports_)
-    if (place.first == protocol && place.second.family() == family) scans.push_back({protocol, place.second, {}, {}, false, {}});
+    if (place.first == protocol && place.second.family() == family) scans.push_back({protocol, place.second, {}, {}, false, false, {}});
   return scans;
 }
 
@@ -54,11 +54,15 @@ void DoorFlows::find_ports(Ctnetlink& conntrack, PortScans& scans) {
   }
   for (PortScan& scan : scans) find_sockets(scan);
   const auto share = (Clock::now() - start) / static_cast<Clock::rep>(scans.size());
-  for (PortScan& scan : scans) scan.took = share;
+  for (PortScan& scan : scans) scan.took = share, scan.is_whole = true;
 }
 
 void DoorFlows::find_sockets(PortScan& scan) {
-  scan.knows_sockets = scan.protocol == Protocol::udp && LocalSockets().find_udp(scan.address, scan.sockets);
+  try {
+    scan.knows_sockets = scan.protocol == Protocol::udp && LocalSockets().find_udp(scan.address, scan.sockets);
+  } catch (const std::system_error&) {  // no socket to be had
+    scan.knows_sockets = false;
+  }
 }
 
 DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address, Patience patience) {
@@ -88,6 +92,7 @@ void DoorFlows::take_ports(const PortScans& scans) {
 
 // What flows through closed doors holds no port.
 void DoorFlows::take_ports(const PortScan& scan) {
+  if (!scan.is_whole) return;
   Ports& place = *ports_[{scan.protocol, scan.address}];
   place.last = scan;
   for (const auto* handles : {&closed_, &sweeping_closed_})

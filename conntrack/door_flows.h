@@ -75,6 +75,7 @@ class DoorFlows {
     PortSet flows;              // original or reply destination of a living conntrack
     PortSet sockets;            // of programs of the router
     bool knows_sockets = false; // false: they are asked for one by one
+    bool is_whole = false;      // false: something went wrong on the way
     Clock::duration took{};     // its share of the dump
     void add(const ConntrackEntry& flow); // of that protocol
   };

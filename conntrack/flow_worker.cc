@@ -3,6 +3,7 @@
 #include "conntrack/flow_worker.h"
 
 #include <csignal>
+#include <exception>
 #include <system_error>
 #include <utility>
 
@@ -68,7 +69,10 @@ void FlowWorker::work() {
       if (!job_) return;
       job = std::exchange(job_, nullptr);
     }
-    job(conntrack_);
+    try {
+      job(conntrack_);
+    } catch (const std::exception&) {  // out of memory, of file descriptors: what it leaves is not whole
+    }
     job = nullptr; // what it holds belongs to the other thread again
     is_idle_.store(true, std::memory_order_release);
     is_idle_.notify_all();

@@ -3,7 +3,8 @@
 //
 // How it works. A dump walks the whole table in one system call (5 ms with 262,144 buckets, empty ones too), during which no
 // packet would leave the queue. So it is a job for a thread, with a netlink socket of its own. A job touches nothing that
-// others touch while it runs: it takes copies and leaves its result in something that it shares with who gave it.
+// others touch while it runs: it takes copies and leaves its result in something that it shares with who gave it. A job
+// that throws leaves a part of it, and says nothing more.
 // Without a thread jobs run at once: for tests, and for programs that wait anyway.
 #pragma once
 #include <atomic>

@@ -118,9 +118,9 @@ class NfDoorKeeper : public DoorKeeper {
   void leave_anchor(uint32_t door);
   void delete_pinholes(const std::vector<uint32_t>& doors);
   void schedule(uint32_t anchor, Instant at);
-  void schedule_first(uint32_t anchor);
   void unschedule(uint32_t anchor);
   void refresh_due();
+  void retry_failed();
   void refresh(const std::vector<uint32_t>& anchors);
   void remake(const std::set<uint32_t>& lost);
   void put_all(NetlinkBatch& batch, uint32_t anchor) const;
@@ -149,6 +149,9 @@ class NfDoorKeeper : public DoorKeeper {
   NetlinkBatch batch_;
   Instant now_{};
   Instant refreshed_{};
+  std::set<uint32_t> failed_; // anchors that the kernel did not make again
+  uint32_t next_retry_ = 0;
+  Instant retried_{};
   Instant swept_{};
   KeeperCounters counters_;
   std::string advice_;

@@ -18,7 +18,8 @@ constexpr std::size_t slice = 16;
 constexpr std::chrono::microseconds slices_time{700};
 constexpr std::chrono::milliseconds slice_pause{10}, late_slice_pause{2};
 constexpr std::chrono::seconds late{20};
-constexpr std::chrono::milliseconds sweep_slice_pause{2};
+constexpr std::chrono::milliseconds sweep_slice_pause{2}, retry_pause{1000};
+constexpr std::size_t retried_at_once = 64;
 constexpr const char* expect_max = "/proc/sys/net/netfilter/nf_conntrack_expect_max";
 constexpr std::array<Family, 2> families{Family::v4, Family::v6};
 
@@ -35,14 +36,6 @@ void NfDoorKeeper::schedule(uint32_t anchor, Instant at) {
   (held.sooner == no_place ? first_due_ : anchors_[held.sooner].later) = anchor;
 }
 
-void NfDoorKeeper::schedule_first(uint32_t anchor) {
-  Held& held = anchors_[anchor];
-  held.refresh_at = now_;
-  held.later = std::exchange(first_due_, anchor);
-  held.sooner = no_place;
-  (held.later == no_place ? last_due_ : anchors_[held.later].sooner) = anchor;
-}
-
 void NfDoorKeeper::unschedule(uint32_t anchor) {
   const Held& held = anchors_[anchor];
   (held.sooner == no_place ? first_due_ : anchors_[held.sooner].later) = held.later;
@@ -55,6 +48,7 @@ Instant NfDoorKeeper::next_tick() const {
     const Instant due = anchors_[first_due_].refresh_at;
     next = std::max(due, refreshed_ + (refreshed_ - due > late ? late_slice_pause : slice_pause));
   }
+  if (!failed_.empty()) next = std::min(next, retried_ + retry_pause);
   if (flows_.is_busy()) return std::min(next, now_ + (flows_.is_waiting() ? slice_pause : sweep_slice_pause));
   if (flows_.has_work()) next = std::min(next, swept_ + flows_.pause());
   return next;
@@ -64,6 +58,7 @@ void NfDoorKeeper::tick(Instant now) {
   now_ = now;
   flush();
   refresh_due();
+  retry_failed();
   counters_.flows_deleted += flows_.go_on();
   if (flows_.is_busy() || !flows_.has_work() || now < swept_ + flows_.pause()) return;
   swept_ = now;
@@ -166,7 +161,22 @@ void NfDoorKeeper::put_all(NetlinkBatch& batch, uint32_t anchor) const {
     if (door != no_place) put_pinhole(batch, anchor_at(anchor), doors_.pinhole(door));
 }
 
-// EEXIST: it is back already. What the kernel refuses now is asked for again by the next tick.
+// Some of those that the kernel refused, in turn, once a second: beside the refreshes, which they must not hold up.
+void NfDoorKeeper::retry_failed() {
+  if (failed_.empty() || now_ < retried_ + retry_pause) return;
+  retried_ = now_;
+  std::set<uint32_t> some;
+  for (std::size_t i = 0; i < retried_at_once && !failed_.empty(); ++i) {
+    auto place = failed_.lower_bound(next_retry_);
+    if (place == failed_.end()) place = failed_.begin();
+    next_retry_ = *place + 1;
+    if (anchors_.contains(*place)) some.insert(*place);
+    failed_.erase(place);
+  }
+  if (!some.empty()) remake(some);
+}
+
+// EEXIST: it is back already. What the kernel refuses now is asked for again by a later tick.
 void NfDoorKeeper::remake(const std::set<uint32_t>& lost) {
   NetlinkBatch batch;
   std::vector<uint32_t> of;
@@ -178,10 +188,7 @@ void NfDoorKeeper::remake(const std::set<uint32_t>& lost) {
   std::set<uint32_t> failed;
   for (const auto& failure : results.failures())
     if (failure.error != EEXIST) failed.insert(of[failure.index]);
-  for (const uint32_t anchor : failed) {
-    unschedule(anchor);
-    schedule_first(anchor);
-  }
+  failed_.insert(failed.begin(), failed.end());
   counters_.anchors_repaired += lost.size() - failed.size();
 }
 
