@@ -63,7 +63,7 @@ TransactionId CallDatabase::begin_transaction(const TransactionKey& key, Instant
   const auto [id, transaction] = transactions_.add();
   transaction.key = key;
   transaction.ends = now + limits::transaction_end;
-  by_key_.insert(id, key.low);
+  by_key_.insert(id);
   schedule(transaction.ends, Kind::transaction, id);
   stats_.count(Event::transactions_begun);
   return id;
@@ -105,8 +105,8 @@ void CallDatabase::erase_transaction(TransactionId id, Instant now) {
 
 // --- legs ---
 
-std::size_t CallDatabase::hash_of_call(std::string_view call_id, const Address& inside_host) const {
-  return hash_text(call_id, salt_ ^ std::hash<Address>{}(inside_host));
+uint32_t CallDatabase::hash_of_call(std::string_view call_id, const Address& inside_host) const {
+  return static_cast<uint32_t>(hash_text(call_id, salt_ ^ std::hash<Address>{}(inside_host)));
 }
 
 LegId CallDatabase::find_leg(std::string_view call_id, const Address& inside_host, TagId inside_tag, TagId outside_tag) const {
@@ -123,10 +123,10 @@ LegId CallDatabase::begin_leg(Leg leg, Instant now) {
     stats_.count(Event::calls_refused_by_bound);
     return 0;
   }
-  const std::size_t hash = hash_of_call(leg.texts[Leg::call_id], leg.inside_host);
+  leg.call_hash = hash_of_call(leg.texts[Leg::call_id], leg.inside_host);
   leg.begun = leg.last_message = now;
   const LegId id = legs_.insert(std::move(leg));
-  by_call_id_.insert(id, hash);
+  by_call_id_.insert(id);
   return id;
 }
 

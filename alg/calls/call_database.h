@@ -131,7 +131,7 @@ class CallDatabase {
   Instant leg_deadline(const Leg& leg) const;
   Instant idle_deadline(const Leg& leg) const;
 
-  std::size_t hash_of_call(std::string_view call_id, const Address& inside_host) const;
+  uint32_t hash_of_call(std::string_view call_id, const Address& inside_host) const;
 
   DoorTable& doors_;
   Stats& stats_;
@@ -140,8 +140,14 @@ class CallDatabase {
   Slab<Transaction> transactions_;
   Slab<Leg> legs_;
   Slab<Registration> registrations_;
-  ChainIndex<Transaction, &Transaction::by_key> by_key_{transactions_};
-  ChainIndex<Leg, &Leg::by_call_id> by_call_id_{legs_};
+  struct KeyHash {
+    std::size_t operator()(const Transaction& transaction) const { return transaction.key.low; }
+  };
+  struct CallHash {
+    std::size_t operator()(const Leg& leg) const { return leg.call_hash; }
+  };
+  ChainIndex<Transaction, &Transaction::next_by_key, KeyHash> by_key_{transactions_};
+  ChainIndex<Leg, &Leg::next_by_call_id, CallHash> by_call_id_{legs_};
   std::unordered_map<std::string, RegistrationId> by_registration_;
   std::unordered_multimap<Endpoint, RegistrationId> by_contact_;
   std::unordered_multimap<std::string, RegistrationId> by_aor_;

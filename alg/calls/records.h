@@ -90,7 +90,7 @@ struct Offer {
 
 struct Transaction {
   TransactionKey key;
-  ChainLink by_key;
+  uint32_t next_by_key = 0;  // ChainIndex
   uint32_t cseq = 0;
   bool outgoing = false;  // the request leaves the inside
   sip::Method method = sip::Method::other;
@@ -172,7 +172,8 @@ struct AckBody {
 struct Leg {
   enum Text : std::size_t { call_id, beginner_tag, from, to };  // from, to: URIs, for people
   Texts<4> texts;
-  ChainLink by_call_id;
+  uint32_t call_hash = 0;        // of Call-ID and inside host
+  uint32_t next_by_call_id = 0;  // ChainIndex
   TagId beginner = 0;  // of the beginner's tag
   Address inside_host;
   // of the flow that began it: ends and protocol

@@ -182,7 +182,9 @@ void Exchange::register_wish(RegistrationWish& wish, uint32_t granted) {
   }
   for (DoorId id : wish.doors) {
     const Door* door = rooms_.doors.find(id);
-    if (door && door->contact_text().empty()) rooms_.doors.note_contact(id, wish.before, door->contact_user());
+    if (!door) continue;
+    const DoorTable::Contact known = rooms_.doors.contact_of(*door);
+    if (known.text.empty()) rooms_.doors.note_contact(id, {wish.before, known.user});
   }
   registration.doors = std::exchange(wish.doors, {});
   rooms_.calls.register_contact(std::move(registration), passage_.now);

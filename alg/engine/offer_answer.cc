@@ -145,7 +145,7 @@ void Exchange::open_ways_out(const Dialog& dialog, const CompactList<RemoteStrea
     for (const MediaUse& use : leg_->media) {
       const Door* door = rooms_.doors.find(use.door);
       if (!door || use.is_way_out || use.line != stream.line) continue;
-      const Address& host = door->kernel.inside.address;
+      const Address& host = rooms_.doors.way_of(*door).inside.address;
       if (std::ranges::find(hosts, host) == hosts.end()) hosts.push_back(host);
     }
     for (const Address& host : hosts) {

@@ -69,8 +69,8 @@ void Exchange::join_peers() {
   SmallList<DoorId, 4> fresh;
   for (std::size_t i = 0; i < leg_->doors.size() && leg_->doors.size() < limits::doors_per_dialog; ++i) {
     const Door* door = rooms_.doors.find(leg_->doors[i]);
-    if (!door || door->dead || door->kernel.kind != KernelDoor::Kind::inbound) continue;
-    const KernelDoor known = door->kernel;
+    if (!door || door->dead || !door->is_inbound()) continue;
+    const KernelDoor known = rooms_.doors.kernel_door(*door);
     for (const Endpoint& peer : leg_->peers) {
       if (rooms_.doors.find_signalling(known.protocol, known.inside, known.outside.address, peer.address)) continue;
       DoorTable::SignallingWish wish;

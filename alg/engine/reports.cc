@@ -60,8 +60,8 @@ std::vector<report::Stream> streams_of(const EngineRooms& rooms, const Leg& leg,
     stream.kind = kind_of(session.streams[i]);
     stream.direction = name_of(session.streams[i].direction);
     if (const Door* door = door_of_line(rooms, leg, dialog, i)) {
-      stream.inside = door->kernel.inside;
-      stream.outside = door->kernel.outside;
+      stream.inside = rooms.doors.inside_of(*door);
+      stream.outside = rooms.doors.outside_of(*door);
     }
     for (const RemoteStream& remote : session.remote)
       if (remote.line == i) stream.remote = remote.rtp;
@@ -126,11 +126,11 @@ report::Door report_door(const EngineRooms& rooms, DoorId id) {
   if (!door) return out;
   out.id = id;
   out.purpose = names_of(door->purposes);
-  out.protocol = door->kernel.protocol;
-  out.inside = door->kernel.inside;
-  out.outside = door->kernel.outside;
-  out.scope = door->kernel.kind == KernelDoor::Kind::way_out ? to_string(door->kernel.outside.address)
-                                                             : to_string(door->kernel.scope);
+  const KernelDoor kernel = rooms.doors.kernel_door(*door);
+  out.protocol = kernel.protocol;
+  out.inside = kernel.inside;
+  out.outside = kernel.outside;
+  out.scope = door->is_inbound() ? to_string(kernel.scope) : to_string(kernel.outside.address);
   out.owners = door->owners;
   out.in_kernel = door->handle != 0;
   return out;

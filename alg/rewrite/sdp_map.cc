@@ -88,7 +88,7 @@ void SdpMap::keep_held_port(uint8_t index, const sdp::Media& media) {
   auto doors = rules_.doors.claim_media(wish, passage_.now);
   if (!doors) return;
   own(index, *doors, wish.with_rtcp);
-  write_text(media.port, Field::sdp_media, AddressText(rules_.doors.find(doors->front())->kernel.outside.port));
+  write_text(media.port, Field::sdp_media, AddressText(rules_.doors.outside_of(doors->front()).port));
 }
 
 void SdpMap::own(uint8_t index, const DoorTable::MediaDoors& doors, bool with_rtcp) {
@@ -118,10 +118,10 @@ void SdpMap::claim(uint8_t index, const sdp::Media& media) {
   if (!doors) return group_.fail(doors.error());
   own(index, *doors, wish.with_rtcp);
   line.mapped = true;
-  line.outside_rtp = rules_.doors.find(doors->front())->kernel.outside;
+  line.outside_rtp = rules_.doors.outside_of(doors->front());
   if (wish.with_rtcp) {
     line.rtcp = {line.rtp.address, static_cast<uint16_t>(line.rtp.port + 1)};
-    line.outside_rtcp = rules_.doors.find((*doors)[1])->kernel.outside;
+    line.outside_rtcp = rules_.doors.outside_of((*doors)[1]);
   }
   if (is_rtp && media.rtcp.port.is_set()) claim_explicit_rtcp(index, media);
 }
@@ -139,7 +139,7 @@ void SdpMap::claim_explicit_rtcp(uint8_t index, const sdp::Media& media) {
   if (!doors) return group_.fail(doors.error());
   group_.claimed(doors->front());
   uses.push_back({doors->front(), index, true});
-  line.outside_rtcp = rules_.doors.find(doors->front())->kernel.outside;
+  line.outside_rtcp = rules_.doors.outside_of(doors->front());
 }
 
 void SdpMap::write_text(Span span, Field field, std::string_view text) {
@@ -222,10 +222,11 @@ void restore_remote_candidates(const Rules& rules, Group& group, const sdp::Sess
     const Endpoint endpoint{*candidate.address, candidate.port_number};
     for (const MediaUse& use : leg.media) {
       const Door* door = rules.doors.find(use.door);
-      if (!door || use.is_way_out || door->kernel.outside != endpoint || door->kernel.inside == endpoint) continue;
-      group.edit(candidate.address_text, Field::sdp_remote_candidates, AddressText(door->kernel.inside.address));
-      if (door->kernel.inside.port != endpoint.port)
-        group.edit(candidate.port, Field::sdp_remote_candidates, AddressText(door->kernel.inside.port));
+      if (!door || use.is_way_out || rules.doors.outside_of(*door) != endpoint) continue;
+      const Endpoint inside = rules.doors.inside_of(*door);
+      if (inside == endpoint) continue;
+      group.edit(candidate.address_text, Field::sdp_remote_candidates, AddressText(inside.address));
+      if (inside.port != endpoint.port) group.edit(candidate.port, Field::sdp_remote_candidates, AddressText(inside.port));
       break;
     }
   }

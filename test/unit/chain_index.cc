@@ -8,6 +8,7 @@
 #include <random>
 
 #include "alg/base/compact_list.h"
+#include "alg/base/shared_values.h"
 #include "alg/base/texts.h"
 #include "alg/calls/ended_ring.h"
 
@@ -17,14 +18,18 @@ namespace {
 
 struct Record {
   uint64_t key = 0;
-  ChainLink by_key;
+  uint32_t next = 0;
+};
+
+struct KeyHash {
+  std::size_t operator()(const Record& record) const { return record.key; }
 };
 
 }  // namespace
 
 TEST_CASE("an index finds all records of a key and no other, while the table grows and shrinks") {
   Slab<Record> slab;
-  ChainIndex<Record, &Record::by_key> index(slab);
+  ChainIndex<Record, &Record::next, KeyHash> index(slab);
   std::multimap<uint64_t, uint64_t> known;  // key, id
   std::mt19937_64 random(1);
   CHECK(index.find(1, [](const Record&) { return true; }) == 0);
@@ -34,7 +39,7 @@ TEST_CASE("an index finds all records of a key and no other, while the table gro
       const auto [id, record] = slab.add();
       record.key = random() % 500 << 32;  // many of one hash, and keys whose low bits are equal
       known.emplace(record.key, id);
-      index.insert(id, record.key);
+      index.insert(id);
     } else {
       auto it = known.lower_bound(random() % 500 << 32);
       if (it == known.end()) it = known.begin();
@@ -53,6 +58,26 @@ TEST_CASE("an index finds all records of a key and no other, while the table gro
       REQUIRE(slab.find(index.find(key << 32, [&](const Record& r) { return &r == slab.find(one->second); })) == slab.find(one->second));
     }
   }
+}
+
+TEST_CASE("a shared value is kept once, under one number, until its last holder lets go") {
+  SharedValues<std::string> shared;
+  std::map<std::string, std::pair<uint32_t, int>> known;  // number, holders
+  std::mt19937 random(1);
+  for (int round = 0; round < 20'000; ++round) {
+    const std::string value = "value " + std::to_string(random() % 300);
+    const auto it = known.find(value);
+    if (it == known.end() || random() % 2 == 0) {
+      const uint32_t number = shared.hold(value);
+      if (it != known.end()) REQUIRE(number == it->second.first);
+      known[value] = {number, it == known.end() ? 1 : it->second.second + 1};
+    } else {
+      shared.release(it->second.first);
+      if (--it->second.second == 0) known.erase(it);
+    }
+    REQUIRE(shared.size() == known.size());
+  }
+  for (const auto& [value, held] : known) CHECK(shared[held.first] == value);
 }
 
 TEST_CASE("texts stand behind each other, and empty ones among them") {
