@@ -43,7 +43,7 @@ class CallDatabase {
   void prolong_ringing(Leg& leg, Instant now);                            // PRACK: the attempt lives
 
   // --- legs ---
-  TagId tag_id(std::string_view tag) const { return tag.empty() ? 0 : hash_text(tag, salt_); }
+  TagId tag_id(std::string_view tag) const { return tag.empty() ? 0 : static_cast<TagId>(hash_text(tag, salt_)) | 1; }
   LegId find_leg(std::string_view call_id, const Address& inside_host, TagId inside_tag, TagId outside_tag) const;
   Leg* leg(LegId id) { return legs_.find(id); }
   LegId begin_leg(Leg leg, Instant now);  // 0: the table is full

@@ -10,6 +10,7 @@
 #include "alg/base/chain_index.h"
 #include "alg/base/compact_list.h"
 #include "alg/base/instant.h"
+#include "alg/base/rare.h"
 #include "alg/base/text_hash.h"
 #include "alg/calls/givens.h"
 #include "alg/base/texts.h"
@@ -24,8 +25,8 @@ using TransactionId = uint64_t;
 using LegId = uint64_t;
 using RegistrationId = uint64_t;
 
-// Stands for the tag of a party; 0: no tag.
-using TagId = uint64_t;
+// Stands for the tag of a party; 0: no tag. Tells apart the parties of one call, and nobody can choose tags that meet.
+using TagId = uint32_t;
 
 // Stands for what tells one transaction from all others (RFC 3261 section 17.2.3): Call-ID, number in CSeq, branch of the top Via,
 // without the magic cookie the From tag and sent-by too; direction and inside host.
@@ -142,23 +143,26 @@ struct UntouchedInvite {
 
 struct Dialog {
   enum class State : uint8_t { early, confirmed, ended };
-  TagId id = 0;    // of the tag
   Texts<1> tag;    // of the party that did not begin the leg
+  TagId id = 0;    // of the tag
+  uint32_t stands = 0;  // the number of the last answer, and of the uses that it and its offer asked for
   State state = State::early;
   bool invite_usage = false;
   bool hung_up = false;  // by BYE: a 2xx to INVITE that is repeated brings nothing back
   bool muxed = false;    // it accepted a=rtcp-mux
   bool has_sdp = false;  // a message of its own carried one
   bool untouched = false;      // the request that began it left as it came: From and To stay as the other side knows them
-  bool late_answered = false;  // PRACK or ACK has answered `late_offer`
-  uint32_t stands = 0;         // the number of the last answer, and of the uses that it and its offer asked for
   MaybeInstant subscribed_until;
   TransactionId attempt = 0;  // the INVITE whose response began it
   MediaSession session;       // what the last offer that was answered and its answer say
   TransactionId answered_invite = 0;  // the last INVITE whose offer was answered
-  TransactionId late_invite = 0;      // the last INVITE without SDP, whose response offered
-  std::unique_ptr<Offer> late_offer;  // of that response; null: there was none
-  CompactList<UntouchedInvite> untouched_invites;  // the last ones
+  struct Exceptions {
+    TransactionId late_invite = 0;  // the last INVITE without SDP, whose response offered
+    Offer late_offer;               // of that response
+    bool late_answered = false;     // PRACK or ACK has answered it
+    CompactList<UntouchedInvite> untouched_invites;  // the last ones
+  };
+  Rare<Exceptions> exceptions;
   bool is_call() const { return state == State::confirmed && invite_usage; }
 };
 
@@ -175,33 +179,36 @@ struct Leg {
   uint32_t call_hash = 0;        // of Call-ID and inside host
   uint32_t next_by_call_id = 0;  // ChainIndex
   TagId beginner = 0;  // of the beginner's tag
+  uint32_t sequence = 0;  // counts SDPs
+  using Seconds = std::chrono::duration<uint32_t>;
+  static constexpr Seconds no_interval = Seconds::max();
+  Seconds session_interval = no_interval;  // Session-Expires of the last 2xx
   Address inside_host;
   // of the flow that began it: ends and protocol
   Protocol protocol = Protocol::udp;
   FlowPorts ports;
   uint16_t zone = 0;
 
-  bool outgoing = false;  // the inside host began it
-  bool learnt = false;    // first seen in its middle: From and To stay as they are
-  bool routed = false;    // its inside host put itself into Record-Route: it may name whom it routes for
-  bool is_call = false;   // an INVITE is its matter; else it is a subscription, or a REFER outside of a call
+  bool outgoing : 1 = false;  // the inside host began it
+  bool learnt : 1 = false;    // first seen in its middle: From and To stay as they are
+  bool routed : 1 = false;    // its inside host put itself into Record-Route: it may name whom it routes for
+  bool is_call : 1 = false;   // an INVITE is its matter; else it is a subscription, or a REFER outside of a call
   bool is_counted = false;  // as a call that began, and not yet as one that ended
 
-  uint32_t sequence = 0;      // counts SDPs
   Givens givens;
   CompactList<DoorId> doors;  // signalling doors and ways out
   CompactList<MediaUse> media;
   CompactList<Dialog> dialogs;
-  CompactList<AckBody> ack_bodies;  // the last ones
-
   CompactList<TransactionId> invites;  // attempts without a final response
   Instant begun{}, last_message{};
   MaybeInstant ends;                   // ending: media is closed, the rest goes then
-  using Seconds = std::chrono::duration<uint32_t>;
-  std::optional<Seconds> session_interval;  // Session-Expires of the last 2xx
-  Instant recheck{};                   // not before: asking the kernel for living media
   Instant scheduled = Instant::max();  // of its one timer entry that counts
   CompactList<Endpoint> peers;         // where the other side wants its requests: Contact, nearest Record-Route
+  struct Exceptions {
+    CompactList<AckBody> ack_bodies;   // the last ones
+    Instant recheck{};                 // not before: asking the kernel for living media
+  };
+  Rare<Exceptions> exceptions;
 
   Dialog* find_dialog(TagId tag);
   bool is_confirmed() const;           // some dialog is

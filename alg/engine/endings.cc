@@ -32,14 +32,13 @@ void Exchange::heard_response() {
 
 // As negotiated in the last 2xx: none there, none any more (RFC 4028 section 7.2).
 void Exchange::note_session_interval() {
-  leg_->session_interval.reset();
-  if (message_.session_expires) leg_->session_interval = Leg::Seconds{*message_.session_expires};
+  leg_->session_interval = message_.session_expires ? Leg::Seconds{*message_.session_expires} : Leg::no_interval;
   is_rescheduled_ = true;
 }
 
 void Exchange::note_untouched_invite(Dialog& dialog) {
   constexpr std::size_t kept = 16;  // an ACK is repeated for 64*T1
-  CompactList<UntouchedInvite>& known = dialog.untouched_invites;
+  CompactList<UntouchedInvite>& known = dialog.exceptions.write().untouched_invites;
   const UntouchedInvite invite{message_.cseq, transaction_->outgoing};
   if (std::ranges::find(known, invite) != known.end()) return;
   if (known.size() == kept) known.erase(known.begin());

@@ -193,7 +193,7 @@ bool Exchange::is_untouched() const {
   if (!leg_ || message_.method != Method::ack) return false;
   const UntouchedInvite wanted{message_.cseq, passage_.out};
   const Dialog* dialog = find_dialog();
-  if (dialog && std::ranges::find(dialog->untouched_invites, wanted) != dialog->untouched_invites.end()) return true;
+  if (dialog && std::ranges::count(dialog->exceptions->untouched_invites, wanted) > 0) return true;
   return std::ranges::any_of(leg_->invites, [&](TransactionId id) {  // its 2xx took another way
     const Transaction* invite = rooms_.calls.transaction(id);
     return invite && invite->outgoing == passage_.out && invite->cseq == message_.cseq && invite->header_failed;

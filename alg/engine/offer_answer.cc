@@ -21,7 +21,7 @@ bool Exchange::repeats_older() const {
   if (message_.is_request || message_.method != Method::invite) return false;
   const Dialog* dialog = find_dialog();
   if (!dialog) return false;
-  if (!is_answer()) return dialog->late_invite == transaction_id_ && dialog->late_answered;
+  if (!is_answer()) return dialog->exceptions->late_invite == transaction_id_ && dialog->exceptions->late_answered;
   const bool was_answered = dialog->answered_invite == transaction_id_ || transaction_->offer.answered_early;
   return was_answered && dialog->stands > transaction_->offer.sdp;
 }
@@ -30,9 +30,8 @@ Offer* Exchange::offer_of_message() {
   const bool is_late = transaction_ ? message_.is_request ? transaction_->is_prack_answer : !transaction_->request_had_sdp : true;
   if (!is_late) return &transaction_->offer;
   Dialog* dialog = find_dialog();
-  if (!dialog || (message_.is_request && dialog->late_answered)) return nullptr;
-  if (!dialog->late_offer) dialog->late_offer = std::make_unique<Offer>();
-  return dialog->late_offer.get();
+  if (!dialog || (message_.is_request && dialog->exceptions->late_answered)) return nullptr;
+  return &dialog->exceptions.write().late_offer;
 }
 
 void Exchange::begin_sdp() {
@@ -50,9 +49,9 @@ void Exchange::begin_sdp() {
   }
   if (!message_.is_request) {
     rooms_.calls.give_up_offer(*leg_, *offer, passage_.now);  // one that nobody answered
-    Dialog* dialog = find_dialog();
-    dialog->late_invite = transaction_id_;
-    dialog->late_answered = false;
+    Dialog::Exceptions& late = find_dialog()->exceptions.write();
+    late.late_invite = transaction_id_;
+    late.late_answered = false;
   }
   offer->begin(sequence_, passage_.out);
 }
@@ -114,7 +113,7 @@ void Exchange::settle(bool muxed) {
   dialog->stands = sequence_;
   dialog->muxed = muxed;
   if (message_.is_request) {
-    dialog->late_answered = true;
+    dialog->exceptions.write().late_answered = true;
   } else if (message_.method == Method::invite) {
     dialog->answered_invite = transaction_id_;
   }

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "alg/base/compact_list.h"
+#include "alg/base/rare.h"
 #include "alg/base/shared_values.h"
 #include "alg/base/texts.h"
 #include "alg/calls/ended_ring.h"
@@ -78,6 +79,17 @@ TEST_CASE("a shared value is kept once, under one number, until its last holder 
     REQUIRE(shared.size() == known.size());
   }
   for (const auto& [value, held] : known) CHECK(shared[held.first] == value);
+}
+
+TEST_CASE("a rare part is there to be read, and its own once it is written to") {
+  Rare<std::string> first, second;
+  CHECK(first->empty());
+  second.write() = "b";
+  CHECK(first->empty());
+  first.write() = "a";
+  CHECK(*first + *second == "ab");
+  second = std::move(first);
+  CHECK(*second == "a");
 }
 
 TEST_CASE("texts stand behind each other, and empty ones among them") {
