@@ -128,11 +128,12 @@ struct MediaUse {
   TagId dialog = 0;    // the other party's; 0: the offer of the first INVITE, common to all forks
   uint32_t sdp = 0;    // Leg::sequence of the SDP that asked for it
   uint8_t line = 0;
-  bool is_rtcp = false;
-  bool is_way_out = false;
-  bool waits = false;  // that is an offer without an answer, which holds the door besides what stands
+  bool is_rtcp : 1 = false;
+  bool is_way_out : 1 = false;
+  bool waits : 1 = false;  // that is an offer without an answer, which holds the door besides what stands
   MaybeInstant ends;   // replaced or refused: closes then
 };
+static_assert(sizeof(MediaUse) == 24);  // most calls have four
 
 // An INVITE that passed unchanged and got a 2xx: the ACK to that, a transaction of its own (RFC 3261 section 17), does too.
 struct UntouchedInvite {
@@ -147,11 +148,11 @@ struct Dialog {
   TagId id = 0;    // of the tag
   uint32_t stands = 0;  // the number of the last answer, and of the uses that it and its offer asked for
   State state = State::early;
-  bool invite_usage = false;
-  bool hung_up = false;  // by BYE: a 2xx to INVITE that is repeated brings nothing back
-  bool muxed = false;    // it accepted a=rtcp-mux
-  bool has_sdp = false;  // a message of its own carried one
-  bool untouched = false;      // the request that began it left as it came: From and To stay as the other side knows them
+  bool invite_usage : 1 = false;
+  bool hung_up : 1 = false;  // by BYE: a 2xx to INVITE that is repeated brings nothing back
+  bool muxed : 1 = false;    // it accepted a=rtcp-mux
+  bool has_sdp : 1 = false;  // a message of its own carried one
+  bool untouched : 1 = false;  // the request that began it left as it came: From and To stay as the other side knows them
   MaybeInstant subscribed_until;
   TransactionId attempt = 0;  // the INVITE whose response began it
   MediaSession session;       // what the last offer that was answered and its answer say
