@@ -3,6 +3,7 @@
 #include "alg/calls/call_database.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "alg/base/erase_one.h"
 
@@ -144,6 +145,28 @@ Dialog* CallDatabase::add_dialog(Leg& leg, std::string_view tag) {
   return &leg.dialogs.back();
 }
 
+std::size_t CallDatabase::PeersHash::operator()(const Peers& peers) const {
+  std::size_t hash = 0;
+  for (const Endpoint& peer : peers.endpoints) hash = sipalg::hash_of(peer.address, hash + peer.port);
+  return hash;
+}
+
+const CompactList<Endpoint>& CallDatabase::peers_of(const Leg& leg) const {
+  static const CompactList<Endpoint> none;
+  return leg.peers == 0 ? none : peers_[leg.peers - 1].endpoints;
+}
+
+void CallDatabase::add_peer(Leg& leg, const Endpoint& peer) {
+  Peers all{peers_of(leg)};
+  all.endpoints.push_back(peer);
+  drop_peers(leg);
+  leg.peers = peers_.hold(all) + 1;
+}
+
+void CallDatabase::drop_peers(Leg& leg) {
+  if (leg.peers != 0) peers_.release(std::exchange(leg.peers, 0) - 1);
+}
+
 void CallDatabase::touch(LegId id, Instant now) {
   if (Leg* leg = legs_.find(id)) leg->last_message = now;
 }
@@ -161,6 +184,7 @@ void CallDatabase::erase_leg(LegId id, Instant now) {
   Leg* leg = legs_.find(id);
   for (MediaUse& use : leg->media) doors_.release(use.door, now);
   release_all(leg->doors, now);
+  drop_peers(*leg);
   if (leg->is_counted) --counted_calls_;
   by_call_id_.erase(id);
   legs_.erase(id);

@@ -49,6 +49,8 @@ class CallDatabase {
   LegId begin_leg(Leg leg, Instant now);  // 0: the table is full
   Dialog* add_dialog(Leg& leg, std::string_view tag);  // finds or makes; nullptr: a bound
   Dialog make_dialog(std::string_view tag) const;
+  const CompactList<Endpoint>& peers_of(const Leg& leg) const;
+  void add_peer(Leg& leg, const Endpoint& peer);  // it has none like it
   void touch(LegId id, Instant now);      // a message of it was seen: it is not idle
   void begin_call(Leg& leg);              // an INVITE is its matter, again perhaps; counted once
   void revive(Leg& leg);                  // a new attempt or subscription of a leg that was ending
@@ -122,6 +124,7 @@ class CallDatabase {
   void expire_idle(LegId id, Leg& leg, Instant now);
   void erase_transaction(TransactionId id, Instant now);
   void erase_leg(LegId id, Instant now);
+  void drop_peers(Leg& leg);
   void drop_ended_uses(Leg& leg, Instant now);
   void close_leg(LegId id, Leg& leg, Instant now);
   void count_end(Leg& leg, Event how);
@@ -137,6 +140,10 @@ class CallDatabase {
   Stats& stats_;
   uint64_t salt_;
   std::chrono::milliseconds idle_ = limits::call_idle, idle_held_ = limits::call_idle_held;
+  struct PeersHash {
+    std::size_t operator()(const Peers& peers) const;
+  };
+  SharedValues<Peers, PeersHash> peers_;  // the calls of a trunk have the same; Leg::peers: number + 1
   Slab<Transaction> transactions_;
   Slab<Leg> legs_;
   Slab<Registration> registrations_;

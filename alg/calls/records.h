@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the call database remembers: transactions, legs with their dialogs, registrations (sip-rules sections 3, 4, 6).
 #pragma once
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -9,6 +10,7 @@
 
 #include "alg/base/chain_index.h"
 #include "alg/base/compact_list.h"
+#include "alg/base/few_numbers.h"
 #include "alg/base/instant.h"
 #include "alg/base/rare.h"
 #include "alg/base/text_hash.h"
@@ -173,6 +175,12 @@ struct AckBody {
   bool failed = false;
 };
 
+// Where the other side of a leg wants its requests: Contacts, nearest Record-Routes.
+struct Peers {
+  CompactList<Endpoint> endpoints;
+  friend bool operator==(const Peers& a, const Peers& b) { return std::ranges::equal(a.endpoints, b.endpoints); }
+};
+
 // What one inside host has of a call: Call-ID, inside host, the beginner's tag, who began.
 struct Leg {
   enum Text : std::size_t { call_id, beginner_tag, from, to };  // from, to: URIs, for people
@@ -181,6 +189,7 @@ struct Leg {
   uint32_t next_by_call_id = 0;  // ChainIndex
   TagId beginner = 0;  // of the beginner's tag
   uint32_t sequence = 0;  // counts SDPs
+  uint32_t peers = 0;     // CallDatabase::peers_of
   using Seconds = std::chrono::duration<uint32_t>;
   static constexpr Seconds no_interval = Seconds::max();
   Seconds session_interval = no_interval;  // Session-Expires of the last 2xx
@@ -200,11 +209,10 @@ struct Leg {
   CompactList<DoorId> doors;  // signalling doors and ways out
   CompactList<MediaUse> media;
   CompactList<Dialog> dialogs;
-  CompactList<TransactionId> invites;  // attempts without a final response
+  FewNumbers invites;         // TransactionIds: attempts without a final response
   Instant begun{}, last_message{};
   MaybeInstant ends;                   // ending: media is closed, the rest goes then
   Instant scheduled = Instant::max();  // of its one timer entry that counts
-  CompactList<Endpoint> peers;         // where the other side wants its requests: Contact, nearest Record-Route
   struct Exceptions {
     CompactList<AckBody> ack_bodies;   // the last ones
     Instant recheck{};                 // not before: asking the kernel for living media

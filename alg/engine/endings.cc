@@ -67,7 +67,7 @@ void Exchange::heard_invite_response(bool is_copy) {
   const uint16_t status = message_.status;
   if (status > 100 && status < 300 && message_.to.tag.is_set()) {
     Dialog* dialog = add_dialog();
-    const bool is_open = std::ranges::find(leg_->invites, transaction_id_) != leg_->invites.end();
+    const bool is_open = leg_->invites.contains(transaction_id_);
     if (!dialog || (status < 200 && (leg_->ends || !is_open))) return;
     if (begins_anew(*dialog)) {
       if (is_copy && dialog->attempt != 0) return;  // of a call before

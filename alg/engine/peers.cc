@@ -22,8 +22,8 @@ bool leads_to_peers(sip::Method method) {
 void Exchange::meet(const sip::Uri& uri) {
   const auto endpoint = endpoint_of(uri);
   if (!endpoint || !is_remote(rules_, passage_, protocol_of(uri, passage_.protocol), *endpoint)) return;
-  if (leg_->peers.size() < most_peers && std::ranges::find(leg_->peers, *endpoint) == leg_->peers.end())
-    leg_->peers.push_back(*endpoint);
+  const CompactList<Endpoint>& known = rooms_.calls.peers_of(*leg_);
+  if (known.size() < most_peers && std::ranges::find(known, *endpoint) == known.end()) rooms_.calls.add_peer(*leg_, *endpoint);
   if (leg_->doors.size() >= most_signalling_doors) return;  // refuse the new, keep the living
   open_way_out(protocol_of(uri, passage_.protocol), leg_->inside_host, *endpoint, leg_->doors);
 }
@@ -65,13 +65,14 @@ void Exchange::meet_peers() {
 
 // Our signalling doors of this leg let its peers in, from whatever address they send.
 void Exchange::join_peers() {
-  if (leg_->peers.empty() || rooms_.policy.signalling_from_any) return;
+  const CompactList<Endpoint>& peers = rooms_.calls.peers_of(*leg_);
+  if (peers.empty() || rooms_.policy.signalling_from_any) return;
   SmallList<DoorId, 4> fresh;
   for (std::size_t i = 0; i < leg_->doors.size() && leg_->doors.size() < limits::doors_per_dialog; ++i) {
     const Door* door = rooms_.doors.find(leg_->doors[i]);
     if (!door || door->dead || !door->is_inbound()) continue;
     const KernelDoor known = rooms_.doors.kernel_door(*door);
-    for (const Endpoint& peer : leg_->peers) {
+    for (const Endpoint& peer : peers) {
       if (rooms_.doors.find_signalling(known.protocol, known.inside, known.outside.address, peer.address)) continue;
       DoorTable::SignallingWish wish;
       wish.protocol = known.protocol;

@@ -8,6 +8,7 @@
 #include <random>
 
 #include "alg/base/compact_list.h"
+#include "alg/base/few_numbers.h"
 #include "alg/base/rare.h"
 #include "alg/base/shared_values.h"
 #include "alg/base/texts.h"
@@ -109,6 +110,37 @@ TEST_CASE("a ring pushes out the oldest") {
   EndedRing ring(3);
   for (uint64_t id = 1; id <= 3; ++id) CHECK(ring.push(id) == 0);
   for (uint64_t id = 4; id <= 10; ++id) CHECK(ring.push(id) == id - 3);
+}
+
+TEST_CASE("a few numbers: none, one in place, more in a list") {
+  static_assert(sizeof(FewNumbers) == 8);
+  FewNumbers few;
+  std::vector<uint64_t> expected;
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 3000; ++round) {
+    const uint64_t number = random() % 5 + 1 + (uint64_t{1} << 62);
+    switch (random() % 8) {
+      case 0:
+      case 1:
+      case 2: CHECK(erase(few, number) == std::erase(expected, number)); break;
+      case 3: {
+        FewNumbers moved(std::move(few));
+        CHECK(few.empty());
+        few = std::move(moved);
+        break;
+      }
+      case 4:
+        if (round % 20 != 0) break;
+        few = FewNumbers();
+        expected.clear();
+        break;
+      default: few.push_back(number), expected.push_back(number);
+    }
+    REQUIRE(std::ranges::equal(few, expected));
+    REQUIRE(few.size() == expected.size());
+    REQUIRE(few.contains(number) == (std::ranges::find(expected, number) != expected.end()));
+    if (!expected.empty()) REQUIRE(few.back() == expected.back());
+  }
 }
 
 TEST_CASE("a compact list is a vector in eight bytes") {
