@@ -20,7 +20,7 @@ template <typename T, uint32_t T::*next, typename HashOf> class ChainIndex {
   explicit ChainIndex(Slab<T>& records, HashOf hash_of = {}) : records_(records), hash_of_(hash_of) {}
 
   void insert(Id id) {
-    if (size_ >= heads_.size()) resize(heads_.empty() ? 64 : 2 * heads_.size());
+    if (size_ >= 2 * heads_.size()) resize(heads_.empty() ? 64 : 2 * heads_.size());
     put(Slab<T>::place_of(id));
     ++size_;
   }
@@ -32,7 +32,7 @@ template <typename T, uint32_t T::*next, typename HashOf> class ChainIndex {
     while (*at != place + 1) at = &(records_.at(*at - 1).*next);
     *at = gone.*next;
     --size_;
-    if (heads_.size() > 64 && size_ < heads_.size() / 8) resize(heads_.size() / 4);
+    if (heads_.size() > 64 && size_ < heads_.size() / 4) resize(heads_.size() / 4);
   }
   // The first of this hash that `is_it(record)` takes; 0: none. It sees records of other hashes, too.
   template <typename F> Id find(std::size_t hash, F&& is_it) const {

@@ -55,6 +55,14 @@ template <typename T> class CompactList {
     return *new (&items(head_)[head_->size++]) T(std::forward<Arguments>(arguments)...);
   }
   void push_back(T item) { emplace_back(std::move(item)); }
+  // So many items more, made new: the first of them.
+  T* grow(std::size_t more) {
+    if (size() + more > capacity()) move_to(size() + std::max(size() / 2, more));
+    if (more == 0) return end();
+    std::uninitialized_value_construct_n(end(), more);
+    head_->size += static_cast<uint32_t>(more);
+    return end() - more;
+  }
   template <typename Iterator> void assign(Iterator first, Iterator last) {
     clear();
     reserve(static_cast<std::size_t>(std::distance(first, last)));

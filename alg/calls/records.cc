@@ -6,14 +6,17 @@
 namespace sipalg {
 
 void Transaction::recycle() {
-  constexpr std::size_t worth_keeping = 64;  // what is larger belonged to something rare
+  constexpr std::size_t worth_keeping = 64, bytes_worth_keeping = 4096;  // what is larger belonged to something rare
   Transaction empty;
   const auto keep = [](auto& list, auto& into) {
     if (list.size() > worth_keeping) return;
     list.clear();
     into = std::move(list);
   };
-  keep(givens, empty.givens);
+  if (givens.bytes() <= bytes_worth_keeping) {
+    givens.clear();
+    empty.givens = std::move(givens);
+  }
   keep(restored, empty.restored);
   keep(doors, empty.doors);
   keep(wishes, empty.wishes);

@@ -174,8 +174,7 @@ void Exchange::register_wish(RegistrationWish& wish, uint32_t granted) {
   registration.inside = wish.inside;
   registration.outside = wish.given;
   registration.contact_text = wish.before;
-  for (std::size_t i = 0; i < transaction_->givens.size(); ++i) {
-    const Given given = transaction_->givens[i];
+  for (const Given given : transaction_->givens) {
     if (given.field == Field::path || (given.field == Field::contact && !wish.is_path && given.user == wish.user))
       registration.givens.add(given);
   }

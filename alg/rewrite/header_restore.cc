@@ -109,8 +109,7 @@ void HeaderRestore::via_by_door(const sip::Via& via) {
 void HeaderRestore::via(const Transaction* transaction) {
   const sip::Via& via = passage_.message.vias.front();
   if (!transaction) return via_by_door(via);
-  for (std::size_t i = 0; i < transaction->givens.size(); ++i) {
-    const Given given = transaction->givens[i];
+  for (const Given given : transaction->givens) {
     if (given.field != Field::via) continue;
     if (!given.given.is_set()) {  // a name: only its port was edited
       if (!via.sent_by.address && via.sent_by.port_number == given.given.port) put(via.sent_by.whole(), Field::via, given.before);
