@@ -7,43 +7,50 @@
 
 namespace sipalg {
 
-Givens::Head Givens::head_at(const char* at) {
-  Head head;
+namespace {
+
+PackedGiven::Head head_at(const char* at) {
+  PackedGiven::Head head;
   std::memcpy(&head, at, sizeof head);
   return head;
 }
 
-Given Givens::Iterator::operator*() const {
-  const Head head = head_at(at_);
-  const char* const address = at_ + sizeof head;
-  const char* const before = address + head.address_size;
-  const auto* const bytes = reinterpret_cast<const uint8_t*>(address);
-  return {head.field, {Address::from_bytes({bytes, head.address_size}), head.port}, {before, head.before_size},
-          {before + head.before_size, head.user_size}};
+}  // namespace
+
+std::size_t PackedGiven::size_of(const Given& given) {
+  return sizeof(Head) + given.given.address.bytes().size() + given.before.size() + given.user.size();
 }
 
-Givens::Iterator& Givens::Iterator::operator++() {
-  const Head head = head_at(at_);
-  at_ += sizeof head + head.address_size + head.before_size + head.user_size;
-  return *this;
+std::size_t PackedGiven::size_at(const char* at) {
+  const Head head = head_at(at);
+  return sizeof head + head.address_size + head.before_size + head.user_size;
 }
 
 // The texts are parts of a datagram: their sizes fit.
-void Givens::add(const Given& given) {
+void PackedGiven::write(const Given& given, char* at) {
   const auto address = given.given.address.bytes();
   const Head head{given.field, static_cast<uint8_t>(address.size()), given.given.port, static_cast<uint16_t>(given.before.size()),
                   static_cast<uint16_t>(given.user.size())};
-  char* at = bytes_.grow(sizeof head + address.size() + given.before.size() + given.user.size());
   std::memcpy(at, &head, sizeof head);
   at = std::ranges::copy(address, at + sizeof head).out;
   at = std::ranges::copy(given.before, at).out;
   std::ranges::copy(given.user, at);
 }
 
+Given PackedGiven::read(const char* at) {
+  const Head head = head_at(at);
+  const char* const address = at + sizeof head;
+  const char* const before = address + head.address_size;
+  return {head.field, {Address::from_bytes({reinterpret_cast<const uint8_t*>(address), head.address_size}), head.port},
+          {before, head.before_size}, {before + head.before_size, head.user_size}};
+}
+
 // What a dialog's messages give is the same again and again.
 bool Givens::ends_with(std::span<const Given> message) const {
   const std::size_t known = size();
-  return message.size() <= known && std::ranges::equal(std::ranges::subrange(std::next(begin(), static_cast<std::ptrdiff_t>(known - message.size())), end()), message);
+  if (message.size() > known) return false;
+  const auto first = std::next(begin(), static_cast<std::ptrdiff_t>(known - message.size()));
+  return std::ranges::equal(std::ranges::subrange(first, end()), message);
 }
 
 bool Givens::is_replaced(const Given& old, std::span<const Given> message) {
@@ -54,10 +61,9 @@ bool Givens::is_replaced(const Given& old, std::span<const Given> message) {
 
 // No more memory than it takes: a record may keep it for long.
 void Givens::append(std::span<const Given> message) {
-  std::size_t bytes = bytes_.size();
-  for (const Given& fresh : message)
-    bytes += sizeof(Head) + fresh.given.address.bytes().size() + fresh.before.size() + fresh.user.size();
-  bytes_.reserve(bytes);
+  std::size_t bytes = 0;
+  for (const Given& fresh : message) bytes += PackedGiven::size_of(fresh);
+  reserve(bytes);
   for (const Given& fresh : message) add(fresh);
 }
 
@@ -76,7 +82,7 @@ void Givens::remember(std::span<const Given> message) {
 std::optional<Given> Givens::find(Field field, const Endpoint& endpoint, std::string_view user, std::size_t nth) const {
   std::optional<Given> mine, any;
   for (auto at = begin(); at != end(); ++at) {
-    if (at.field() != field) continue;
+    if (PackedGiven::field_at(at.packed()) != field) continue;
     const Given given = *at;
     if (given.given != endpoint) continue;
     any = given;
@@ -89,7 +95,7 @@ std::optional<Given> Givens::find(Field field, const Endpoint& endpoint, std::st
 
 bool Givens::has(Field field, const Endpoint& endpoint) const {
   for (auto at = begin(); at != end(); ++at)
-    if (at.field() == field && (*at).given == endpoint) return true;
+    if (PackedGiven::field_at(at.packed()) == field && (*at).given == endpoint) return true;
   return false;
 }
 

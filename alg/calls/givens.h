@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What was written into a message in place of what a side wrote: remembered as texts, to be given back byte for byte.
 #pragma once
-#include <iterator>
 #include <optional>
 #include <span>
 #include <string>
@@ -9,6 +8,7 @@
 
 #include "alg/base/compact_list.h"
 #include "alg/base/endpoint.h"
+#include "alg/base/packed_list.h"
 #include "alg/edit/edit_list.h"
 
 namespace sipalg {
@@ -23,37 +23,22 @@ struct Given {
   friend bool operator==(const Given&, const Given&) = default;
 };
 
-// All that a message, or a record over many messages, was given: each behind the other in one piece of memory, with no byte that
-// says nothing.
-class Givens {
- public:
-  // They come as they were added; each is read from where it stands.
-  class Iterator {
-   public:
-    using value_type = Given;
-    using difference_type = std::ptrdiff_t;
-    Iterator() = default;
-    explicit Iterator(const char* at) : at_(at) {}
-    Given operator*() const;
-    Field field() const { return static_cast<Field>(*at_); }
-    Iterator& operator++();
-    Iterator operator++(int) {
-      const Iterator before = *this;
-      ++*this;
-      return before;
-    }
-    friend bool operator==(const Iterator&, const Iterator&) = default;
-
-   private:
-    const char* at_ = nullptr;
+struct PackedGiven {
+  struct Head {  // the address's bytes follow, then `before`, then `user`
+    Field field;
+    uint8_t address_size;
+    uint16_t port, before_size, user_size;
   };
-  Iterator begin() const { return Iterator(bytes_.begin()); }
-  Iterator end() const { return Iterator(bytes_.end()); }
-  bool empty() const { return bytes_.empty(); }
-  std::size_t size() const { return static_cast<std::size_t>(std::distance(begin(), end())); }
-  std::size_t bytes() const { return bytes_.size(); }
-  void clear() { bytes_.clear(); }
-  void add(const Given& given);
+  static std::size_t size_of(const Given& given);
+  static void write(const Given& given, char* at);
+  static Given read(const char* at);
+  static std::size_t size_at(const char* at);
+  static Field field_at(const char* at) { return static_cast<Field>(*at); }
+};
+
+// All that a message, or a record over many messages, was given.
+class Givens : public PackedList<Given, PackedGiven> {
+ public:
   // What one message gave takes the place of what an older one did for the same fields, endpoints and users. Two texts of
   // one endpoint in one message stay two.
   void remember(std::span<const Given> message);
@@ -62,16 +47,9 @@ class Givens {
   bool has(Field field, const Endpoint& endpoint) const;
 
  private:
-  struct Head {  // the address's bytes follow, then `before`, then `user`
-    Field field;
-    uint8_t address_size;
-    uint16_t port, before_size, user_size;
-  };
-  static Head head_at(const char* at);
   bool ends_with(std::span<const Given> message) const;
   static bool is_replaced(const Given& old, std::span<const Given> message);
   void append(std::span<const Given> message);
-  CompactList<char> bytes_;
 };
 
 // A URI of a request that came in, and what became of it: its repetitions, CANCEL and the ACK of a refusal get the same,

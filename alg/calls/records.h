@@ -12,6 +12,7 @@
 #include "alg/base/compact_list.h"
 #include "alg/base/few_numbers.h"
 #include "alg/base/instant.h"
+#include "alg/base/packed_list.h"
 #include "alg/base/rare.h"
 #include "alg/base/text_hash.h"
 #include "alg/calls/givens.h"
@@ -53,6 +54,20 @@ struct RemoteStream {
   Endpoint rtcp;  // not set: none
 };
 
+struct PackedRemoteStream {
+  struct Head {  // the bytes of both addresses follow
+    uint8_t line;
+    Protocol protocol;
+    uint8_t rtp_size, rtcp_size;
+    uint16_t rtp_port, rtcp_port;
+  };
+  static std::size_t size_of(const RemoteStream& stream);
+  static void write(const RemoteStream& stream, char* at);
+  static RemoteStream read(const char* at);
+  static std::size_t size_at(const char* at);
+};
+using RemoteStreams = PackedList<RemoteStream, PackedRemoteStream>;
+
 // The ports of a flow's ends: of the inside end as it is and as it is seen outside, and of the remote.
 struct FlowPorts {
   uint16_t inside = 0, outside = 0, remote = 0;
@@ -66,7 +81,7 @@ struct StreamNote {  // for `show call`
 
 // What an offer and its answer say.
 struct MediaSession {
-  CompactList<RemoteStream> remote;
+  RemoteStreams remote;
   CompactList<StreamNote> streams;
   bool held = false;         // the last offer or its answer was a hold
   bool offer_holds = false;  // the last offer was

@@ -132,14 +132,14 @@ void Exchange::take_early_answer(Dialog& dialog) {
 }
 
 // From each inside host of a line to both remote endpoints of that line.
-void Exchange::open_ways_out(const Dialog& dialog, const CompactList<RemoteStream>& remote) {
-  SmallList<std::pair<DoorId, const RemoteStream*>, 4> claimed;
+void Exchange::open_ways_out(const Dialog& dialog, const RemoteStreams& remote) {
+  SmallList<std::pair<DoorId, uint8_t>, 4> claimed;  // and its line
   const auto claim = [&](const RemoteStream& stream, const Address& host, const Endpoint& to) {
     if (!is_remote(rules_, passage_, stream.protocol, to)) return;
     const auto door = rooms_.doors.claim_way_out(stream.protocol, host, to, false, leg_->zone);
-    if (door) claimed.emplace_back(*door, &stream);
+    if (door) claimed.emplace_back(*door, stream.line);
   };
-  for (const RemoteStream& stream : remote) {
+  for (const RemoteStream stream : remote) {
     SmallList<Address, 4> hosts;
     for (const MediaUse& use : leg_->media) {
       const Door* door = rooms_.doors.find(use.door);
@@ -153,9 +153,9 @@ void Exchange::open_ways_out(const Dialog& dialog, const CompactList<RemoteStrea
     }
   }
   SmallList<DoorId, 4> doors;
-  for (const auto& [door, stream] : claimed) doors.push_back(door);
+  for (const auto& [door, line] : claimed) doors.push_back(door);
   if (!open_or_release(rules_, doors, passage_.now)) return;
-  for (const auto& [door, stream] : claimed) use({door, dialog.id, sequence_, stream->line, false, true, waits_, {}});
+  for (const auto& [door, line] : claimed) use({door, dialog.id, sequence_, line, false, true, waits_, {}});
 }
 
 }  // namespace sipalg

@@ -63,7 +63,7 @@ std::vector<report::Stream> streams_of(const EngineRooms& rooms, const Leg& leg,
       stream.inside = rooms.doors.inside_of(*door);
       stream.outside = rooms.doors.outside_of(*door);
     }
-    for (const RemoteStream& remote : session.remote)
+    for (const RemoteStream remote : session.remote)
       if (remote.line == i) stream.remote = remote.rtp;
     out.push_back(std::move(stream));
   }

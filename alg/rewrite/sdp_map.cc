@@ -232,7 +232,7 @@ void restore_remote_candidates(const Rules& rules, Group& group, const sdp::Sess
   }
 }
 
-void add_remote_streams(const sdp::Session& session, CompactList<RemoteStream>& out) {
+void add_remote_streams(const sdp::Session& session, RemoteStreams& out) {
   for (std::size_t i = 0; i < session.media.size(); ++i) {
     const sdp::Media& media = session.media[i];
     const sdp::Connection& connection = first_connection(session, media);
@@ -246,7 +246,7 @@ void add_remote_streams(const sdp::Session& session, CompactList<RemoteStream>& 
       const auto port = media.rtcp.port.is_set() ? media.rtcp.port_number : static_cast<uint16_t>(media.port_number + 1);
       stream.rtcp = {media.rtcp.connection.address.value_or(*connection.address), port};
     }
-    out.push_back(stream);
+    out.add(stream);
   }
 }
 
