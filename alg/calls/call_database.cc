@@ -131,18 +131,15 @@ LegId CallDatabase::begin_leg(Leg leg, Instant now) {
   return id;
 }
 
-Dialog CallDatabase::make_dialog(std::string_view tag) const {
-  Dialog dialog;
-  dialog.id = tag_id(tag);
-  dialog.tag = Texts<1>({tag});
-  return dialog;
-}
-
 Dialog* CallDatabase::add_dialog(Leg& leg, std::string_view tag) {
-  if (Dialog* known = leg.find_dialog(tag_id(tag))) return known;
+  const TagId id = tag_id(tag);
+  if (Dialog* known = leg.find_dialog(id)) return known;
   if (leg.dialogs.size() >= limits::dialogs_per_call) return nullptr;
-  leg.dialogs.push_back(make_dialog(tag));
-  return &leg.dialogs.back();
+  leg.texts.reserve(PackedText::size_of(tag));  // no more: it stays as long as the leg
+  leg.texts.add(tag);
+  Dialog& dialog = leg.dialogs.emplace_back();
+  dialog.id = id;
+  return &dialog;
 }
 
 std::size_t CallDatabase::PeersHash::operator()(const Peers& peers) const {

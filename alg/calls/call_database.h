@@ -48,7 +48,6 @@ class CallDatabase {
   Leg* leg(LegId id) { return legs_.find(id); }
   LegId begin_leg(Leg leg, Instant now);  // 0: the table is full
   Dialog* add_dialog(Leg& leg, std::string_view tag);  // finds or makes; nullptr: a bound
-  Dialog make_dialog(std::string_view tag) const;
   const CompactList<Endpoint>& peers_of(const Leg& leg) const;
   void add_peer(Leg& leg, const Endpoint& peer);  // it has none like it
   void touch(LegId id, Instant now);      // a message of it was seen: it is not idle

@@ -67,6 +67,10 @@ Dialog* Leg::find_dialog(TagId tag) {
   return it == dialogs.end() ? nullptr : &*it;
 }
 
+std::string_view Leg::tag_of(const Dialog& dialog) const {
+  return texts[dialog_tags + static_cast<std::size_t>(&dialog - dialogs.begin())];
+}
+
 bool Leg::is_confirmed() const {
   return std::ranges::any_of(dialogs, [](const Dialog& d) { return d.state == Dialog::State::confirmed; });
 }

@@ -13,10 +13,10 @@
 #include "alg/base/few_numbers.h"
 #include "alg/base/instant.h"
 #include "alg/base/packed_list.h"
+#include "alg/base/packed_texts.h"
 #include "alg/base/rare.h"
 #include "alg/base/text_hash.h"
 #include "alg/calls/givens.h"
-#include "alg/base/texts.h"
 #include "alg/doors/door_table.h"
 #include "alg/edit/edit_list.h"
 #include "alg/sip/message.h"
@@ -161,8 +161,7 @@ struct UntouchedInvite {
 
 struct Dialog {
   enum class State : uint8_t { early, confirmed, ended };
-  Texts<1> tag;    // of the party that did not begin the leg
-  TagId id = 0;    // of the tag
+  TagId id = 0;    // of the tag of the party that did not begin the leg
   uint32_t stands = 0;  // the number of the last answer, and of the uses that it and its offer asked for
   State state = State::early;
   bool invite_usage : 1 = false;
@@ -198,8 +197,8 @@ struct Peers {
 
 // What one inside host has of a call: Call-ID, inside host, the beginner's tag, who began.
 struct Leg {
-  enum Text : std::size_t { call_id, beginner_tag, from, to };  // from, to: URIs, for people
-  Texts<4> texts;
+  enum Text : std::size_t { call_id, beginner_tag, from, to, dialog_tags };  // from, to: URIs, for people; the tag of each dialog
+  PackedTexts texts;
   uint32_t call_hash = 0;        // of Call-ID and inside host
   uint32_t next_by_call_id = 0;  // ChainIndex
   TagId beginner = 0;  // of the beginner's tag
@@ -235,6 +234,7 @@ struct Leg {
   Rare<Exceptions> exceptions;
 
   Dialog* find_dialog(TagId tag);
+  std::string_view tag_of(const Dialog& dialog) const;  // one of `dialogs`
   bool is_confirmed() const;           // some dialog is
   bool has_invite_usage() const;
   bool is_subscribed() const;

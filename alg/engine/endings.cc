@@ -54,7 +54,6 @@ bool Exchange::begins_anew(const Dialog& dialog) const {
 void Exchange::begin_dialog(Dialog& dialog) {
   Dialog fresh;
   fresh.id = dialog.id;
-  fresh.tag = std::move(dialog.tag);
   fresh.subscribed_until = dialog.subscribed_until;
   fresh.attempt = transaction_id_;
   fresh.session = transaction_->offer.said;

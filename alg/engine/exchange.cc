@@ -142,7 +142,7 @@ void Exchange::begin_leg() {
   const std::string from = escaped(passage_.text(message_.from.uri.whole).substr(0, limits::shown_uri_bytes));
   const std::string to = escaped(passage_.text(message_.to.uri.whole).substr(0, limits::shown_uri_bytes));
   Leg leg;
-  leg.texts = Texts<4>({passage_.text(message_.call_id), passage_.text(message_.from.tag), from, to});
+  leg.texts = PackedTexts({passage_.text(message_.call_id), passage_.text(message_.from.tag), from, to});
   leg.beginner = from_tag_;
   leg.inside_host = passage_.me.inside.address;
   leg.outgoing = passage_.out;
@@ -151,10 +151,9 @@ void Exchange::begin_leg() {
   leg.ports = {passage_.me.inside.port, passage_.me.outside.port, passage_.peer.port};
   leg.zone = passage_.zone;
   if (learnt) {
-    Dialog dialog = rooms_.calls.make_dialog(passage_.text(message_.to.tag));
-    dialog.state = Dialog::State::confirmed;
-    dialog.invite_usage = method != Method::subscribe && method != Method::refer;
-    leg.dialogs.push_back(std::move(dialog));
+    Dialog* dialog = rooms_.calls.add_dialog(leg, passage_.text(message_.to.tag));
+    dialog->state = Dialog::State::confirmed;
+    dialog->invite_usage = method != Method::subscribe && method != Method::refer;
   }
   leg_id_ = rooms_.calls.begin_leg(std::move(leg), passage_.now);
   leg_ = rooms_.calls.leg(leg_id_);

@@ -72,7 +72,7 @@ std::vector<report::Stream> streams_of(const EngineRooms& rooms, const Leg& leg,
 
 report::Call report_call(const EngineRooms& rooms, const Leg& leg, Instant now) {
   const Dialog* dialog = dialog_of(leg);
-  const std::string beginner = escaped(leg.texts[Leg::beginner_tag]), other = dialog ? escaped(dialog->tag[0]) : std::string();
+  const std::string beginner = escaped(leg.texts[Leg::beginner_tag]), other = dialog ? escaped(leg.tag_of(*dialog)) : std::string();
   report::Call call;
   call.call_id = escaped(leg.texts[Leg::call_id]);
   call.inside_tag = leg.outgoing ? beginner : other;

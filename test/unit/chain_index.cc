@@ -9,6 +9,7 @@
 
 #include "alg/base/compact_list.h"
 #include "alg/base/few_numbers.h"
+#include "alg/base/packed_texts.h"
 #include "alg/base/rare.h"
 #include "alg/base/shared_values.h"
 #include "alg/base/texts.h"
@@ -104,6 +105,21 @@ TEST_CASE("texts stand behind each other, and empty ones among them") {
   const Texts<2> cut({longest, "b"});
   CHECK(cut[0].size() == 65'535);
   CHECK(cut[1].empty());
+}
+
+TEST_CASE("packed texts come back, empty and long ones too") {
+  PackedTexts texts;
+  const std::vector<std::string> all{"call-1@10.0.0.2", "", std::string(254, 'b'), std::string(255, 'c'), std::string(65'535, 'd'), "e"};
+  for (const std::string& text : all) texts.add(text);
+  CHECK(std::ranges::equal(texts, all));
+  CHECK(texts[0] == all[0]);
+  CHECK(texts[4] == all[4]);
+  CHECK(texts[5] == "e");
+  PackedTexts cut;
+  cut.add(std::string(70'000, 'a'));
+  cut.add("b");
+  CHECK(cut[0].size() == 65'535);
+  CHECK(cut[1] == "b");
 }
 
 TEST_CASE("a ring pushes out the oldest") {
