@@ -39,6 +39,9 @@ template <typename T, typename Hash = std::hash<T>> class SharedValues {
   // Precondition: somebody holds it.
   const T& operator[](Number number) const { return values_.at(number).value; }
   std::size_t size() const { return values_.size(); }
+  template <typename F> bool any_of(F&& f) const {
+    return values_.any_of([&](const Shared& shared) { return f(shared.value); });
+  }
 
  private:
   struct Shared {

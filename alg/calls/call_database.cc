@@ -3,7 +3,6 @@
 #include "alg/calls/call_database.h"
 
 #include <algorithm>
-#include <utility>
 
 #include "alg/base/erase_one.h"
 
@@ -21,7 +20,6 @@ bool flow_needs(const FlowPorts& flow, uint16_t port, std::span<const uint16_t> 
   return !std::ranges::binary_search(in_service, flow.inside) && !std::ranges::binary_search(in_service, flow.remote);
 }
 
-FlowPorts ports_of(const Leg& leg) { return leg.ports; }
 template <typename Record> FlowPorts ports_of(const Record& record) {
   return {record.source.inside.port, record.source.outside.port, record.remote.port};
 }
@@ -113,18 +111,19 @@ uint32_t CallDatabase::hash_of_call(std::string_view call_id, const Address& ins
 LegId CallDatabase::find_leg(std::string_view call_id, const Address& inside_host, TagId inside_tag, TagId outside_tag) const {
   return by_call_id_.find(hash_of_call(call_id, inside_host), [&](const Leg& leg) {
     if (leg.beginner != (leg.outgoing ? inside_tag : outside_tag)) return false;
-    if (leg.texts[Leg::call_id] != call_id || leg.inside_host != inside_host) return false;
+    if (leg.texts[Leg::call_id] != call_id || path_of(leg).inside_host != inside_host) return false;
     const TagId other = leg.outgoing ? outside_tag : inside_tag;
     return !leg.learnt || other == 0 || std::ranges::find(leg.dialogs, other, &Dialog::id) != leg.dialogs.end();
   });
 }
 
-LegId CallDatabase::begin_leg(Leg leg, Instant now) {
+LegId CallDatabase::begin_leg(Leg leg, const LegPath& path, Instant now) {
   if (legs_.size() >= limits::dialogs) {
     stats_.count(Event::calls_refused_by_bound);
     return 0;
   }
-  leg.call_hash = hash_of_call(leg.texts[Leg::call_id], leg.inside_host);
+  leg.call_hash = hash_of_call(leg.texts[Leg::call_id], path.inside_host);
+  leg.path = paths_.hold(path);
   leg.begun = leg.last_message = now;
   const LegId id = legs_.insert(std::move(leg));
   by_call_id_.insert(id);
@@ -142,26 +141,18 @@ Dialog* CallDatabase::add_dialog(Leg& leg, std::string_view tag) {
   return &dialog;
 }
 
-std::size_t CallDatabase::PeersHash::operator()(const Peers& peers) const {
-  std::size_t hash = 0;
-  for (const Endpoint& peer : peers.endpoints) hash = sipalg::hash_of(peer.address, hash + peer.port);
+std::size_t CallDatabase::PathHash::operator()(const LegPath& path) const {
+  const std::size_t ports = std::size_t{path.ports.inside} << 32 | std::size_t{path.ports.outside} << 16 | path.ports.remote;
+  std::size_t hash = sipalg::hash_of(path.inside_host, ports + path.zone);
+  for (const Endpoint& peer : path.peers) hash = sipalg::hash_of(peer.address, hash + peer.port);
   return hash;
 }
 
-const CompactList<Endpoint>& CallDatabase::peers_of(const Leg& leg) const {
-  static const CompactList<Endpoint> none;
-  return leg.peers == 0 ? none : peers_[leg.peers - 1].endpoints;
-}
-
 void CallDatabase::add_peer(Leg& leg, const Endpoint& peer) {
-  Peers all{peers_of(leg)};
-  all.endpoints.push_back(peer);
-  drop_peers(leg);
-  leg.peers = peers_.hold(all) + 1;
-}
-
-void CallDatabase::drop_peers(Leg& leg) {
-  if (leg.peers != 0) peers_.release(std::exchange(leg.peers, 0) - 1);
+  LegPath path = path_of(leg);
+  path.peers.push_back(peer);
+  paths_.release(leg.path);
+  leg.path = paths_.hold(path);
 }
 
 void CallDatabase::touch(LegId id, Instant now) {
@@ -181,7 +172,7 @@ void CallDatabase::erase_leg(LegId id, Instant now) {
   Leg* leg = legs_.find(id);
   for (MediaUse& use : leg->media) doors_.release(use.door, now);
   release_all(leg->doors, now);
-  drop_peers(*leg);
+  paths_.release(leg->path);
   if (leg->is_counted) --counted_calls_;
   by_call_id_.erase(id);
   legs_.erase(id);
@@ -259,7 +250,8 @@ std::vector<const Registration*> CallDatabase::registrations_at(const Endpoint& 
 
 bool CallDatabase::needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const {
   const auto is_one = [=](const auto& record) { return record.protocol == protocol && flow_needs(ports_of(record), port, in_service); };
-  return legs_.any_of(is_one) || registrations_.any_of(is_one) ||
+  const auto is_path = [=](const LegPath& path) { return path.protocol == protocol && flow_needs(path.ports, port, in_service); };
+  return paths_.any_of(is_path) || registrations_.any_of(is_one) ||
          transactions_.any_of([&](const Transaction& t) { return !t.cleared && is_one(t); });
 }
 

@@ -46,9 +46,9 @@ class CallDatabase {
   TagId tag_id(std::string_view tag) const { return tag.empty() ? 0 : static_cast<TagId>(hash_text(tag, salt_)) | 1; }
   LegId find_leg(std::string_view call_id, const Address& inside_host, TagId inside_tag, TagId outside_tag) const;
   Leg* leg(LegId id) { return legs_.find(id); }
-  LegId begin_leg(Leg leg, Instant now);  // 0: the table is full
+  LegId begin_leg(Leg leg, const LegPath& path, Instant now);  // 0: the table is full
   Dialog* add_dialog(Leg& leg, std::string_view tag);  // finds or makes; nullptr: a bound
-  const CompactList<Endpoint>& peers_of(const Leg& leg) const;
+  const LegPath& path_of(const Leg& leg) const { return paths_[leg.path]; }
   void add_peer(Leg& leg, const Endpoint& peer);  // it has none like it
   void touch(LegId id, Instant now);      // a message of it was seen: it is not idle
   void begin_call(Leg& leg);              // an INVITE is its matter, again perhaps; counted once
@@ -123,7 +123,6 @@ class CallDatabase {
   void expire_idle(LegId id, Leg& leg, Instant now);
   void erase_transaction(TransactionId id, Instant now);
   void erase_leg(LegId id, Instant now);
-  void drop_peers(Leg& leg);
   void drop_ended_uses(Leg& leg, Instant now);
   void close_leg(LegId id, Leg& leg, Instant now);
   void count_end(Leg& leg, Event how);
@@ -139,10 +138,10 @@ class CallDatabase {
   Stats& stats_;
   uint64_t salt_;
   std::chrono::milliseconds idle_ = limits::call_idle, idle_held_ = limits::call_idle_held;
-  struct PeersHash {
-    std::size_t operator()(const Peers& peers) const;
+  struct PathHash {
+    std::size_t operator()(const LegPath& path) const;
   };
-  SharedValues<Peers, PeersHash> peers_;  // the calls of a trunk have the same; Leg::peers: number + 1
+  SharedValues<LegPath, PathHash> paths_;
   Slab<Transaction> transactions_;
   Slab<Leg> legs_;
   Slab<Registration> registrations_;

@@ -71,6 +71,7 @@ using RemoteStreams = PackedList<RemoteStream, PackedRemoteStream>;
 // The ports of a flow's ends: of the inside end as it is and as it is seen outside, and of the remote.
 struct FlowPorts {
   uint16_t inside = 0, outside = 0, remote = 0;
+  friend bool operator==(const FlowPorts&, const FlowPorts&) = default;
 };
 
 struct StreamNote {  // for `show call`
@@ -189,10 +190,18 @@ struct AckBody {
   bool failed = false;
 };
 
-// Where the other side of a leg wants its requests: Contacts, nearest Record-Routes.
-struct Peers {
-  CompactList<Endpoint> endpoints;
-  friend bool operator==(const Peers& a, const Peers& b) { return std::ranges::equal(a.endpoints, b.endpoints); }
+// What all calls of a trunk have in common.
+struct LegPath {
+  Address inside_host;
+  // of the flow that began it: ends and protocol
+  Protocol protocol = Protocol::udp;
+  FlowPorts ports;
+  uint16_t zone = 0;
+  CompactList<Endpoint> peers;  // where the other side wants its requests: Contact, nearest Record-Route
+  friend bool operator==(const LegPath& a, const LegPath& b) {
+    return a.inside_host == b.inside_host && a.protocol == b.protocol && a.ports == b.ports && a.zone == b.zone &&
+           std::ranges::equal(a.peers, b.peers);
+  }
 };
 
 // What one inside host has of a call: Call-ID, inside host, the beginner's tag, who began.
@@ -203,21 +212,17 @@ struct Leg {
   uint32_t next_by_call_id = 0;  // ChainIndex
   TagId beginner = 0;  // of the beginner's tag
   uint32_t sequence = 0;  // counts SDPs
-  uint32_t peers = 0;     // CallDatabase::peers_of
+  uint32_t path = 0;      // CallDatabase::path_of
   using Seconds = std::chrono::duration<uint32_t>;
   static constexpr Seconds no_interval = Seconds::max();
   Seconds session_interval = no_interval;  // Session-Expires of the last 2xx
-  Address inside_host;
-  // of the flow that began it: ends and protocol
-  Protocol protocol = Protocol::udp;
-  FlowPorts ports;
-  uint16_t zone = 0;
 
   bool outgoing : 1 = false;  // the inside host began it
   bool learnt : 1 = false;    // first seen in its middle: From and To stay as they are
   bool routed : 1 = false;    // its inside host put itself into Record-Route: it may name whom it routes for
   bool is_call : 1 = false;   // an INVITE is its matter; else it is a subscription, or a REFER outside of a call
   bool is_counted = false;  // as a call that began, and not yet as one that ended
+  MaybeInstant ends;        // ending: media is closed, the rest goes then
 
   Givens givens;
   CompactList<DoorId> doors;  // signalling doors and ways out
@@ -225,7 +230,6 @@ struct Leg {
   CompactList<Dialog> dialogs;
   FewNumbers invites;         // TransactionIds: attempts without a final response
   Instant begun{}, last_message{};
-  MaybeInstant ends;                   // ending: media is closed, the rest goes then
   Instant scheduled = Instant::max();  // of its one timer entry that counts
   struct Exceptions {
     CompactList<AckBody> ack_bodies;   // the last ones

@@ -144,18 +144,16 @@ void Exchange::begin_leg() {
   Leg leg;
   leg.texts = PackedTexts({passage_.text(message_.call_id), passage_.text(message_.from.tag), from, to});
   leg.beginner = from_tag_;
-  leg.inside_host = passage_.me.inside.address;
   leg.outgoing = passage_.out;
   leg.learnt = learnt;
-  leg.protocol = passage_.protocol;
-  leg.ports = {passage_.me.inside.port, passage_.me.outside.port, passage_.peer.port};
-  leg.zone = passage_.zone;
+  const FlowPorts ports{passage_.me.inside.port, passage_.me.outside.port, passage_.peer.port};
+  const LegPath path{passage_.me.inside.address, passage_.protocol, ports, passage_.zone, {}};
   if (learnt) {
     Dialog* dialog = rooms_.calls.add_dialog(leg, passage_.text(message_.to.tag));
     dialog->state = Dialog::State::confirmed;
     dialog->invite_usage = method != Method::subscribe && method != Method::refer;
   }
-  leg_id_ = rooms_.calls.begin_leg(std::move(leg), passage_.now);
+  leg_id_ = rooms_.calls.begin_leg(std::move(leg), path, passage_.now);
   leg_ = rooms_.calls.leg(leg_id_);
   if (leg_ && leg_->has_invite_usage()) rooms_.calls.begin_call(*leg_);
   is_rescheduled_ = true;

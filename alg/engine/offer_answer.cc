@@ -136,7 +136,7 @@ void Exchange::open_ways_out(const Dialog& dialog, const RemoteStreams& remote) 
   SmallList<std::pair<DoorId, uint8_t>, 4> claimed;  // and its line
   const auto claim = [&](const RemoteStream& stream, const Address& host, const Endpoint& to) {
     if (!is_remote(rules_, passage_, stream.protocol, to)) return;
-    const auto door = rooms_.doors.claim_way_out(stream.protocol, host, to, false, leg_->zone);
+    const auto door = rooms_.doors.claim_way_out(stream.protocol, host, to, false, rooms_.calls.path_of(*leg_).zone);
     if (door) claimed.emplace_back(*door, stream.line);
   };
   for (const RemoteStream stream : remote) {

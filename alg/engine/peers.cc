@@ -22,10 +22,10 @@ bool leads_to_peers(sip::Method method) {
 void Exchange::meet(const sip::Uri& uri) {
   const auto endpoint = endpoint_of(uri);
   if (!endpoint || !is_remote(rules_, passage_, protocol_of(uri, passage_.protocol), *endpoint)) return;
-  const CompactList<Endpoint>& known = rooms_.calls.peers_of(*leg_);
+  const CompactList<Endpoint>& known = rooms_.calls.path_of(*leg_).peers;
   if (known.size() < most_peers && std::ranges::find(known, *endpoint) == known.end()) rooms_.calls.add_peer(*leg_, *endpoint);
   if (leg_->doors.size() >= most_signalling_doors) return;  // refuse the new, keep the living
-  open_way_out(protocol_of(uri, passage_.protocol), leg_->inside_host, *endpoint, leg_->doors);
+  open_way_out(protocol_of(uri, passage_.protocol), rooms_.calls.path_of(*leg_).inside_host, *endpoint, leg_->doors);
 }
 
 // For SIP; `owned` gets it.
@@ -65,7 +65,7 @@ void Exchange::meet_peers() {
 
 // Our signalling doors of this leg let its peers in, from whatever address they send.
 void Exchange::join_peers() {
-  const CompactList<Endpoint>& peers = rooms_.calls.peers_of(*leg_);
+  const CompactList<Endpoint>& peers = rooms_.calls.path_of(*leg_).peers;
   if (peers.empty() || rooms_.policy.signalling_from_any) return;
   SmallList<DoorId, 4> fresh;
   for (std::size_t i = 0; i < leg_->doors.size() && leg_->doors.size() < limits::doors_per_dialog; ++i) {

@@ -77,7 +77,7 @@ report::Call report_call(const EngineRooms& rooms, const Leg& leg, Instant now) 
   call.call_id = escaped(leg.texts[Leg::call_id]);
   call.inside_tag = leg.outgoing ? beginner : other;
   call.outside_tag = leg.outgoing ? other : beginner;
-  call.inside_host = leg.inside_host;
+  call.inside_host = rooms.calls.path_of(leg).inside_host;
   call.direction = leg.outgoing ? "outgoing" : "incoming";
   call.state = state_of(leg);
   call.from = leg.texts[Leg::from];
