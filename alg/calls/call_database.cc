@@ -36,6 +36,19 @@ void CallDatabase::own(CompactList<DoorId>& owned, DoorId door, Instant now) {
   }
 }
 
+template <typename F> void CallDatabase::change_path(Leg& leg, F&& change) {
+  LegPath path = path_of(leg);
+  change(path);
+  paths_.release(leg.path);
+  leg.path = paths_.hold(path);
+}
+
+void CallDatabase::own(Leg& leg, DoorId door, Instant now) {
+  const CompactList<DoorId>& owned = path_of(leg).doors;
+  if (std::ranges::find(owned, door) != owned.end()) return doors_.release(door, now);
+  change_path(leg, [door](LegPath& path) { path.doors.push_back(door); });
+}
+
 void CallDatabase::release_all(CompactList<DoorId>& owned, Instant now) {
   for (DoorId door : owned) doors_.release(door, now);
   owned.clear();
@@ -45,7 +58,9 @@ void CallDatabase::disown(DoorId door, Transaction* transaction, Leg* leg, Insta
   std::size_t held = 0;
   if (transaction) held += erase(transaction->doors, door);
   if (leg) {
-    held += erase(leg->doors, door);
+    const std::size_t of_leg = static_cast<std::size_t>(std::ranges::count(path_of(*leg).doors, door));
+    if (of_leg > 0) change_path(*leg, [door](LegPath& path) { erase(path.doors, door); });
+    held += of_leg;
     held += erase_if(leg->media, [door](const MediaUse& use) { return use.door == door; });
   }
   for (; held > 0; --held) doors_.release(door, now);
@@ -145,14 +160,12 @@ std::size_t CallDatabase::PathHash::operator()(const LegPath& path) const {
   const std::size_t ports = std::size_t{path.ports.inside} << 32 | std::size_t{path.ports.outside} << 16 | path.ports.remote;
   std::size_t hash = sipalg::hash_of(path.inside_host, ports + path.zone);
   for (const Endpoint& peer : path.peers) hash = sipalg::hash_of(peer.address, hash + peer.port);
+  for (DoorId door : path.doors) hash = hash * 31 + door;
   return hash;
 }
 
 void CallDatabase::add_peer(Leg& leg, const Endpoint& peer) {
-  LegPath path = path_of(leg);
-  path.peers.push_back(peer);
-  paths_.release(leg.path);
-  leg.path = paths_.hold(path);
+  change_path(leg, [&](LegPath& path) { path.peers.push_back(peer); });
 }
 
 void CallDatabase::touch(LegId id, Instant now) {
@@ -171,7 +184,7 @@ void CallDatabase::schedule_leg(LegId id) {
 void CallDatabase::erase_leg(LegId id, Instant now) {
   Leg* leg = legs_.find(id);
   for (MediaUse& use : leg->media) doors_.release(use.door, now);
-  release_all(leg->doors, now);
+  for (DoorId door : path_of(*leg).doors) doors_.release(door, now);
   paths_.release(leg->path);
   if (leg->is_counted) --counted_calls_;
   by_call_id_.erase(id);

@@ -87,6 +87,7 @@ class CallDatabase {
   // --- ownership ---
   // The owner's list is a set: a door it has already is released again.
   void own(CompactList<DoorId>& owned, DoorId door, Instant now);
+  void own(Leg& leg, DoorId door, Instant now);
   void release_all(CompactList<DoorId>& owned, Instant now);
   // These owners let go of the door, whichever of them have it.
   void disown(DoorId door, Transaction* transaction, Leg* leg, Instant now);
@@ -141,6 +142,7 @@ class CallDatabase {
   struct PathHash {
     std::size_t operator()(const LegPath& path) const;
   };
+  template <typename F> void change_path(Leg& leg, F&& change);
   SharedValues<LegPath, PathHash> paths_;
   Slab<Transaction> transactions_;
   Slab<Leg> legs_;

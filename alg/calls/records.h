@@ -198,9 +198,10 @@ struct LegPath {
   FlowPorts ports;
   uint16_t zone = 0;
   CompactList<Endpoint> peers;  // where the other side wants its requests: Contact, nearest Record-Route
+  CompactList<DoorId> doors;    // signalling doors and ways out: each leg owns them for itself
   friend bool operator==(const LegPath& a, const LegPath& b) {
     return a.inside_host == b.inside_host && a.protocol == b.protocol && a.ports == b.ports && a.zone == b.zone &&
-           std::ranges::equal(a.peers, b.peers);
+           std::ranges::equal(a.peers, b.peers) && std::ranges::equal(a.doors, b.doors);
   }
 };
 
@@ -225,7 +226,6 @@ struct Leg {
   MaybeInstant ends;        // ending: media is closed, the rest goes then
 
   Givens givens;
-  CompactList<DoorId> doors;  // signalling doors and ways out
   CompactList<MediaUse> media;
   CompactList<Dialog> dialogs;
   FewNumbers invites;         // TransactionIds: attempts without a final response

@@ -147,7 +147,7 @@ void Exchange::begin_leg() {
   leg.outgoing = passage_.out;
   leg.learnt = learnt;
   const FlowPorts ports{passage_.me.inside.port, passage_.me.outside.port, passage_.peer.port};
-  const LegPath path{passage_.me.inside.address, passage_.protocol, ports, passage_.zone, {}};
+  const LegPath path{passage_.me.inside.address, passage_.protocol, ports, passage_.zone, {}, {}};
   if (learnt) {
     Dialog* dialog = rooms_.calls.add_dialog(leg, passage_.text(message_.to.tag));
     dialog->state = Dialog::State::confirmed;

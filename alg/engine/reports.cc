@@ -87,7 +87,7 @@ report::Call report_call(const EngineRooms& rooms, const Leg& leg, Instant now) 
   if (const auto ends = rooms.calls.ends_at(leg)) call.remaining = (*ends - now).count();
   call.held = session_of(rooms, leg, dialog).held;
   call.streams = streams_of(rooms, leg, dialog);
-  for (DoorId door : leg.doors) call.doors.push_back(door);
+  for (DoorId door : rooms.calls.path_of(leg).doors) call.doors.push_back(door);
   for (const MediaUse& use : leg.media)
     if (std::ranges::find(call.doors, use.door) == call.doors.end()) call.doors.push_back(use.door);
   return call;
@@ -106,7 +106,7 @@ std::map<DoorId, MaybeInstant> door_ends(const EngineRooms& rooms) {
     }
   };
   rooms.calls.for_each_leg([&](LegId, const Leg& leg) {
-    for (DoorId door : leg.doors) note(door, leg.ends);
+    for (DoorId door : rooms.calls.path_of(leg).doors) note(door, leg.ends);
     for (const MediaUse& use : leg.media) note(use.door, use.ends ? use.ends : leg.ends);
   });
   rooms.calls.for_each_registration([&](RegistrationId, const Registration& r) {
