@@ -65,8 +65,11 @@ template <typename T> class CompactList {
   }
   template <typename Iterator> void assign(Iterator first, Iterator last) {
     clear();
-    reserve(static_cast<std::size_t>(std::distance(first, last)));
-    for (; first != last; ++first) emplace_back(*first);
+    const auto size = static_cast<std::size_t>(std::distance(first, last));
+    if (size == 0) return;
+    reserve(size);
+    std::uninitialized_copy(first, last, begin());
+    head_->size = static_cast<uint32_t>(size);
   }
   void erase(T* first, T* last) {
     T* const new_end = std::move(last, end(), first);

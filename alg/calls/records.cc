@@ -2,43 +2,8 @@
 #include "alg/calls/records.h"
 
 #include <algorithm>
-#include <cstring>
 
 namespace sipalg {
-namespace {
-
-PackedRemoteStream::Head head_at(const char* at) {
-  PackedRemoteStream::Head head;
-  std::memcpy(&head, at, sizeof head);
-  return head;
-}
-
-}  // namespace
-
-std::size_t PackedRemoteStream::size_of(const RemoteStream& stream) {
-  return sizeof(Head) + stream.rtp.address.bytes().size() + stream.rtcp.address.bytes().size();
-}
-
-std::size_t PackedRemoteStream::size_at(const char* at) {
-  const Head head = head_at(at);
-  return sizeof head + head.rtp_size + head.rtcp_size;
-}
-
-void PackedRemoteStream::write(const RemoteStream& stream, char* at) {
-  const auto rtp = stream.rtp.address.bytes(), rtcp = stream.rtcp.address.bytes();
-  const Head head{stream.line, stream.protocol, static_cast<uint8_t>(rtp.size()), static_cast<uint8_t>(rtcp.size()), stream.rtp.port,
-                  stream.rtcp.port};
-  std::memcpy(at, &head, sizeof head);
-  at = std::ranges::copy(rtp, at + sizeof head).out;
-  std::ranges::copy(rtcp, at);
-}
-
-RemoteStream PackedRemoteStream::read(const char* at) {
-  const Head head = head_at(at);
-  const auto* const rtp = reinterpret_cast<const uint8_t*>(at + sizeof head);
-  return {head.line, head.protocol, {Address::from_bytes({rtp, head.rtp_size}), head.rtp_port},
-          {Address::from_bytes({rtp + head.rtp_size, head.rtcp_size}), head.rtcp_port}};
-}
 
 void Transaction::recycle() {
   constexpr std::size_t items_worth_keeping = 64, bytes_worth_keeping = 4096;  // what is larger belonged to something rare
@@ -57,8 +22,7 @@ void Transaction::recycle() {
   keep(doors, empty.doors);
   keep(wishes, empty.wishes);
   keep(bodies, empty.bodies);
-  keep(offer.said.remote, empty.offer.said.remote);
-  keep(offer.said.streams, empty.offer.said.streams);
+  keep(offer.said, empty.offer.said);
   *this = std::move(empty);
 }
 
@@ -84,7 +48,7 @@ bool Leg::has_invite_usage() const {
 }
 
 bool Leg::is_held() const {
-  return std::ranges::any_of(dialogs, [](const Dialog& d) { return d.is_call() && d.session.held; });
+  return std::ranges::any_of(dialogs, [](const Dialog& d) { return d.is_call() && d.session.is_held(); });
 }
 
 }  // namespace sipalg

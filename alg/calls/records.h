@@ -12,11 +12,11 @@
 #include "alg/base/compact_list.h"
 #include "alg/base/few_numbers.h"
 #include "alg/base/instant.h"
-#include "alg/base/packed_list.h"
 #include "alg/base/packed_texts.h"
 #include "alg/base/rare.h"
 #include "alg/base/text_hash.h"
 #include "alg/calls/givens.h"
+#include "alg/calls/media_session.h"
 #include "alg/doors/door_table.h"
 #include "alg/edit/edit_list.h"
 #include "alg/sip/message.h"
@@ -47,50 +47,10 @@ struct RegistrationWish {
   std::optional<uint32_t> asked;  // seconds
 };
 
-struct RemoteStream {
-  uint8_t line = 0;
-  Protocol protocol = Protocol::udp;
-  Endpoint rtp;   // not set: off, held by 0.0.0.0, a name
-  Endpoint rtcp;  // not set: none
-};
-
-struct PackedRemoteStream {
-  struct Head {  // the bytes of both addresses follow
-    uint8_t line;
-    Protocol protocol;
-    uint8_t rtp_size, rtcp_size;
-    uint16_t rtp_port, rtcp_port;
-  };
-  static std::size_t size_of(const RemoteStream& stream);
-  static void write(const RemoteStream& stream, char* at);
-  static RemoteStream read(const char* at);
-  static std::size_t size_at(const char* at);
-};
-using RemoteStreams = PackedList<RemoteStream, PackedRemoteStream>;
-
 // The ports of a flow's ends: of the inside end as it is and as it is seen outside, and of the remote.
 struct FlowPorts {
   uint16_t inside = 0, outside = 0, remote = 0;
   friend bool operator==(const FlowPorts&, const FlowPorts&) = default;
-};
-
-struct StreamNote {  // for `show call`
-  enum class Direction : uint8_t { sendrecv, sendonly, recvonly, inactive, off };
-  std::array<char, 12> kind{};  // "audio", cut where it is longer, NULs behind it
-  Direction direction = Direction::off;
-};
-
-// What an offer and its answer say.
-struct MediaSession {
-  RemoteStreams remote;
-  CompactList<StreamNote> streams;
-  bool held = false;         // the last offer or its answer was a hold
-  bool offer_holds = false;  // the last offer was
-  void clear() {
-    remote.clear();
-    streams.clear();
-    held = offer_holds = false;
-  }
 };
 
 // An SDP that waits for its answer. The session of its dialog stays as it is until then (RFC 3264 section 8).

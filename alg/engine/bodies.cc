@@ -141,7 +141,7 @@ void Exchange::read_remote_body(const sdp::Part& part) {
   begin_sdp();
   const MediaSession* said = note_sdp();
   if (!dialog || !said) return;
-  open_ways_out(*dialog, said->remote);
+  open_ways_out(*dialog, *said);
   const bool muxed = std::ranges::all_of(rooms_.session.media, [](const sdp::Media& m) { return m.port_number == 0 || m.rtcp_mux; });
   settle(muxed && !rooms_.session.media.empty());
 }

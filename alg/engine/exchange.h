@@ -89,7 +89,7 @@ class Exchange {
   void follow_inside_sdp(std::span<const MappedUse> uses);
   void settle(bool muxed);
   void take_early_answer(Dialog& dialog);
-  void open_ways_out(const Dialog& dialog, const RemoteStreams& remote);
+  void open_ways_out(const Dialog& dialog, const MediaSession& said);
   bool changes_nothing() const;
   void use(MediaUse wanted);
 

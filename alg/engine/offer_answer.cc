@@ -65,12 +65,15 @@ MediaSession* Exchange::note_sdp() {
   MediaSession* said = waits_ ? offer ? &offer->said : nullptr : dialog ? &dialog->session : nullptr;
   if (!said) return nullptr;
   if (!waits_ && offer && offer->sdp == sequence_ && !std::exchange(offer_was_taken_, true)) *said = offer->said;
-  said->held = holds || (is_answer() && said->offer_holds);
-  if (!is_answer()) said->offer_holds = holds;
-  note_streams(passage_.bytes, rooms_.session, said->streams);
+  if (is_answer()) {
+    said->set_hold(holds || said->offer_holds(), said->offer_holds());
+  } else {
+    said->set_hold(holds, holds);
+  }
+  note_streams(passage_.bytes, rooms_.session, *said);
   if (!passage_.out) {
-    if (!std::exchange(remote_was_read_, true)) said->remote.clear();
-    add_remote_streams(rooms_.session, said->remote);
+    if (!std::exchange(remote_was_read_, true)) said->clear_remote();
+    add_remote_streams(rooms_.session, *said);
   }
   if (dialog && waits_ && dialog->stands == 0) dialog->session = *said;  // nothing to come back to
   if (dialog) dialog->has_sdp = true;
@@ -102,7 +105,7 @@ void Exchange::follow_inside_sdp(std::span<const MappedUse> uses) {
   const MediaSession* said = note_sdp();
   const Dialog* dialog = find_dialog();
   if (!dialog || !said || !is_answer()) return;  // who offers sends when he has the answer
-  open_ways_out(*dialog, said->remote);
+  open_ways_out(*dialog, *said);
   settle(false);
 }
 
@@ -132,14 +135,14 @@ void Exchange::take_early_answer(Dialog& dialog) {
 }
 
 // From each inside host of a line to both remote endpoints of that line.
-void Exchange::open_ways_out(const Dialog& dialog, const RemoteStreams& remote) {
+void Exchange::open_ways_out(const Dialog& dialog, const MediaSession& said) {
   SmallList<std::pair<DoorId, uint8_t>, 4> claimed;  // and its line
   const auto claim = [&](const RemoteStream& stream, const Address& host, const Endpoint& to) {
     if (!is_remote(rules_, passage_, stream.protocol, to)) return;
     const auto door = rooms_.doors.claim_way_out(stream.protocol, host, to, false, rooms_.calls.path_of(*leg_).zone);
     if (door) claimed.emplace_back(*door, stream.line);
   };
-  for (const RemoteStream stream : remote) {
+  said.for_each_remote([&](const RemoteStream& stream) {
     SmallList<Address, 4> hosts;
     for (const MediaUse& use : leg_->media) {
       const Door* door = rooms_.doors.find(use.door);
@@ -151,7 +154,7 @@ void Exchange::open_ways_out(const Dialog& dialog, const RemoteStreams& remote) 
       claim(stream, host, stream.rtp);
       if (stream.rtcp.is_set()) claim(stream, host, stream.rtcp);
     }
-  }
+  });
   SmallList<DoorId, 4> doors;
   for (const auto& [door, line] : claimed) doors.push_back(door);
   if (!open_or_release(rules_, doors, passage_.now)) return;

@@ -54,17 +54,19 @@ std::string_view name_of(StreamNote::Direction direction) {
 std::vector<report::Stream> streams_of(const EngineRooms& rooms, const Leg& leg, const Dialog* dialog) {
   std::vector<report::Stream> out;
   const MediaSession& session = session_of(rooms, leg, dialog);
-  for (std::size_t i = 0; i < session.streams.size(); ++i) {
+  const std::vector<StreamNote> notes = session.notes();
+  for (std::size_t i = 0; i < notes.size(); ++i) {
     report::Stream stream;
     stream.line = static_cast<uint32_t>(i);
-    stream.kind = kind_of(session.streams[i]);
-    stream.direction = name_of(session.streams[i].direction);
+    stream.kind = kind_of(notes[i]);
+    stream.direction = name_of(notes[i].direction);
     if (const Door* door = door_of_line(rooms, leg, dialog, i)) {
       stream.inside = rooms.doors.inside_of(*door);
       stream.outside = rooms.doors.outside_of(*door);
     }
-    for (const RemoteStream remote : session.remote)
+    session.for_each_remote([&](const RemoteStream& remote) {
       if (remote.line == i) stream.remote = remote.rtp;
+    });
     out.push_back(std::move(stream));
   }
   return out;
@@ -85,7 +87,7 @@ report::Call report_call(const EngineRooms& rooms, const Leg& leg, Instant now) 
   call.age = (now - leg.begun).count();
   call.idle = (now - leg.last_message).count();
   if (const auto ends = rooms.calls.ends_at(leg)) call.remaining = (*ends - now).count();
-  call.held = session_of(rooms, leg, dialog).held;
+  call.held = session_of(rooms, leg, dialog).is_held();
   call.streams = streams_of(rooms, leg, dialog);
   for (DoorId door : rooms.calls.path_of(leg).doors) call.doors.push_back(door);
   for (const MediaUse& use : leg.media)

@@ -232,7 +232,7 @@ void restore_remote_candidates(const Rules& rules, Group& group, const sdp::Sess
   }
 }
 
-void add_remote_streams(const sdp::Session& session, RemoteStreams& out) {
+void add_remote_streams(const sdp::Session& session, MediaSession& out) {
   for (std::size_t i = 0; i < session.media.size(); ++i) {
     const sdp::Media& media = session.media[i];
     const sdp::Connection& connection = first_connection(session, media);
@@ -276,13 +276,14 @@ bool is_hold(const sdp::Session& session) {
   return any;
 }
 
-void note_streams(std::string_view bytes, const sdp::Session& session, CompactList<StreamNote>& out) {
-  out.clear();
+void note_streams(std::string_view bytes, const sdp::Session& session, MediaSession& out) {
+  out.clear_notes();
   for (const sdp::Media& media : session.media) {
     const auto direction = media.direction.value_or(session.direction.value_or(sdp::Direction::sendrecv));
-    StreamNote& note = out.emplace_back();
+    StreamNote note;
     media.kind.in(bytes).substr(0, note.kind.size()).copy(note.kind.data(), note.kind.size());
     if (media.port_number != 0) note.direction = static_cast<StreamNote::Direction>(direction);
+    out.add(note);
   }
 }
 
