@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Texts of a record that come together and stay: one piece of memory of their size, and eight bytes to lead there.
 #pragma once
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstring>
@@ -19,7 +20,7 @@ template <std::size_t n> class Texts {
     for (std::size_t i = 0; i < n; ++i) ends[i] = static_cast<uint16_t>(size = std::min<std::size_t>(size + texts[i].size(), 65'535));
     bytes_ = std::make_unique_for_overwrite<char[]>(sizeof ends + size);
     std::memcpy(bytes_.get(), ends.data(), sizeof ends);
-    for (std::size_t i = 0, at = 0; i < n; at = ends[i++]) std::memcpy(&bytes_[sizeof ends + at], texts[i].data(), ends[i] - at);
+    for (std::size_t i = 0, at = 0; i < n; at = ends[i++]) std::copy_n(texts[i].begin(), ends[i] - at, bytes_.get() + sizeof ends + at);
   }
   std::string_view operator[](std::size_t i) const {
     if (!bytes_) return {};
