@@ -10,45 +10,38 @@
 
 namespace sipalg {
 
-// What a record keeps for one index it stands in.
-struct ChainLink {
-  uint32_t hash = 0;
-  uint32_t next = 0;  // index + 1 of the next record in the chain; 0: none
-};
-
-// `link`: which member of the record is this index's. Several records may have one hash, and are found in no order.
-template <typename T, ChainLink T::*link> class ChainIndex {
+// `next`: the member of the record that is this index's own: index + 1 of the next record in its chain; 0: none. `HashOf` tells
+// a record's hash, whenever it moves: it stays the same from insert to erase. Several records may have one hash, and are found in
+// no order. `heads_for_four` records: few take little memory; with many, what is not there is mostly known without a look at a
+// record, which may have left the cache.
+template <typename T, uint32_t T::*next, typename HashOf, std::size_t heads_for_four = 2> class ChainIndex {
  public:
   using Id = typename Slab<T>::Id;
 
-  explicit ChainIndex(Slab<T>& records) : records_(records) {}
+  explicit ChainIndex(Slab<T>& records, HashOf hash_of = {}) : records_(records), hash_of_(hash_of) {}
 
-  void insert(Id id, std::size_t hash) {
-    // half of them empty: what is not there is mostly known without a look at another record
-    if (2 * size_ >= heads_.size()) resize(heads_.empty() ? 64 : 2 * heads_.size());
-    ChainLink& l = records_.find(id)->*link;
-    l.hash = fold(hash);
-    put(Slab<T>::place_of(id), l);
+  void insert(Id id) {
+    if (size_ * heads_for_four >= 4 * heads_.size()) resize(heads_.empty() ? 64 : 2 * heads_.size());
+    put(Slab<T>::place_of(id));
     ++size_;
   }
   // Before the record goes from the slab.
   void erase(Id id) {
     const uint32_t place = Slab<T>::place_of(id);
-    const ChainLink gone = records_.find(id)->*link;
-    uint32_t* at = &heads_[gone.hash & (heads_.size() - 1)];
-    while (*at != place + 1) at = &(records_.at(*at - 1).*link).next;
-    *at = gone.next;
+    const T& gone = records_.at(place);
+    uint32_t* at = &head_of(hash_of_(gone));
+    while (*at != place + 1) at = &(records_.at(*at - 1).*next);
+    *at = gone.*next;
     --size_;
-    if (heads_.size() > 64 && size_ < heads_.size() / 16) resize(heads_.size() / 4);
+    if (heads_.size() > 64 && 2 * size_ * heads_for_four < heads_.size()) resize(heads_.size() / 4);
   }
-  // The first of this hash that `is_it(record)` takes; 0: none.
+  // The first of this hash that `is_it(record)` takes; 0: none. It sees records of other hashes, too.
   template <typename F> Id find(std::size_t hash, F&& is_it) const {
     if (heads_.empty()) return 0;
-    const uint32_t wanted = fold(hash);
-    for (uint32_t at = heads_[wanted & (heads_.size() - 1)]; at != 0;) {
+    for (uint32_t at = heads_[place_of(hash)]; at != 0;) {
       const T& record = records_.at(at - 1);
-      if ((record.*link).hash == wanted && is_it(record)) return records_.id_at(at - 1);
-      at = (record.*link).next;
+      if (is_it(record)) return records_.id_at(at - 1);
+      at = record.*next;
     }
     return 0;
   }
@@ -61,10 +54,12 @@ template <typename T, ChainLink T::*link> class ChainIndex {
   std::size_t size() const { return size_; }
 
  private:
-  static uint32_t fold(std::size_t hash) { return static_cast<uint32_t>(hash ^ hash >> 32); }
-  void put(uint32_t place, ChainLink& l) {
-    uint32_t& head = heads_[l.hash & (heads_.size() - 1)];
-    l.next = head;
+  std::size_t place_of(std::size_t hash) const { return (hash ^ hash >> 32) & (heads_.size() - 1); }
+  uint32_t& head_of(std::size_t hash) { return heads_[place_of(hash)]; }
+  void put(uint32_t place) {
+    T& record = records_.at(place);
+    uint32_t& head = head_of(hash_of_(record));
+    record.*next = head;
     head = place + 1;
   }
   void resize(std::size_t heads) {
@@ -73,13 +68,13 @@ template <typename T, ChainLink T::*link> class ChainIndex {
     for (uint32_t at : old)
       while (at != 0) {
         const uint32_t place = at - 1;
-        ChainLink& l = records_.at(place).*link;
-        at = l.next;
-        put(place, l);
+        at = records_.at(place).*next;
+        put(place);
       }
   }
   Slab<T>& records_;
-  std::vector<uint32_t> heads_;  // a power of two of them; as ChainLink::next
+  HashOf hash_of_;
+  std::vector<uint32_t> heads_;  // a power of two of them
   std::size_t size_ = 0;
 };
 

@@ -55,10 +55,21 @@ template <typename T> class CompactList {
     return *new (&items(head_)[head_->size++]) T(std::forward<Arguments>(arguments)...);
   }
   void push_back(T item) { emplace_back(std::move(item)); }
+  // So many items more, made new: the first of them.
+  T* grow(std::size_t more) {
+    if (size() + more > capacity()) move_to(size() + std::max(size() / 2, more));
+    if (more == 0) return end();
+    std::uninitialized_value_construct_n(end(), more);
+    head_->size += static_cast<uint32_t>(more);
+    return end() - more;
+  }
   template <typename Iterator> void assign(Iterator first, Iterator last) {
     clear();
-    reserve(static_cast<std::size_t>(std::distance(first, last)));
-    for (; first != last; ++first) emplace_back(*first);
+    const auto size = static_cast<std::size_t>(std::distance(first, last));
+    if (size == 0) return;
+    reserve(size);
+    std::uninitialized_copy(first, last, begin());
+    head_->size = static_cast<uint32_t>(size);
   }
   void erase(T* first, T* last) {
     T* const new_end = std::move(last, end(), first);

@@ -16,7 +16,8 @@ namespace sipalg {
 // given to another.
 //
 // Places come in chunks of 64, so that one word tells which of a chunk are taken and one bit of `roomy_` whether one is free:
-// the lowest free place is found by two looks, without a list of free places.
+// the lowest free place is found by two looks, without a list of free places. Generations stand apart from the records, which
+// need no padding for them; the one of a free place was never given out.
 //
 // A record that has recycle() is emptied by that and keeps the memory of its strings and lists for the next one in its place,
 // so that records that come and go allocate nothing; others are made anew.
@@ -33,7 +34,7 @@ template <typename T> class Slab {
     if (c.taken == full) roomy_[chunk / 64] &= ~(uint64_t{1} << chunk % 64);
     ++size_;
     const auto index = static_cast<uint32_t>(chunk * 64 + at);
-    return {id_of(c.places[at], index), c.places[at].value};
+    return {id_of(c, index), c.values[at]};
   }
   Id insert(T value) {
     const auto [id, place] = add();
@@ -44,17 +45,15 @@ template <typename T> class Slab {
     const uint32_t index = place_of(id);  // of 0: beyond all
     if (index / 64 >= chunks_.size()) return nullptr;
     Chunk& chunk = *chunks_[index / 64];
-    Place& place = chunk.places[index % 64];
-    return (chunk.taken >> index % 64 & 1) != 0 && place.generation == static_cast<uint32_t>(id >> 32) ? &place.value : nullptr;
+    return chunk.generations[index % 64] == static_cast<uint32_t>(id >> 32) ? &chunk.values[index % 64] : nullptr;
   }
   const T* find(Id id) const { return const_cast<Slab*>(this)->find(id); }
   bool erase(Id id) {
     if (!find(id)) return false;
     const uint32_t index = place_of(id);
     Chunk& chunk = *chunks_[index / 64];
-    Place& place = chunk.places[index % 64];
-    ++place.generation;
-    empty(place.value);
+    ++chunk.generations[index % 64];
+    empty(chunk.values[index % 64]);
     chunk.taken &= ~(uint64_t{1} << index % 64);
     roomy_[index / 64 / 64] |= uint64_t{1} << index / 64 % 64;
     lowest_roomy_ = std::min<std::size_t>(lowest_roomy_, index / 64 / 64);
@@ -66,22 +65,21 @@ template <typename T> class Slab {
 
   // For an index over the records: where one stands, and what stands there. Precondition: a living one.
   static uint32_t place_of(Id id) { return static_cast<uint32_t>(id & 0xffffffffU) - 1; }
-  T& at(uint32_t place) { return chunks_[place / 64]->places[place % 64].value; }
-  const T& at(uint32_t place) const { return chunks_[place / 64]->places[place % 64].value; }
-  Id id_at(uint32_t place) const { return id_of(chunks_[place / 64]->places[place % 64], place); }
+  T& at(uint32_t place) { return chunks_[place / 64]->values[place % 64]; }
+  const T& at(uint32_t place) const { return chunks_[place / 64]->values[place % 64]; }
+  Id id_at(uint32_t place) const { return id_of(*chunks_[place / 64], place); }
 
   template <typename F> void for_each(F&& f) const {
     for (std::size_t c = 0; c < chunks_.size(); ++c)
       for (uint64_t taken = chunks_[c]->taken; taken != 0; taken &= taken - 1) {
         const auto at = static_cast<std::size_t>(std::countr_zero(taken));
-        const Place& place = chunks_[c]->places[at];
-        f(id_of(place, static_cast<uint32_t>(c * 64 + at)), std::as_const(place.value));
+        f(id_of(*chunks_[c], static_cast<uint32_t>(c * 64 + at)), std::as_const(chunks_[c]->values[at]));
       }
   }
   template <typename F> bool any_of(F&& f) const {
     for (const auto& chunk : chunks_)
       for (uint64_t taken = chunk->taken; taken != 0; taken &= taken - 1)
-        if (f(std::as_const(chunk->places[static_cast<std::size_t>(std::countr_zero(taken))].value))) return true;
+        if (f(std::as_const(chunk->values[static_cast<std::size_t>(std::countr_zero(taken))]))) return true;
     return false;
   }
   std::vector<Id> ids() const {
@@ -92,15 +90,12 @@ template <typename T> class Slab {
 
  private:
   static constexpr uint64_t full = ~uint64_t{0};
-  struct Place {
-    T value{};
-    uint32_t generation = 0;
-  };
   struct Chunk {
     uint64_t taken = 0;
-    std::array<Place, 64> places{};
+    std::array<uint32_t, 64> generations{};
+    std::array<T, 64> values{};
   };
-  static Id id_of(const Place& place, uint32_t index) { return static_cast<Id>(place.generation) << 32 | (index + 1); }
+  static Id id_of(const Chunk& chunk, uint32_t index) { return static_cast<Id>(chunk.generations[index % 64]) << 32 | (index + 1); }
   static void empty(T& value) {
     if constexpr (requires { value.recycle(); })
       value.recycle();
@@ -113,7 +108,7 @@ template <typename T> class Slab {
       if (roomy_[lowest_roomy_] != 0) return lowest_roomy_ * 64 + static_cast<std::size_t>(std::countr_zero(roomy_[lowest_roomy_]));
     const std::size_t chunk = chunks_.size();
     chunks_.push_back(std::make_unique<Chunk>());
-    for (Place& place : chunks_.back()->places) place.generation = next_generation_;
+    chunks_.back()->generations.fill(next_generation_);
     if (chunk / 64 == roomy_.size()) roomy_.push_back(0);
     roomy_[chunk / 64] |= uint64_t{1} << chunk % 64;
     lowest_roomy_ = chunk / 64;
@@ -122,7 +117,7 @@ template <typename T> class Slab {
   // One empty chunk is kept for the next record. A place that comes again must not have an id of its former self.
   void give_back() {
     while (chunks_.size() > 1 && chunks_.back()->taken == 0 && chunks_[chunks_.size() - 2]->taken == 0) {
-      for (const Place& place : chunks_.back()->places) next_generation_ = std::max(next_generation_, place.generation);
+      next_generation_ = std::max(next_generation_, *std::ranges::max_element(chunks_.back()->generations));
       chunks_.pop_back();
       roomy_[chunks_.size() / 64] &= ~(uint64_t{1} << chunks_.size() % 64);
     }

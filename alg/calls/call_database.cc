@@ -20,7 +20,6 @@ bool flow_needs(const FlowPorts& flow, uint16_t port, std::span<const uint16_t> 
   return !std::ranges::binary_search(in_service, flow.inside) && !std::ranges::binary_search(in_service, flow.remote);
 }
 
-FlowPorts ports_of(const Leg& leg) { return leg.ports; }
 template <typename Record> FlowPorts ports_of(const Record& record) {
   return {record.source.inside.port, record.source.outside.port, record.remote.port};
 }
@@ -37,6 +36,19 @@ void CallDatabase::own(CompactList<DoorId>& owned, DoorId door, Instant now) {
   }
 }
 
+template <typename F> void CallDatabase::change_path(Leg& leg, F&& change) {
+  LegPath path = path_of(leg);
+  change(path);
+  paths_.release(leg.path);
+  leg.path = paths_.hold(path);
+}
+
+void CallDatabase::own(Leg& leg, DoorId door, Instant now) {
+  const CompactList<DoorId>& owned = path_of(leg).doors;
+  if (std::ranges::find(owned, door) != owned.end()) return doors_.release(door, now);
+  change_path(leg, [door](LegPath& path) { path.doors.push_back(door); });
+}
+
 void CallDatabase::release_all(CompactList<DoorId>& owned, Instant now) {
   for (DoorId door : owned) doors_.release(door, now);
   owned.clear();
@@ -46,7 +58,9 @@ void CallDatabase::disown(DoorId door, Transaction* transaction, Leg* leg, Insta
   std::size_t held = 0;
   if (transaction) held += erase(transaction->doors, door);
   if (leg) {
-    held += erase(leg->doors, door);
+    const std::size_t of_leg = static_cast<std::size_t>(std::ranges::count(path_of(*leg).doors, door));
+    if (of_leg > 0) change_path(*leg, [door](LegPath& path) { erase(path.doors, door); });
+    held += of_leg;
     held += erase_if(leg->media, [door](const MediaUse& use) { return use.door == door; });
   }
   for (; held > 0; --held) doors_.release(door, now);
@@ -63,7 +77,7 @@ TransactionId CallDatabase::begin_transaction(const TransactionKey& key, Instant
   const auto [id, transaction] = transactions_.add();
   transaction.key = key;
   transaction.ends = now + limits::transaction_end;
-  by_key_.insert(id, key.low);
+  by_key_.insert(id);
   schedule(transaction.ends, Kind::transaction, id);
   stats_.count(Event::transactions_begun);
   return id;
@@ -105,43 +119,53 @@ void CallDatabase::erase_transaction(TransactionId id, Instant now) {
 
 // --- legs ---
 
-std::size_t CallDatabase::hash_of_call(std::string_view call_id, const Address& inside_host) const {
-  return hash_text(call_id, salt_ ^ std::hash<Address>{}(inside_host));
+uint32_t CallDatabase::hash_of_call(std::string_view call_id, const Address& inside_host) const {
+  return static_cast<uint32_t>(hash_text(call_id, salt_ ^ std::hash<Address>{}(inside_host)));
 }
 
 LegId CallDatabase::find_leg(std::string_view call_id, const Address& inside_host, TagId inside_tag, TagId outside_tag) const {
   return by_call_id_.find(hash_of_call(call_id, inside_host), [&](const Leg& leg) {
     if (leg.beginner != (leg.outgoing ? inside_tag : outside_tag)) return false;
-    if (leg.texts[Leg::call_id] != call_id || leg.inside_host != inside_host) return false;
+    if (leg.texts[Leg::call_id] != call_id || path_of(leg).inside_host != inside_host) return false;
     const TagId other = leg.outgoing ? outside_tag : inside_tag;
     return !leg.learnt || other == 0 || std::ranges::find(leg.dialogs, other, &Dialog::id) != leg.dialogs.end();
   });
 }
 
-LegId CallDatabase::begin_leg(Leg leg, Instant now) {
+LegId CallDatabase::begin_leg(Leg leg, const LegPath& path, Instant now) {
   if (legs_.size() >= limits::dialogs) {
     stats_.count(Event::calls_refused_by_bound);
     return 0;
   }
-  const std::size_t hash = hash_of_call(leg.texts[Leg::call_id], leg.inside_host);
+  leg.call_hash = hash_of_call(leg.texts[Leg::call_id], path.inside_host);
+  leg.path = paths_.hold(path);
   leg.begun = leg.last_message = now;
   const LegId id = legs_.insert(std::move(leg));
-  by_call_id_.insert(id, hash);
+  by_call_id_.insert(id);
   return id;
 }
 
-Dialog CallDatabase::make_dialog(std::string_view tag) const {
-  Dialog dialog;
-  dialog.id = tag_id(tag);
-  dialog.tag = Texts<1>({tag});
-  return dialog;
+Dialog* CallDatabase::add_dialog(Leg& leg, std::string_view tag) {
+  const TagId id = tag_id(tag);
+  if (Dialog* known = leg.find_dialog(id)) return known;
+  if (leg.dialogs.size() >= limits::dialogs_per_call) return nullptr;
+  leg.texts.reserve(PackedText::size_of(tag));  // no more: it stays as long as the leg
+  leg.texts.add(tag);
+  Dialog& dialog = leg.dialogs.emplace_back();
+  dialog.id = id;
+  return &dialog;
 }
 
-Dialog* CallDatabase::add_dialog(Leg& leg, std::string_view tag) {
-  if (Dialog* known = leg.find_dialog(tag_id(tag))) return known;
-  if (leg.dialogs.size() >= limits::dialogs_per_call) return nullptr;
-  leg.dialogs.push_back(make_dialog(tag));
-  return &leg.dialogs.back();
+std::size_t CallDatabase::PathHash::operator()(const LegPath& path) const {
+  const std::size_t ports = std::size_t{path.ports.inside} << 32 | std::size_t{path.ports.outside} << 16 | path.ports.remote;
+  std::size_t hash = sipalg::hash_of(path.inside_host, ports + path.zone);
+  for (const Endpoint& peer : path.peers) hash = sipalg::hash_of(peer.address, hash + peer.port);
+  for (DoorId door : path.doors) hash = hash * 31 + door;
+  return hash;
+}
+
+void CallDatabase::add_peer(Leg& leg, const Endpoint& peer) {
+  change_path(leg, [&](LegPath& path) { path.peers.push_back(peer); });
 }
 
 void CallDatabase::touch(LegId id, Instant now) {
@@ -160,7 +184,8 @@ void CallDatabase::schedule_leg(LegId id) {
 void CallDatabase::erase_leg(LegId id, Instant now) {
   Leg* leg = legs_.find(id);
   for (MediaUse& use : leg->media) doors_.release(use.door, now);
-  release_all(leg->doors, now);
+  for (DoorId door : path_of(*leg).doors) doors_.release(door, now);
+  paths_.release(leg->path);
   if (leg->is_counted) --counted_calls_;
   by_call_id_.erase(id);
   legs_.erase(id);
@@ -238,7 +263,8 @@ std::vector<const Registration*> CallDatabase::registrations_at(const Endpoint& 
 
 bool CallDatabase::needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const {
   const auto is_one = [=](const auto& record) { return record.protocol == protocol && flow_needs(ports_of(record), port, in_service); };
-  return legs_.any_of(is_one) || registrations_.any_of(is_one) ||
+  const auto is_path = [=](const LegPath& path) { return path.protocol == protocol && flow_needs(path.ports, port, in_service); };
+  return paths_.any_of(is_path) || registrations_.any_of(is_one) ||
          transactions_.any_of([&](const Transaction& t) { return !t.cleared && is_one(t); });
 }
 

@@ -43,12 +43,13 @@ class CallDatabase {
   void prolong_ringing(Leg& leg, Instant now);                            // PRACK: the attempt lives
 
   // --- legs ---
-  TagId tag_id(std::string_view tag) const { return tag.empty() ? 0 : hash_text(tag, salt_); }
+  TagId tag_id(std::string_view tag) const { return tag.empty() ? 0 : static_cast<TagId>(hash_text(tag, salt_)) | 1; }
   LegId find_leg(std::string_view call_id, const Address& inside_host, TagId inside_tag, TagId outside_tag) const;
   Leg* leg(LegId id) { return legs_.find(id); }
-  LegId begin_leg(Leg leg, Instant now);  // 0: the table is full
+  LegId begin_leg(Leg leg, const LegPath& path, Instant now);  // 0: the table is full
   Dialog* add_dialog(Leg& leg, std::string_view tag);  // finds or makes; nullptr: a bound
-  Dialog make_dialog(std::string_view tag) const;
+  const LegPath& path_of(const Leg& leg) const { return paths_[leg.path]; }
+  void add_peer(Leg& leg, const Endpoint& peer);  // it has none like it
   void touch(LegId id, Instant now);      // a message of it was seen: it is not idle
   void begin_call(Leg& leg);              // an INVITE is its matter, again perhaps; counted once
   void revive(Leg& leg);                  // a new attempt or subscription of a leg that was ending
@@ -86,6 +87,7 @@ class CallDatabase {
   // --- ownership ---
   // The owner's list is a set: a door it has already is released again.
   void own(CompactList<DoorId>& owned, DoorId door, Instant now);
+  void own(Leg& leg, DoorId door, Instant now);
   void release_all(CompactList<DoorId>& owned, Instant now);
   // These owners let go of the door, whichever of them have it.
   void disown(DoorId door, Transaction* transaction, Leg* leg, Instant now);
@@ -131,17 +133,28 @@ class CallDatabase {
   Instant leg_deadline(const Leg& leg) const;
   Instant idle_deadline(const Leg& leg) const;
 
-  std::size_t hash_of_call(std::string_view call_id, const Address& inside_host) const;
+  uint32_t hash_of_call(std::string_view call_id, const Address& inside_host) const;
 
   DoorTable& doors_;
   Stats& stats_;
   uint64_t salt_;
   std::chrono::milliseconds idle_ = limits::call_idle, idle_held_ = limits::call_idle_held;
+  struct PathHash {
+    std::size_t operator()(const LegPath& path) const;
+  };
+  template <typename F> void change_path(Leg& leg, F&& change);
+  SharedValues<LegPath, PathHash> paths_;
   Slab<Transaction> transactions_;
   Slab<Leg> legs_;
   Slab<Registration> registrations_;
-  ChainIndex<Transaction, &Transaction::by_key> by_key_{transactions_};
-  ChainIndex<Leg, &Leg::by_call_id> by_call_id_{legs_};
+  struct KeyHash {
+    std::size_t operator()(const Transaction& transaction) const { return transaction.key.low; }
+  };
+  struct CallHash {
+    std::size_t operator()(const Leg& leg) const { return leg.call_hash; }
+  };
+  ChainIndex<Transaction, &Transaction::next_by_key, KeyHash, 8> by_key_{transactions_};
+  ChainIndex<Leg, &Leg::next_by_call_id, CallHash, 4> by_call_id_{legs_};
   std::unordered_map<std::string, RegistrationId> by_registration_;
   std::unordered_multimap<Endpoint, RegistrationId> by_contact_;
   std::unordered_multimap<std::string, RegistrationId> by_aor_;

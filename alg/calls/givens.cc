@@ -2,34 +2,55 @@
 #include "alg/calls/givens.h"
 
 #include <algorithm>
+#include <cstring>
+#include <ranges>
 
 namespace sipalg {
 
-Given Givens::operator[](std::size_t i) const {
-  const Item& item = items_[i];
-  const std::string_view texts(texts_);
-  return {item.field, item.given, texts.substr(item.begin, item.before_size),
-          texts.substr(item.begin + item.before_size, item.user_size)};
+namespace {
+
+PackedGiven::Head head_at(const char* at) {
+  PackedGiven::Head head;
+  std::memcpy(&head, at, sizeof head);
+  return head;
 }
 
-void Givens::clear() {
-  items_.clear();
-  texts_.clear();
+}  // namespace
+
+std::size_t PackedGiven::size_of(const Given& given) {
+  return sizeof(Head) + given.given.address.bytes().size() + given.before.size() + given.user.size();
+}
+
+std::size_t PackedGiven::size_at(const char* at) {
+  const Head head = head_at(at);
+  return sizeof head + head.address_size + head.before_size + head.user_size;
 }
 
 // The texts are parts of a datagram: their sizes fit.
-void Givens::add(const Given& given) {
-  items_.push_back(Item{given.given, given.field, static_cast<uint16_t>(given.before.size()), static_cast<uint16_t>(given.user.size()),
-                    static_cast<uint32_t>(texts_.size())});
-  texts_.append(given.before).append(given.user);
+void PackedGiven::write(const Given& given, char* at) {
+  const auto address = given.given.address.bytes();
+  const Head head{given.field, static_cast<uint8_t>(address.size()), given.given.port, static_cast<uint16_t>(given.before.size()),
+                  static_cast<uint16_t>(given.user.size())};
+  std::memcpy(at, &head, sizeof head);
+  at = std::ranges::copy(address, at + sizeof head).out;
+  at = std::ranges::copy(given.before, at).out;
+  std::ranges::copy(given.user, at);
+}
+
+Given PackedGiven::read(const char* at) {
+  const Head head = head_at(at);
+  const char* const address = at + sizeof head;
+  const char* const before = address + head.address_size;
+  return {head.field, {Address::from_bytes({reinterpret_cast<const uint8_t*>(address), head.address_size}), head.port},
+          {before, head.before_size}, {before + head.before_size, head.user_size}};
 }
 
 // What a dialog's messages give is the same again and again.
 bool Givens::ends_with(std::span<const Given> message) const {
-  if (message.size() > size()) return false;
-  for (std::size_t i = 0; i < message.size(); ++i)
-    if ((*this)[size() - message.size() + i] != message[i]) return false;
-  return true;
+  const std::size_t known = size();
+  if (message.size() > known) return false;
+  const auto first = std::next(begin(), static_cast<std::ptrdiff_t>(known - message.size()));
+  return std::ranges::equal(std::ranges::subrange(first, end()), message);
 }
 
 bool Givens::is_replaced(const Given& old, std::span<const Given> message) {
@@ -40,21 +61,19 @@ bool Givens::is_replaced(const Given& old, std::span<const Given> message) {
 
 // No more memory than it takes: a record may keep it for long.
 void Givens::append(std::span<const Given> message) {
-  std::size_t bytes = texts_.size();
-  for (const Given& fresh : message) bytes += fresh.before.size() + fresh.user.size();
-  items_.reserve(items_.size() + message.size());
-  texts_.reserve(bytes);
+  std::size_t bytes = 0;
+  for (const Given& fresh : message) bytes += PackedGiven::size_of(fresh);
+  reserve(bytes);
   for (const Given& fresh : message) add(fresh);
 }
 
 void Givens::remember(std::span<const Given> message) {
   if (ends_with(message)) return;
-  std::size_t replaced = 0;
-  for (std::size_t i = 0; i < size(); ++i) replaced += is_replaced((*this)[i], message);
-  if (replaced > 0) {
+  const auto is_old = [&](const Given& old) { return is_replaced(old, message); };
+  if (std::any_of(begin(), end(), is_old)) {
     Givens rest;
-    for (std::size_t i = 0; i < size(); ++i)
-      if (const Given old = (*this)[i]; !is_replaced(old, message)) rest.add(old);
+    for (const Given old : *this)
+      if (!is_old(old)) rest.add(old);
     *this = std::move(rest);
   }
   append(message);
@@ -62,18 +81,22 @@ void Givens::remember(std::span<const Given> message) {
 
 std::optional<Given> Givens::find(Field field, const Endpoint& endpoint, std::string_view user, std::size_t nth) const {
   std::optional<Given> mine, any;
-  for (std::size_t i = 0; i < items_.size(); ++i) {
-    if (items_[i].field != field || items_[i].given != endpoint) continue;
-    any = (*this)[i];
-    if (any->user != user) continue;
-    mine = any;
+  for (auto at = begin(); at != end(); ++at) {
+    if (PackedGiven::field_at(at.packed()) != field) continue;
+    const Given given = *at;
+    if (given.given != endpoint) continue;
+    any = given;
+    if (given.user != user) continue;
+    mine = given;
     if (nth-- == 0) break;
   }
   return mine ? mine : any;
 }
 
 bool Givens::has(Field field, const Endpoint& endpoint) const {
-  return std::ranges::any_of(items_, [&](const Item& item) { return item.field == field && item.given == endpoint; });
+  for (auto at = begin(); at != end(); ++at)
+    if (PackedGiven::field_at(at.packed()) == field && (*at).given == endpoint) return true;
+  return false;
 }
 
 RestoredUri RestoredUris::operator[](std::size_t i) const {

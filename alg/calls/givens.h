@@ -8,6 +8,7 @@
 
 #include "alg/base/compact_list.h"
 #include "alg/base/endpoint.h"
+#include "alg/base/packed_list.h"
 #include "alg/edit/edit_list.h"
 
 namespace sipalg {
@@ -22,14 +23,22 @@ struct Given {
   friend bool operator==(const Given&, const Given&) = default;
 };
 
-// All that a message, or a record over many messages, was given. The texts stand in one piece of memory.
-class Givens {
+struct PackedGiven {
+  struct Head {  // the address's bytes follow, then `before`, then `user`
+    Field field;
+    uint8_t address_size;
+    uint16_t port, before_size, user_size;
+  };
+  static std::size_t size_of(const Given& given);
+  static void write(const Given& given, char* at);
+  static Given read(const char* at);
+  static std::size_t size_at(const char* at);
+  static Field field_at(const char* at) { return static_cast<Field>(*at); }
+};
+
+// All that a message, or a record over many messages, was given.
+class Givens : public PackedList<Given, PackedGiven> {
  public:
-  bool empty() const { return items_.empty(); }
-  std::size_t size() const { return items_.size(); }
-  Given operator[](std::size_t i) const;
-  void clear();
-  void add(const Given& given);
   // What one message gave takes the place of what an older one did for the same fields, endpoints and users. Two texts of
   // one endpoint in one message stay two.
   void remember(std::span<const Given> message);
@@ -38,17 +47,9 @@ class Givens {
   bool has(Field field, const Endpoint& endpoint) const;
 
  private:
-  struct Item {
-    Endpoint given;
-    Field field;
-    uint16_t before_size, user_size;
-    uint32_t begin;  // in texts_: before, then user
-  };
   bool ends_with(std::span<const Given> message) const;
   static bool is_replaced(const Given& old, std::span<const Given> message);
   void append(std::span<const Given> message);
-  CompactList<Item> items_;
-  std::string texts_;
 };
 
 // A URI of a request that came in, and what became of it: its repetitions, CANCEL and the ACK of a refusal get the same,

@@ -37,10 +37,10 @@ void CallDatabase::refuse_offer(TransactionId id, Instant now) {
   if (!dialog) return;
   give_up_offer(*leg, transaction.offer, now);
   if (transaction.is_prack_answer) {
-    dialog->late_answered = false;  // the next PRACK answers
-  } else if (dialog->late_invite == id && !dialog->late_answered) {
-    if (dialog->late_offer) give_up_offer(*leg, *dialog->late_offer, now);
-    dialog->late_invite = 0;
+    dialog->exceptions.write().late_answered = false;  // the next PRACK answers
+  } else if (dialog->exceptions->late_invite == id && !dialog->exceptions->late_answered) {
+    give_up_offer(*leg, dialog->exceptions->late_offer, now);
+    dialog->exceptions.write().late_invite = 0;
   }
   schedule_leg(transaction.leg);
 }

@@ -6,10 +6,14 @@
 namespace sipalg {
 
 void Transaction::recycle() {
-  constexpr std::size_t worth_keeping = 64;  // what is larger belonged to something rare
+  constexpr std::size_t items_worth_keeping = 64, bytes_worth_keeping = 4096;  // what is larger belonged to something rare
   Transaction empty;
   const auto keep = [](auto& list, auto& into) {
-    if (list.size() > worth_keeping) return;
+    if constexpr (requires { list.bytes(); }) {
+      if (list.bytes() > bytes_worth_keeping) return;
+    } else if (list.size() > items_worth_keeping) {
+      return;
+    }
     list.clear();
     into = std::move(list);
   };
@@ -18,14 +22,17 @@ void Transaction::recycle() {
   keep(doors, empty.doors);
   keep(wishes, empty.wishes);
   keep(bodies, empty.bodies);
-  keep(offer.said.remote, empty.offer.said.remote);
-  keep(offer.said.streams, empty.offer.said.streams);
+  keep(offer.said, empty.offer.said);
   *this = std::move(empty);
 }
 
 Dialog* Leg::find_dialog(TagId tag) {
   const auto it = std::ranges::find(dialogs, tag, &Dialog::id);
   return it == dialogs.end() ? nullptr : &*it;
+}
+
+std::string_view Leg::tag_of(const Dialog& dialog) const {
+  return texts[dialog_tags + static_cast<std::size_t>(&dialog - dialogs.begin())];
 }
 
 bool Leg::is_confirmed() const {
@@ -41,7 +48,7 @@ bool Leg::has_invite_usage() const {
 }
 
 bool Leg::is_held() const {
-  return std::ranges::any_of(dialogs, [](const Dialog& d) { return d.is_call() && d.session.held; });
+  return std::ranges::any_of(dialogs, [](const Dialog& d) { return d.is_call() && d.session.is_held(); });
 }
 
 }  // namespace sipalg

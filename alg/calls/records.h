@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the call database remembers: transactions, legs with their dialogs, registrations (sip-rules sections 3, 4, 6).
 #pragma once
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <optional>
@@ -9,10 +10,13 @@
 
 #include "alg/base/chain_index.h"
 #include "alg/base/compact_list.h"
+#include "alg/base/few_numbers.h"
 #include "alg/base/instant.h"
+#include "alg/base/packed_texts.h"
+#include "alg/base/rare.h"
 #include "alg/base/text_hash.h"
 #include "alg/calls/givens.h"
-#include "alg/base/texts.h"
+#include "alg/calls/media_session.h"
 #include "alg/doors/door_table.h"
 #include "alg/edit/edit_list.h"
 #include "alg/sip/message.h"
@@ -24,8 +28,8 @@ using TransactionId = uint64_t;
 using LegId = uint64_t;
 using RegistrationId = uint64_t;
 
-// Stands for the tag of a party; 0: no tag.
-using TagId = uint64_t;
+// Stands for the tag of a party; 0: no tag. Tells apart the parties of one call, and nobody can choose tags that meet.
+using TagId = uint32_t;
 
 // Stands for what tells one transaction from all others (RFC 3261 section 17.2.3): Call-ID, number in CSeq, branch of the top Via,
 // without the magic cookie the From tag and sent-by too; direction and inside host.
@@ -43,35 +47,10 @@ struct RegistrationWish {
   std::optional<uint32_t> asked;  // seconds
 };
 
-struct RemoteStream {
-  uint8_t line = 0;
-  Protocol protocol = Protocol::udp;
-  Endpoint rtp;   // not set: off, held by 0.0.0.0, a name
-  Endpoint rtcp;  // not set: none
-};
-
 // The ports of a flow's ends: of the inside end as it is and as it is seen outside, and of the remote.
 struct FlowPorts {
   uint16_t inside = 0, outside = 0, remote = 0;
-};
-
-struct StreamNote {  // for `show call`
-  enum class Direction : uint8_t { sendrecv, sendonly, recvonly, inactive, off };
-  std::array<char, 12> kind{};  // "audio", cut where it is longer, NULs behind it
-  Direction direction = Direction::off;
-};
-
-// What an offer and its answer say.
-struct MediaSession {
-  CompactList<RemoteStream> remote;
-  CompactList<StreamNote> streams;
-  bool held = false;         // the last offer or its answer was a hold
-  bool offer_holds = false;  // the last offer was
-  void clear() {
-    remote.clear();
-    streams.clear();
-    held = offer_holds = false;
-  }
+  friend bool operator==(const FlowPorts&, const FlowPorts&) = default;
 };
 
 // An SDP that waits for its answer. The session of its dialog stays as it is until then (RFC 3264 section 8).
@@ -90,7 +69,7 @@ struct Offer {
 
 struct Transaction {
   TransactionKey key;
-  ChainLink by_key;
+  uint32_t next_by_key = 0;  // ChainIndex
   uint32_t cseq = 0;
   bool outgoing = false;  // the request leaves the inside
   sip::Method method = sip::Method::other;
@@ -127,11 +106,12 @@ struct MediaUse {
   TagId dialog = 0;    // the other party's; 0: the offer of the first INVITE, common to all forks
   uint32_t sdp = 0;    // Leg::sequence of the SDP that asked for it
   uint8_t line = 0;
-  bool is_rtcp = false;
-  bool is_way_out = false;
-  bool waits = false;  // that is an offer without an answer, which holds the door besides what stands
+  bool is_rtcp : 1 = false;
+  bool is_way_out : 1 = false;
+  bool waits : 1 = false;  // that is an offer without an answer, which holds the door besides what stands
   MaybeInstant ends;   // replaced or refused: closes then
 };
+static_assert(sizeof(MediaUse) == 24);  // most calls have four
 
 // An INVITE that passed unchanged and got a 2xx: the ACK to that, a transaction of its own (RFC 3261 section 17), does too.
 struct UntouchedInvite {
@@ -142,23 +122,25 @@ struct UntouchedInvite {
 
 struct Dialog {
   enum class State : uint8_t { early, confirmed, ended };
-  TagId id = 0;    // of the tag
-  Texts<1> tag;    // of the party that did not begin the leg
+  TagId id = 0;    // of the tag of the party that did not begin the leg
+  uint32_t stands = 0;  // the number of the last answer, and of the uses that it and its offer asked for
   State state = State::early;
-  bool invite_usage = false;
-  bool hung_up = false;  // by BYE: a 2xx to INVITE that is repeated brings nothing back
-  bool muxed = false;    // it accepted a=rtcp-mux
-  bool has_sdp = false;  // a message of its own carried one
-  bool untouched = false;      // the request that began it left as it came: From and To stay as the other side knows them
-  bool late_answered = false;  // PRACK or ACK has answered `late_offer`
-  uint32_t stands = 0;         // the number of the last answer, and of the uses that it and its offer asked for
+  bool invite_usage : 1 = false;
+  bool hung_up : 1 = false;  // by BYE: a 2xx to INVITE that is repeated brings nothing back
+  bool muxed : 1 = false;    // it accepted a=rtcp-mux
+  bool has_sdp : 1 = false;  // a message of its own carried one
+  bool untouched : 1 = false;  // the request that began it left as it came: From and To stay as the other side knows them
   MaybeInstant subscribed_until;
   TransactionId attempt = 0;  // the INVITE whose response began it
   MediaSession session;       // what the last offer that was answered and its answer say
   TransactionId answered_invite = 0;  // the last INVITE whose offer was answered
-  TransactionId late_invite = 0;      // the last INVITE without SDP, whose response offered
-  std::unique_ptr<Offer> late_offer;  // of that response; null: there was none
-  CompactList<UntouchedInvite> untouched_invites;  // the last ones
+  struct Exceptions {
+    TransactionId late_invite = 0;  // the last INVITE without SDP, whose response offered
+    Offer late_offer;               // of that response
+    bool late_answered = false;     // PRACK or ACK has answered it
+    CompactList<UntouchedInvite> untouched_invites;  // the last ones
+  };
+  Rare<Exceptions> exceptions;
   bool is_call() const { return state == State::confirmed && invite_usage; }
 };
 
@@ -168,41 +150,55 @@ struct AckBody {
   bool failed = false;
 };
 
-// What one inside host has of a call: Call-ID, inside host, the beginner's tag, who began.
-struct Leg {
-  enum Text : std::size_t { call_id, beginner_tag, from, to };  // from, to: URIs, for people
-  Texts<4> texts;
-  ChainLink by_call_id;
-  TagId beginner = 0;  // of the beginner's tag
+// What all calls of a trunk have in common.
+struct LegPath {
   Address inside_host;
   // of the flow that began it: ends and protocol
   Protocol protocol = Protocol::udp;
   FlowPorts ports;
   uint16_t zone = 0;
+  CompactList<Endpoint> peers;  // where the other side wants its requests: Contact, nearest Record-Route
+  CompactList<DoorId> doors;    // signalling doors and ways out: each leg owns them for itself
+  friend bool operator==(const LegPath& a, const LegPath& b) {
+    return a.inside_host == b.inside_host && a.protocol == b.protocol && a.ports == b.ports && a.zone == b.zone &&
+           std::ranges::equal(a.peers, b.peers) && std::ranges::equal(a.doors, b.doors);
+  }
+};
 
-  bool outgoing = false;  // the inside host began it
-  bool learnt = false;    // first seen in its middle: From and To stay as they are
-  bool routed = false;    // its inside host put itself into Record-Route: it may name whom it routes for
-  bool is_call = false;   // an INVITE is its matter; else it is a subscription, or a REFER outside of a call
+// What one inside host has of a call: Call-ID, inside host, the beginner's tag, who began.
+struct Leg {
+  enum Text : std::size_t { call_id, beginner_tag, from, to, dialog_tags };  // from, to: URIs, for people; the tag of each dialog
+  PackedTexts texts;
+  uint32_t call_hash = 0;        // of Call-ID and inside host
+  uint32_t next_by_call_id = 0;  // ChainIndex
+  TagId beginner = 0;  // of the beginner's tag
+  uint32_t sequence = 0;  // counts SDPs
+  uint32_t path = 0;      // CallDatabase::path_of
+  using Seconds = std::chrono::duration<uint32_t>;
+  static constexpr Seconds no_interval = Seconds::max();
+  Seconds session_interval = no_interval;  // Session-Expires of the last 2xx
+
+  bool outgoing : 1 = false;  // the inside host began it
+  bool learnt : 1 = false;    // first seen in its middle: From and To stay as they are
+  bool routed : 1 = false;    // its inside host put itself into Record-Route: it may name whom it routes for
+  bool is_call : 1 = false;   // an INVITE is its matter; else it is a subscription, or a REFER outside of a call
   bool is_counted = false;  // as a call that began, and not yet as one that ended
+  MaybeInstant ends;        // ending: media is closed, the rest goes then
 
-  uint32_t sequence = 0;      // counts SDPs
   Givens givens;
-  CompactList<DoorId> doors;  // signalling doors and ways out
   CompactList<MediaUse> media;
   CompactList<Dialog> dialogs;
-  CompactList<AckBody> ack_bodies;  // the last ones
-
-  CompactList<TransactionId> invites;  // attempts without a final response
+  FewNumbers invites;         // TransactionIds: attempts without a final response
   Instant begun{}, last_message{};
-  MaybeInstant ends;                   // ending: media is closed, the rest goes then
-  using Seconds = std::chrono::duration<uint32_t>;
-  std::optional<Seconds> session_interval;  // Session-Expires of the last 2xx
-  Instant recheck{};                   // not before: asking the kernel for living media
   Instant scheduled = Instant::max();  // of its one timer entry that counts
-  CompactList<Endpoint> peers;         // where the other side wants its requests: Contact, nearest Record-Route
+  struct Exceptions {
+    CompactList<AckBody> ack_bodies;   // the last ones
+    Instant recheck{};                 // not before: asking the kernel for living media
+  };
+  Rare<Exceptions> exceptions;
 
   Dialog* find_dialog(TagId tag);
+  std::string_view tag_of(const Dialog& dialog) const;  // one of `dialogs`
   bool is_confirmed() const;           // some dialog is
   bool has_invite_usage() const;
   bool is_subscribed() const;

@@ -23,8 +23,8 @@ std::size_t TimerWheel::Wheel::first_filled(std::size_t from, bool is_ring) cons
 
 void TimerWheel::put(List& list, const Deadline& deadline) {
   const auto [id, node] = nodes_.add();
-  node = {deadline, list.first};
-  list.first = id;
+  node = {deadline.when, deadline.id, list.first, deadline.kind};
+  list.first = Slab<Node>::place_of(id) + 1;
   list.earliest = std::min(list.earliest, deadline.when);
 }
 
@@ -50,13 +50,14 @@ void TimerWheel::add(const Deadline& deadline) {
 
 // Each of the list's deadlines to where it belongs by now.
 void TimerWheel::spread(List& list) {
-  uint64_t at = list.first;
+  uint32_t at = list.first;
   list = {};
   while (at != 0) {
-    const Node node = *nodes_.find(at);
-    nodes_.erase(at);
+    const Node node = nodes_.at(at - 1);
+    nodes_.erase(nodes_.id_at(at - 1));
     at = node.next;
-    slot_of(node.deadline.when) <= current_ ? due_.push_back(node.deadline) : add(node.deadline);
+    const Deadline deadline{node.when, node.id, node.kind};
+    slot_of(deadline.when) <= current_ ? due_.push_back(deadline) : add(deadline);
   }
 }
 

@@ -34,12 +34,14 @@ class TimerWheel {
  private:
   static constexpr int slot_bits = 7, block_bits = 9;
   static constexpr std::size_t slots = std::size_t{1} << block_bits;
-  struct Node {
-    Deadline deadline;
-    uint64_t next = 0;
+  struct Node {  // a Deadline
+    Instant when;
+    uint64_t id = 0;
+    uint32_t next = 0;  // its place in nodes_ + 1; 0: none
+    uint8_t kind = 0;
   };
   struct List {
-    uint64_t first = 0;
+    uint32_t first = 0;  // as Node::next
     Instant earliest = Instant::max();
   };
   // 512 lists, and a bit for each that has something.

@@ -17,7 +17,7 @@ void earlier(MaybeInstant& deadline, Instant other) {
 
 Instant CallDatabase::idle_deadline(const Leg& leg) const {
   auto idle = leg.is_held() ? idle_held_ : idle_;
-  if (leg.session_interval) idle = std::min(idle, *leg.session_interval + limits::transaction_end);
+  if (leg.session_interval != Leg::no_interval) idle = std::min(idle, leg.session_interval + limits::transaction_end);
   return leg.last_message + idle;
 }
 
@@ -27,7 +27,7 @@ Instant CallDatabase::leg_deadline(const Leg& leg) const {
   for (const MediaUse& use : leg.media)
     if (use.ends) earlier(deadline, *use.ends);
   if (!leg.ends) {
-    if (leg.has_invite_usage()) earlier(deadline, std::max(idle_deadline(leg), leg.recheck));
+    if (leg.has_invite_usage()) earlier(deadline, std::max(idle_deadline(leg), leg.exceptions->recheck));
     for (const Dialog& dialog : leg.dialogs)
       if (dialog.subscribed_until) earlier(deadline, *dialog.subscribed_until);
     if (!leg.has_invite_usage() && !leg.is_subscribed()) earlier(deadline, leg.last_message + limits::transaction_end);
@@ -59,7 +59,7 @@ void CallDatabase::expire_idle(LegId id, Leg& leg, Instant now) {
   if (leg.has_invite_usage()) {
     if (now < idle_deadline(leg)) return;
     if (!media_lives(leg)) return end_leg(id, now, false);
-    leg.recheck = now + media_recheck;
+    leg.exceptions.write().recheck = now + media_recheck;
     return;
   }
   if (!leg.invites.empty() || leg.is_subscribed()) return;

@@ -42,25 +42,44 @@ std::optional<Reason> DoorTable::bound_reached(const Address& inside_host) const
   return std::nullopt;
 }
 
-DoorId DoorTable::insert(KernelDoor kernel, Purpose purpose) {
+std::size_t DoorTable::WayHash::operator()(const Way& way) const noexcept {
+  const auto kind = static_cast<std::size_t>(way.kind) << 1 | static_cast<std::size_t>(way.signalling);
+  const std::size_t fixed = kind << 32 | static_cast<std::size_t>(way.protocol) << 16 | way.zone;
+  const std::size_t ends = sipalg::hash_of(way.outside.address, sipalg::hash_of(way.inside.address, fixed));
+  return way.scope.is_any() ? ends : sipalg::hash_of(way.scope.address, ends + way.scope.prefix);
+}
+
+KernelDoor DoorTable::kernel_door(const Door& door) const {
+  KernelDoor kernel = way_of(door);
+  kernel.inside.port = door.inside_port;
+  kernel.outside.port = door.outside_port;
+  return kernel;
+}
+
+DoorId DoorTable::insert(const KernelDoor& kernel, Purpose purpose) {
   const auto [id, door] = doors_.add();
-  door.kernel = kernel;
+  Way way = kernel;
+  way.inside.port = way.outside.port = 0;
+  door.way = ways_.hold(way);
+  door.inside_port = kernel.inside.port;
+  door.outside_port = kernel.outside.port;
+  door.kind = kernel.kind;
   door.owners = 1;
   door.purposes = static_cast<uint8_t>(purpose);
   index(id);
   return id;
 }
 
-std::size_t DoorTable::inside_hash(const KernelDoor& door) {
-  if (door.kind == KernelDoor::Kind::inbound) return hash_of(door.protocol, door.inside);
-  return hash_of(door.protocol, door.outside) ^ std::hash<Address>{}(door.inside.address);
+std::size_t DoorTable::inside_hash(const Way& way, const Endpoint& inside, const Endpoint& outside) {
+  if (way.kind == KernelDoor::Kind::inbound) return hash_of(way.protocol, inside);
+  return hash_of(way.protocol, outside) ^ std::hash<Address>{}(inside.address);
 }
 
 void DoorTable::index(DoorId id) {
   const Door& door = *doors_.find(id);
-  by_inside_.insert(id, inside_hash(door.kernel));
-  if (door.is_inbound()) by_outside_.insert(id, hash_of(door.kernel.protocol, door.kernel.outside));
-  ++per_host_[door.kernel.inside.address];
+  by_inside_.insert(id);
+  if (door.is_inbound()) by_outside_.insert(id);
+  ++per_host_[way_of(door).inside.address];
 }
 
 void DoorTable::hold(DoorId id, Purpose purpose) {
@@ -71,9 +90,9 @@ void DoorTable::hold(DoorId id, Purpose purpose) {
 
 std::expected<DoorId, Reason> DoorTable::claim_signalling(const SignallingWish& wish, Instant now) {
   const DoorId living = find_at_inside(wish.protocol, wish.inside, [&](const Door& door) {
-    const KernelDoor& kernel = door.kernel;
-    return kernel.signalling && kernel.outside.address == wish.outside_address && covers(kernel.scope, wish.scope) &&
-           (wish.exactly == 0 || kernel.outside.port == wish.exactly);
+    const Way& way = way_of(door);
+    return way.signalling && way.outside.address == wish.outside_address && covers(way.scope, wish.scope) &&
+           (wish.exactly == 0 || door.outside_port == wish.exactly);
   });
   if (living != 0) {
     hold(living, wish.purpose);
@@ -96,7 +115,7 @@ std::expected<DoorId, Reason> DoorTable::claim_signalling(const SignallingWish& 
 
 DoorId DoorTable::find_media(Protocol protocol, const Endpoint& inside, const Address& outside_address) const {
   return find_at_inside(protocol, inside, [&](const Door& door) {
-    return !door.kernel.signalling && door.kernel.outside.address == outside_address;
+    return !way_of(door).signalling && way_of(door).outside.address == outside_address;
   });
 }
 
@@ -120,7 +139,7 @@ std::expected<DoorTable::MediaDoors, Reason> DoorTable::claim_media(const MediaW
     const Purpose purpose = wish.with_rtcp && i % 2 == 1 ? Purpose::rtcp : wish.purpose;
     const Endpoint outside{wish.outside_address, static_cast<uint16_t>(first + i)};
     const DoorId living = run[i];
-    if (living != 0 && doors_.find(living)->kernel.outside == outside) {
+    if (living != 0 && outside_of(living) == outside) {
       hold(living, purpose);
       out.push_back(living);
       continue;
@@ -145,8 +164,10 @@ std::expected<DoorId, Reason> DoorTable::claim_way_out(Protocol protocol, const 
   kernel.outside = remote;
   kernel.signalling = signalling;
   kernel.zone = zone;
-  const DoorId living = by_inside_.find(inside_hash(kernel), [&](const Door& door) {
-    return !door.is_inbound() && door.kernel.protocol == protocol && door.kernel.inside == kernel.inside && door.kernel.outside == remote;
+  const DoorId living = by_inside_.find(inside_hash(kernel, kernel.inside, remote), [&](const Door& door) {
+    if (door.is_inbound() || door.outside_port != remote.port) return false;
+    const Way& way = way_of(door);
+    return way.protocol == protocol && way.inside.address == inside_host && way.outside.address == remote.address;
   });
   if (living != 0) {
     hold(living, Purpose::way_out);
@@ -162,7 +183,7 @@ std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors, DoorI
   for (DoorId id : doors) {
     const Door* door = doors_.find(id);
     if (!door || door->handle != 0 || door->dead || std::ranges::find(ids, id) != ids.end()) continue;
-    wanted.push_back(door->kernel);
+    wanted.push_back(kernel_door(*door));
     ids.push_back(id);
   }
   if (wanted.empty()) return {};
@@ -187,7 +208,7 @@ void DoorTable::unindex(DoorId id) {
   const Door& door = *doors_.find(id);
   by_inside_.erase(id);
   if (door.is_inbound()) by_outside_.erase(id);
-  const auto host = per_host_.find(door.kernel.inside.address);
+  const auto host = per_host_.find(way_of(door).inside.address);
   if (host != per_host_.end() && --host->second == 0) per_host_.erase(host);
 }
 
@@ -199,8 +220,10 @@ void DoorTable::erase(DoorId id, Instant now) {
     stats_.count(Event::doors_closed);
   }
   if (!door->dead) unindex(id);
-  if (door->is_inbound() && !door->kernel.signalling && !door->dead)
-    rest_.begin(door->kernel.protocol, door->kernel.outside, door->kernel.inside, now);
+  const Way& way = way_of(*door);
+  if (way.signalling) contacts_.erase(door);
+  if (door->is_inbound() && !way.signalling && !door->dead) rest_.begin(way.protocol, outside_of(*door), inside_of(*door), now);
+  ways_.release(door->way);
   doors_.erase(id);
 }
 
@@ -219,7 +242,7 @@ void DoorTable::flush() {
 void DoorTable::address_lost(const Address& outside_address) {
   for (DoorId id : doors_.ids()) {
     Door* door = doors_.find(id);
-    if (!door->is_inbound() || door->dead || door->kernel.outside.address != outside_address) continue;
+    if (!door->is_inbound() || door->dead || way_of(*door).outside.address != outside_address) continue;
     door->was_open = door->handle != 0;
     if (door->was_open) {
       closing_.push_back(std::exchange(door->handle, 0));
@@ -234,34 +257,42 @@ void DoorTable::address_lost(const Address& outside_address) {
 
 bool DoorTable::is_place_taken(const KernelDoor& kernel) const {
   return find_at_outside(kernel.protocol, kernel.outside, [&](const Door& other) {
-           return covers(other.kernel.scope, kernel.scope) || covers(kernel.scope, other.kernel.scope);
+           return covers(way_of(other).scope, kernel.scope) || covers(kernel.scope, way_of(other).scope);
          }) != 0;
 }
 
 void DoorTable::address_returned(const Address& outside_address) {
   for (DoorId id : doors_.ids()) {
     Door* door = doors_.find(id);
-    if (!door->dead || door->kernel.outside.address != outside_address || is_place_taken(door->kernel)) continue;
+    if (!door->dead || way_of(*door).outside.address != outside_address || is_place_taken(kernel_door(*door))) continue;
     door->dead = false;
     index(id);
     if (door->was_open) (void)open({&id, 1});  // refused: as one that was never opened; the next message asks again
   }
 }
 
-void DoorTable::note_contact(DoorId id, std::string_view text, std::string_view user) {
-  Door* door = doors_.find(id);
-  if (door && (door->contact_text() != text || door->contact_user() != user)) door->contact = Texts<2>({text, user});
+DoorTable::Contact DoorTable::contact_of(const Door& door) const {
+  const auto it = contacts_.find(&door);
+  return it == contacts_.end() ? Contact{} : Contact{it->second[0], it->second[1]};
+}
+
+void DoorTable::note_contact(DoorId id, const Contact& contact) {
+  const Door* door = doors_.find(id);
+  if (!door) return;
+  const Contact known = contact_of(*door);
+  if (known.text != contact.text || known.user != contact.user) contacts_[door] = Texts<2>({contact.text, contact.user});
 }
 
 const Door* DoorTable::find_signalling(Protocol protocol, const Endpoint& inside, const Address& outside_address,
                                        const Address& remote) const {
   return doors_.find(find_at_inside(protocol, inside, [&](const Door& door) {
-    return door.kernel.signalling && door.kernel.outside.address == outside_address && door.kernel.scope.contains(remote);
+    const Way& way = way_of(door);
+    return way.signalling && way.outside.address == outside_address && way.scope.contains(remote);
   }));
 }
 
 Door* DoorTable::find_outside(Protocol protocol, const Endpoint& outside, const Address& remote) {
-  return doors_.find(find_at_outside(protocol, outside, [&](const Door& door) { return door.kernel.scope.contains(remote); }));
+  return doors_.find(find_at_outside(protocol, outside, [&](const Door& door) { return way_of(door).scope.contains(remote); }));
 }
 
 bool DoorTable::is_outside_endpoint(Protocol protocol, const Endpoint& outside) const {

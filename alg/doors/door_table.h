@@ -10,6 +10,8 @@
 //   nothing below port 1024; a full table refuses the new and keeps the living.
 //   On failure: open() leaves doors that it could not open claimed; their claimers release them.
 //   Closings are collected and handed to the keeper by flush(), once per message.
+//   Most doors differ from others in their ports alone (those of one host toward one media server): what they have in common
+//   is a Way, kept once. Only the table can tell what a door joins: inside_of(), outside_of(), kernel_door().
 //   Proved by test/engine (fake kernel) and test/conntrack (the real one).
 #pragma once
 #include <expected>
@@ -23,6 +25,7 @@
 
 #include "alg/base/chain_index.h"
 #include "alg/base/instant.h"
+#include "alg/base/shared_values.h"
 #include "alg/base/small_list.h"
 #include "alg/base/slab.h"
 #include "alg/base/texts.h"
@@ -38,23 +41,27 @@ enum class Purpose : uint8_t { via = 1, contact = 2, route = 4, path = 8, rtp = 
 std::string names_of(uint8_t purposes);  // "via,contact"
 
 struct Door {
-  KernelDoor kernel;
   DoorHandle handle = 0;
+  uint32_t way = 0;  // DoorTable::way_of
+  uint16_t inside_port = 0, outside_port = 0;
   uint32_t owners = 0;
+  uint32_t next_by_inside = 0, next_by_outside = 0;  // ChainIndex
   uint8_t purposes = 0;
+  KernelDoor::Kind kind = KernelDoor::Kind::inbound;
   bool dead = false;  // its outside address is gone: owners still hold it, nobody finds it
   bool was_open = false;  // when it died
-  ChainLink by_inside, by_outside;
-  // Signalling: the last Contact that named it, as the inside wrote it: host[:port], and its user part.
-  Texts<2> contact;
-  std::string_view contact_text() const { return contact[0]; }
-  std::string_view contact_user() const { return contact[1]; }
-  bool is_inbound() const { return kernel.kind == KernelDoor::Kind::inbound; }
+  bool is_inbound() const { return kind == KernelDoor::Kind::inbound; }
 };
+static_assert(sizeof(Door) == 32);  // a call has four of its own
+
+// What doors have in common: a KernelDoor whose ports are 0.
+using Way = KernelDoor;
 
 class DoorTable {
  public:
   DoorTable(DoorKeeper& keeper, Stats& stats) : keeper_(keeper), stats_(stats) {}
+  DoorTable(const DoorTable&) = delete;
+  DoorTable& operator=(const DoorTable&) = delete;
 
   void set_ports(PortRange pool, std::vector<PortRange> reserved);
   // An outside endpoint that an administrator's rule gives to `inside`: nobody else gets a door there.
@@ -108,8 +115,18 @@ class DoorTable {
 
   Door* find(DoorId id) { return doors_.find(id); }
   const Door* find(DoorId id) const { return doors_.find(id); }
-  // The contact text that `door` is to be remembered by.
-  void note_contact(DoorId door, std::string_view text, std::string_view user);
+  const Way& way_of(const Door& door) const { return ways_[door.way]; }
+  Endpoint inside_of(const Door& door) const { return {way_of(door).inside.address, door.inside_port}; }
+  Endpoint outside_of(const Door& door) const { return {way_of(door).outside.address, door.outside_port}; }
+  Endpoint outside_of(DoorId living) const { return outside_of(*doors_.find(living)); }
+  KernelDoor kernel_door(const Door& door) const;
+  bool is_translating(const Door& door) const { return inside_of(door) != outside_of(door); }
+  // Of a signalling door: the last Contact that named it, as the inside wrote it: host[:port], and its user part.
+  struct Contact {
+    std::string_view text, user;
+  };
+  Contact contact_of(const Door& door) const;
+  void note_contact(DoorId door, const Contact& contact);
   // The living signalling door of this inside endpoint that lets `remote` in.
   const Door* find_signalling(Protocol protocol, const Endpoint& inside, const Address& outside_address,
                               const Address& remote) const;
@@ -135,8 +152,20 @@ class DoorTable {
     }
   };
 
+  struct WayHash {
+    std::size_t operator()(const Way& way) const noexcept;
+  };
+  using Ways = SharedValues<Way, WayHash>;
+  struct InsideHash {
+    const DoorTable* table;
+    std::size_t operator()(const Door& door) const { return inside_hash(table->way_of(door), table->inside_of(door), table->outside_of(door)); }
+  };
+  struct OutsideHash {
+    const DoorTable* table;
+    std::size_t operator()(const Door& door) const { return hash_of(table->way_of(door).protocol, table->outside_of(door)); }
+  };
   static std::size_t hash_of(Protocol protocol, const Endpoint& endpoint) { return PlaceHash{}({protocol, endpoint}); }
-  static std::size_t inside_hash(const KernelDoor& door);
+  static std::size_t inside_hash(const Way& way, const Endpoint& inside, const Endpoint& outside);
   // Of living doors for packets that come in: find the first that `is_it`, look at each.
   template <typename F> DoorId find_at_inside(Protocol protocol, const Endpoint& inside, F&& is_it) const;
   template <typename F> DoorId find_at_outside(Protocol protocol, const Endpoint& outside, F&& is_it) const;
@@ -149,7 +178,7 @@ class DoorTable {
   bool run_is_free(const MediaWish& wish, const MediaDoors& run, uint32_t first, Instant now);
   MediaDoors find_run(const MediaWish& wish) const;
   DoorId find_media(Protocol protocol, const Endpoint& inside, const Address& outside_address) const;
-  DoorId insert(KernelDoor kernel, Purpose purpose);
+  DoorId insert(const KernelDoor& kernel, Purpose purpose);
   void hold(DoorId id, Purpose purpose);
   void index(DoorId id);
   void unindex(DoorId id);
@@ -159,8 +188,10 @@ class DoorTable {
   DoorKeeper& keeper_;
   Stats& stats_;
   Slab<Door> doors_;
-  ChainIndex<Door, &Door::by_inside> by_inside_{doors_};     // way out: by host and remote
-  ChainIndex<Door, &Door::by_outside> by_outside_{doors_};   // no ways out
+  Ways ways_;
+  ChainIndex<Door, &Door::next_by_inside, InsideHash> by_inside_{doors_, {this}};     // way out: by host and remote
+  ChainIndex<Door, &Door::next_by_outside, OutsideHash> by_outside_{doors_, {this}};  // no ways out
+  std::unordered_map<const Door*, Texts<2>> contacts_;
   std::unordered_map<Place, Endpoint, PlaceHash> forwarded_;
   std::unordered_set<Place, PlaceHash> once_signalling_;
   std::unordered_map<Address, uint32_t> per_host_;
@@ -174,13 +205,17 @@ class DoorTable {
 
 template <typename F> DoorId DoorTable::find_at_inside(Protocol protocol, const Endpoint& inside, F&& is_it) const {
   return by_inside_.find(hash_of(protocol, inside), [&](const Door& door) {
-    return door.is_inbound() && door.kernel.inside == inside && door.kernel.protocol == protocol && is_it(door);
+    if (door.inside_port != inside.port || !door.is_inbound()) return false;
+    const Way& way = way_of(door);
+    return way.inside.address == inside.address && way.protocol == protocol && is_it(door);
   });
 }
 
 template <typename F> DoorId DoorTable::find_at_outside(Protocol protocol, const Endpoint& outside, F&& is_it) const {
   return by_outside_.find(hash_of(protocol, outside), [&](const Door& door) {
-    return door.kernel.outside == outside && door.kernel.protocol == protocol && is_it(door);
+    if (door.outside_port != outside.port) return false;
+    const Way& way = way_of(door);
+    return way.outside.address == outside.address && way.protocol == protocol && is_it(door);
   });
 }
 

@@ -34,8 +34,8 @@ bool DoorTable::is_free(Protocol protocol, const Endpoint& outside, const Endpoi
 bool DoorTable::can_serve(const SignallingWish& wish, uint16_t port, Instant now, bool own_mapping) {
   const Place place{wish.protocol, {wish.outside_address, port}};
   const DoorId in_the_way = find_at_outside(place.protocol, place.endpoint, [&](const Door& other) {
-    if (!other.kernel.signalling || scopes_overlap(other.kernel.scope, wish.scope)) return true;
-    if (other.kernel.inside == wish.inside) own_mapping = true;  // the same endpoint toward another scope
+    if (!way_of(other).signalling || scopes_overlap(way_of(other).scope, wish.scope)) return true;
+    if (inside_of(other) == wish.inside) own_mapping = true;  // the same endpoint toward another scope
     return false;
   });
   if (in_the_way != 0) return false;
@@ -48,7 +48,7 @@ bool DoorTable::can_serve(const SignallingWish& wish, uint16_t port, Instant now
 bool DoorTable::can_serve_twin(const SignallingWish& wish, uint16_t port, Instant now) {
   const Place place{other_protocol(wish.protocol), {wish.outside_address, port}};
   const DoorId taken = find_at_outside(place.protocol, place.endpoint, [](const Door&) { return true; });
-  if (taken != 0) return doors_.find(taken)->kernel.inside == wish.inside;
+  if (taken != 0) return inside_of(*doors_.find(taken)) == wish.inside;
   if (const auto it = forwarded_.find(place); it != forwarded_.end()) return it->second == wish.inside;
   return is_free(place.protocol, place.endpoint, wish.inside, now);
 }
@@ -60,10 +60,10 @@ uint16_t DoorTable::choose_signalling_port(const SignallingWish& wish, Instant n
   // the endpoint it has toward others, or by the other protocol, so that it is known by one
   for (const Protocol protocol : {wish.protocol, other_protocol(wish.protocol)}) {
     const DoorId known = find_at_inside(protocol, wish.inside, [&](const Door& other) {
-      return other.kernel.signalling && other.kernel.outside.address == wish.outside_address &&
-             can_serve(wish, other.kernel.outside.port, now, false);
+      return way_of(other).signalling && way_of(other).outside.address == wish.outside_address &&
+             can_serve(wish, other.outside_port, now, false);
     });
-    if (known != 0) return doors_.find(known)->kernel.outside.port;
+    if (known != 0) return doors_.find(known)->outside_port;
   }
   if (wish.inside.port != wish.own_mapping && can_serve(wish, wish.inside.port, now, false)) return wish.inside.port;
   const uint32_t size = static_cast<uint32_t>(pool_.last) - pool_.first + 1;
@@ -81,7 +81,7 @@ bool DoorTable::run_is_free(const MediaWish& wish, const MediaDoors& run, uint32
     const Endpoint inside{wish.inside.address, static_cast<uint16_t>(wish.inside.port + i)};
     const DoorId own = run[i];
     if (own != 0) {
-      if (doors_.find(own)->kernel.outside != outside) return false;  // it has its port and keeps it
+      if (outside_of(own) != outside) return false;  // it has its port and keeps it
       continue;
     }
     if (is_outside_endpoint(wish.protocol, outside) || !is_free(wish.protocol, outside, inside, now)) return false;
@@ -92,7 +92,7 @@ bool DoorTable::run_is_free(const MediaWish& wish, const MediaDoors& run, uint32
 uint16_t DoorTable::choose_media_port(const MediaWish& wish, const MediaDoors& run, Instant now) {
   if (wish.inside.address == wish.outside_address) return wish.inside.port;  // no NAT
   if (const DoorId own = run.front(); own != 0) {
-    const uint16_t port = doors_.find(own)->kernel.outside.port;
+    const uint16_t port = doors_.find(own)->outside_port;
     return run_is_free(wish, run, port, now) ? port : uint16_t{0};
   }
   if (const auto last = rest_.last_of(wish.protocol, wish.inside, wish.outside_address, now))

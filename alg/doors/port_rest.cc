@@ -8,10 +8,6 @@ namespace {
 
 constexpr std::size_t dropped_at_once = 2000, few = 1000;
 
-std::size_t hash_of(Protocol protocol, const Endpoint& endpoint) {
-  return std::hash<Endpoint>{}(endpoint) ^ static_cast<std::size_t>(protocol);
-}
-
 }  // namespace
 
 PortRest::Id PortRest::find(Protocol protocol, const Endpoint& outside) const {
@@ -31,8 +27,8 @@ void PortRest::begin(Protocol protocol, const Endpoint& outside, const Endpoint&
   rest.outside = outside;
   rest.protocol = protocol;
   rest.until = now + limits::port_rest;
-  by_inside_.insert(id, hash_of(protocol, inside));
-  by_outside_.insert(id, hash_of(protocol, outside));
+  by_inside_.insert(id);
+  by_outside_.insert(id);
   in_order_.push_back(id);
   if (in_order_.size() > 2 * rests_.size() + few) std::erase_if(in_order_, [this](Id old) { return !rests_.find(old); });
 }

@@ -26,14 +26,23 @@ class PortRest {
     Endpoint inside, outside;
     Protocol protocol = Protocol::udp;
     Instant until{};
-    ChainLink by_inside, by_outside;
+    uint32_t by_inside = 0, by_outside = 0;
+  };
+  static std::size_t hash_of(Protocol protocol, const Endpoint& endpoint) {
+    return std::hash<Endpoint>{}(endpoint) ^ static_cast<std::size_t>(protocol);
+  }
+  struct InsideHash {
+    std::size_t operator()(const Rest& rest) const { return hash_of(rest.protocol, rest.inside); }
+  };
+  struct OutsideHash {
+    std::size_t operator()(const Rest& rest) const { return hash_of(rest.protocol, rest.outside); }
   };
   using Id = Slab<Rest>::Id;
   Id find(Protocol protocol, const Endpoint& outside) const;
   void erase(Id id);
   Slab<Rest> rests_;
-  ChainIndex<Rest, &Rest::by_inside> by_inside_{rests_};
-  ChainIndex<Rest, &Rest::by_outside> by_outside_{rests_};
+  ChainIndex<Rest, &Rest::by_inside, InsideHash> by_inside_{rests_};
+  ChainIndex<Rest, &Rest::by_outside, OutsideHash> by_outside_{rests_};
   std::deque<Id> in_order_;  // of their ends; some are forgotten already
 };
 

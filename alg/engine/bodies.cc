@@ -33,7 +33,7 @@ bool Exchange::is_answer() const {
 void Exchange::note_prack_answer() {
   if (message_.method != Method::prack || !message_.is_request || is_known_ || !transaction_) return;
   const Dialog* dialog = find_dialog();
-  transaction_->is_prack_answer = dialog && dialog->late_invite != 0 && !dialog->late_answered;
+  transaction_->is_prack_answer = dialog && dialog->exceptions->late_invite != 0 && !dialog->exceptions->late_answered;
 }
 
 void Exchange::handle_bodies() {
@@ -69,15 +69,16 @@ std::size_t Exchange::body_mark() const {
 // The ACK to a 2xx has no transaction: the leg remembers its last ones.
 bool Exchange::is_body_failed() const {
   if (transaction_) return message_.is_request ? transaction_->body_failed : transaction_->response_body_failed;
-  const auto known = std::ranges::find(leg_->ack_bodies, body_mark(), &AckBody::mark);
-  return known != leg_->ack_bodies.end() && known->failed;
+  const CompactList<AckBody>& known = leg_->exceptions->ack_bodies;
+  const auto same = std::ranges::find(known, body_mark(), &AckBody::mark);
+  return same != known.end() && same->failed;
 }
 
 void Exchange::mark_body_failed() {
   if (transaction_) {
     (message_.is_request ? transaction_->body_failed : transaction_->response_body_failed) = true;
-  } else if (!leg_->ack_bodies.empty()) {
-    leg_->ack_bodies.back().failed = true;
+  } else if (!leg_->exceptions->ack_bodies.empty()) {
+    leg_->exceptions.write().ack_bodies.back().failed = true;
   }
 }
 
@@ -85,7 +86,7 @@ void Exchange::begin_body() {
   constexpr std::size_t kept = 16;  // an ACK is repeated for 64*T1
   const std::size_t mark = body_mark();
   if (!transaction_) {
-    CompactList<AckBody>& known = leg_->ack_bodies;
+    CompactList<AckBody>& known = leg_->exceptions.write().ack_bodies;
     body_is_copy_ = std::ranges::find(known, mark, &AckBody::mark) != known.end();
     if (body_is_copy_) return;
     if (known.size() == kept) known.erase(known.begin());
@@ -140,7 +141,7 @@ void Exchange::read_remote_body(const sdp::Part& part) {
   begin_sdp();
   const MediaSession* said = note_sdp();
   if (!dialog || !said) return;
-  open_ways_out(*dialog, said->remote);
+  open_ways_out(*dialog, *said);
   const bool muxed = std::ranges::all_of(rooms_.session.media, [](const sdp::Media& m) { return m.port_number == 0 || m.rtcp_mux; });
   settle(muxed && !rooms_.session.media.empty());
 }

@@ -32,14 +32,13 @@ void Exchange::heard_response() {
 
 // As negotiated in the last 2xx: none there, none any more (RFC 4028 section 7.2).
 void Exchange::note_session_interval() {
-  leg_->session_interval.reset();
-  if (message_.session_expires) leg_->session_interval = Leg::Seconds{*message_.session_expires};
+  leg_->session_interval = message_.session_expires ? Leg::Seconds{*message_.session_expires} : Leg::no_interval;
   is_rescheduled_ = true;
 }
 
 void Exchange::note_untouched_invite(Dialog& dialog) {
   constexpr std::size_t kept = 16;  // an ACK is repeated for 64*T1
-  CompactList<UntouchedInvite>& known = dialog.untouched_invites;
+  CompactList<UntouchedInvite>& known = dialog.exceptions.write().untouched_invites;
   const UntouchedInvite invite{message_.cseq, transaction_->outgoing};
   if (std::ranges::find(known, invite) != known.end()) return;
   if (known.size() == kept) known.erase(known.begin());
@@ -55,7 +54,6 @@ bool Exchange::begins_anew(const Dialog& dialog) const {
 void Exchange::begin_dialog(Dialog& dialog) {
   Dialog fresh;
   fresh.id = dialog.id;
-  fresh.tag = std::move(dialog.tag);
   fresh.subscribed_until = dialog.subscribed_until;
   fresh.attempt = transaction_id_;
   fresh.session = transaction_->offer.said;
@@ -68,7 +66,7 @@ void Exchange::heard_invite_response(bool is_copy) {
   const uint16_t status = message_.status;
   if (status > 100 && status < 300 && message_.to.tag.is_set()) {
     Dialog* dialog = add_dialog();
-    const bool is_open = std::ranges::find(leg_->invites, transaction_id_) != leg_->invites.end();
+    const bool is_open = leg_->invites.contains(transaction_id_);
     if (!dialog || (status < 200 && (leg_->ends || !is_open))) return;
     if (begins_anew(*dialog)) {
       if (is_copy && dialog->attempt != 0) return;  // of a call before
@@ -175,14 +173,15 @@ void Exchange::register_wish(RegistrationWish& wish, uint32_t granted) {
   registration.inside = wish.inside;
   registration.outside = wish.given;
   registration.contact_text = wish.before;
-  for (std::size_t i = 0; i < transaction_->givens.size(); ++i) {
-    const Given given = transaction_->givens[i];
+  for (const Given given : transaction_->givens) {
     if (given.field == Field::path || (given.field == Field::contact && !wish.is_path && given.user == wish.user))
       registration.givens.add(given);
   }
   for (DoorId id : wish.doors) {
     const Door* door = rooms_.doors.find(id);
-    if (door && door->contact_text().empty()) rooms_.doors.note_contact(id, wish.before, door->contact_user());
+    if (!door) continue;
+    const DoorTable::Contact known = rooms_.doors.contact_of(*door);
+    if (known.text.empty()) rooms_.doors.note_contact(id, {wish.before, known.user});
   }
   registration.doors = std::exchange(wish.doors, {});
   rooms_.calls.register_contact(std::move(registration), passage_.now);

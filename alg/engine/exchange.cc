@@ -142,21 +142,18 @@ void Exchange::begin_leg() {
   const std::string from = escaped(passage_.text(message_.from.uri.whole).substr(0, limits::shown_uri_bytes));
   const std::string to = escaped(passage_.text(message_.to.uri.whole).substr(0, limits::shown_uri_bytes));
   Leg leg;
-  leg.texts = Texts<4>({passage_.text(message_.call_id), passage_.text(message_.from.tag), from, to});
+  leg.texts = PackedTexts({passage_.text(message_.call_id), passage_.text(message_.from.tag), from, to});
   leg.beginner = from_tag_;
-  leg.inside_host = passage_.me.inside.address;
   leg.outgoing = passage_.out;
   leg.learnt = learnt;
-  leg.protocol = passage_.protocol;
-  leg.ports = {passage_.me.inside.port, passage_.me.outside.port, passage_.peer.port};
-  leg.zone = passage_.zone;
+  const FlowPorts ports{passage_.me.inside.port, passage_.me.outside.port, passage_.peer.port};
+  const LegPath path{passage_.me.inside.address, passage_.protocol, ports, passage_.zone, {}, {}};
   if (learnt) {
-    Dialog dialog = rooms_.calls.make_dialog(passage_.text(message_.to.tag));
-    dialog.state = Dialog::State::confirmed;
-    dialog.invite_usage = method != Method::subscribe && method != Method::refer;
-    leg.dialogs.push_back(std::move(dialog));
+    Dialog* dialog = rooms_.calls.add_dialog(leg, passage_.text(message_.to.tag));
+    dialog->state = Dialog::State::confirmed;
+    dialog->invite_usage = method != Method::subscribe && method != Method::refer;
   }
-  leg_id_ = rooms_.calls.begin_leg(std::move(leg), passage_.now);
+  leg_id_ = rooms_.calls.begin_leg(std::move(leg), path, passage_.now);
   leg_ = rooms_.calls.leg(leg_id_);
   if (leg_ && leg_->has_invite_usage()) rooms_.calls.begin_call(*leg_);
   is_rescheduled_ = true;
@@ -193,7 +190,7 @@ bool Exchange::is_untouched() const {
   if (!leg_ || message_.method != Method::ack) return false;
   const UntouchedInvite wanted{message_.cseq, passage_.out};
   const Dialog* dialog = find_dialog();
-  if (dialog && std::ranges::find(dialog->untouched_invites, wanted) != dialog->untouched_invites.end()) return true;
+  if (dialog && std::ranges::count(dialog->exceptions->untouched_invites, wanted) > 0) return true;
   return std::ranges::any_of(leg_->invites, [&](TransactionId id) {  // its 2xx took another way
     const Transaction* invite = rooms_.calls.transaction(id);
     return invite && invite->outgoing == passage_.out && invite->cseq == message_.cseq && invite->header_failed;

@@ -89,7 +89,7 @@ class Exchange {
   void follow_inside_sdp(std::span<const MappedUse> uses);
   void settle(bool muxed);
   void take_early_answer(Dialog& dialog);
-  void open_ways_out(const Dialog& dialog, const CompactList<RemoteStream>& remote);
+  void open_ways_out(const Dialog& dialog, const MediaSession& said);
   bool changes_nothing() const;
   void use(MediaUse wanted);
 
@@ -97,7 +97,7 @@ class Exchange {
   void meet_peers();
   void meet(const sip::Uri& uri);
   void join_peers();
-  void open_way_out(Protocol protocol, const Address& host, const Endpoint& remote, CompactList<DoorId>& owned);
+  std::optional<DoorId> open_way_out(Protocol protocol, const Address& host, const Endpoint& remote);
   void way_out_for_transaction(Protocol protocol, const Endpoint& remote);
   void way_out_for_via();
   void way_out_for_redirects();

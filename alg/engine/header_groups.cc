@@ -106,8 +106,7 @@ bool Exchange::commit_headers(HeaderMap& map, Group& group) {
 // Contact and routes belong to the leg where there is one, else to the transaction.
 void Exchange::own_headers(HeaderMap& map) {
   const Instant now = passage_.now;
-  CompactList<DoorId>& lasting = leg_ ? leg_->doors : transaction_->doors;
-  for (DoorId door : map.doors) rooms_.calls.own(lasting, door, now);
+  for (DoorId door : map.doors) leg_ ? rooms_.calls.own(*leg_, door, now) : rooms_.calls.own(transaction_->doors, door, now);
   const std::span<const Given> given(map.givens.data(), map.givens.size());
   if (leg_) leg_->givens.remember(given);
   if (!transaction_) return;

@@ -21,7 +21,7 @@ bool Exchange::repeats_older() const {
   if (message_.is_request || message_.method != Method::invite) return false;
   const Dialog* dialog = find_dialog();
   if (!dialog) return false;
-  if (!is_answer()) return dialog->late_invite == transaction_id_ && dialog->late_answered;
+  if (!is_answer()) return dialog->exceptions->late_invite == transaction_id_ && dialog->exceptions->late_answered;
   const bool was_answered = dialog->answered_invite == transaction_id_ || transaction_->offer.answered_early;
   return was_answered && dialog->stands > transaction_->offer.sdp;
 }
@@ -30,9 +30,8 @@ Offer* Exchange::offer_of_message() {
   const bool is_late = transaction_ ? message_.is_request ? transaction_->is_prack_answer : !transaction_->request_had_sdp : true;
   if (!is_late) return &transaction_->offer;
   Dialog* dialog = find_dialog();
-  if (!dialog || (message_.is_request && dialog->late_answered)) return nullptr;
-  if (!dialog->late_offer) dialog->late_offer = std::make_unique<Offer>();
-  return dialog->late_offer.get();
+  if (!dialog || (message_.is_request && dialog->exceptions->late_answered)) return nullptr;
+  return &dialog->exceptions.write().late_offer;
 }
 
 void Exchange::begin_sdp() {
@@ -50,9 +49,9 @@ void Exchange::begin_sdp() {
   }
   if (!message_.is_request) {
     rooms_.calls.give_up_offer(*leg_, *offer, passage_.now);  // one that nobody answered
-    Dialog* dialog = find_dialog();
-    dialog->late_invite = transaction_id_;
-    dialog->late_answered = false;
+    Dialog::Exceptions& late = find_dialog()->exceptions.write();
+    late.late_invite = transaction_id_;
+    late.late_answered = false;
   }
   offer->begin(sequence_, passage_.out);
 }
@@ -66,12 +65,15 @@ MediaSession* Exchange::note_sdp() {
   MediaSession* said = waits_ ? offer ? &offer->said : nullptr : dialog ? &dialog->session : nullptr;
   if (!said) return nullptr;
   if (!waits_ && offer && offer->sdp == sequence_ && !std::exchange(offer_was_taken_, true)) *said = offer->said;
-  said->held = holds || (is_answer() && said->offer_holds);
-  if (!is_answer()) said->offer_holds = holds;
-  note_streams(passage_.bytes, rooms_.session, said->streams);
+  if (is_answer()) {
+    said->set_hold(holds || said->offer_holds(), said->offer_holds());
+  } else {
+    said->set_hold(holds, holds);
+  }
+  note_streams(passage_.bytes, rooms_.session, *said);
   if (!passage_.out) {
-    if (!std::exchange(remote_was_read_, true)) said->remote.clear();
-    add_remote_streams(rooms_.session, said->remote);
+    if (!std::exchange(remote_was_read_, true)) said->clear_remote();
+    add_remote_streams(rooms_.session, *said);
   }
   if (dialog && waits_ && dialog->stands == 0) dialog->session = *said;  // nothing to come back to
   if (dialog) dialog->has_sdp = true;
@@ -103,7 +105,7 @@ void Exchange::follow_inside_sdp(std::span<const MappedUse> uses) {
   const MediaSession* said = note_sdp();
   const Dialog* dialog = find_dialog();
   if (!dialog || !said || !is_answer()) return;  // who offers sends when he has the answer
-  open_ways_out(*dialog, said->remote);
+  open_ways_out(*dialog, *said);
   settle(false);
 }
 
@@ -114,7 +116,7 @@ void Exchange::settle(bool muxed) {
   dialog->stands = sequence_;
   dialog->muxed = muxed;
   if (message_.is_request) {
-    dialog->late_answered = true;
+    dialog->exceptions.write().late_answered = true;
   } else if (message_.method == Method::invite) {
     dialog->answered_invite = transaction_id_;
   }
@@ -133,20 +135,20 @@ void Exchange::take_early_answer(Dialog& dialog) {
 }
 
 // From each inside host of a line to both remote endpoints of that line.
-void Exchange::open_ways_out(const Dialog& dialog, const CompactList<RemoteStream>& remote) {
-  SmallList<std::pair<DoorId, const RemoteStream*>, 4> claimed;
+void Exchange::open_ways_out(const Dialog& dialog, const MediaSession& said) {
+  SmallList<std::pair<DoorId, uint8_t>, 4> claimed;  // and its line
   DoorId sibling = 0;  // a media door of the call: they will end together
   const auto claim = [&](const RemoteStream& stream, const Address& host, const Endpoint& to) {
     if (!is_remote(rules_, passage_, stream.protocol, to)) return;
-    const auto door = rooms_.doors.claim_way_out(stream.protocol, host, to, false, leg_->zone);
-    if (door) claimed.emplace_back(*door, &stream);
+    const auto door = rooms_.doors.claim_way_out(stream.protocol, host, to, false, rooms_.calls.path_of(*leg_).zone);
+    if (door) claimed.emplace_back(*door, stream.line);
   };
-  for (const RemoteStream& stream : remote) {
+  said.for_each_remote([&](const RemoteStream& stream) {
     SmallList<Address, 4> hosts;
     for (const MediaUse& use : leg_->media) {
       const Door* door = rooms_.doors.find(use.door);
       if (!door || use.is_way_out || use.line != stream.line) continue;
-      const Address& host = door->kernel.inside.address;
+      const Address& host = rooms_.doors.way_of(*door).inside.address;
       sibling = use.door;
       if (std::ranges::find(hosts, host) == hosts.end()) hosts.push_back(host);
     }
@@ -154,11 +156,11 @@ void Exchange::open_ways_out(const Dialog& dialog, const CompactList<RemoteStrea
       claim(stream, host, stream.rtp);
       if (stream.rtcp.is_set()) claim(stream, host, stream.rtcp);
     }
-  }
+  });
   SmallList<DoorId, 4> doors;
-  for (const auto& [door, stream] : claimed) doors.push_back(door);
+  for (const auto& [door, line] : claimed) doors.push_back(door);
   if (!open_or_release(rules_, doors, passage_.now, sibling)) return;
-  for (const auto& [door, stream] : claimed) use({door, dialog.id, sequence_, stream->line, false, true, waits_, {}});
+  for (const auto& [door, line] : claimed) use({door, dialog.id, sequence_, line, false, true, waits_, {}});
 }
 
 }  // namespace sipalg

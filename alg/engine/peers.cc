@@ -22,19 +22,20 @@ bool leads_to_peers(sip::Method method) {
 void Exchange::meet(const sip::Uri& uri) {
   const auto endpoint = endpoint_of(uri);
   if (!endpoint || !is_remote(rules_, passage_, protocol_of(uri, passage_.protocol), *endpoint)) return;
-  if (leg_->peers.size() < most_peers && std::ranges::find(leg_->peers, *endpoint) == leg_->peers.end())
-    leg_->peers.push_back(*endpoint);
-  if (leg_->doors.size() >= most_signalling_doors) return;  // refuse the new, keep the living
-  open_way_out(protocol_of(uri, passage_.protocol), leg_->inside_host, *endpoint, leg_->doors);
+  const CompactList<Endpoint>& known = rooms_.calls.path_of(*leg_).peers;
+  if (known.size() < most_peers && std::ranges::find(known, *endpoint) == known.end()) rooms_.calls.add_peer(*leg_, *endpoint);
+  const LegPath& path = rooms_.calls.path_of(*leg_);
+  if (path.doors.size() >= most_signalling_doors) return;  // refuse the new, keep the living
+  const auto door = open_way_out(protocol_of(uri, passage_.protocol), path.inside_host, *endpoint);
+  if (door) rooms_.calls.own(*leg_, *door, passage_.now);
 }
 
-// For SIP; `owned` gets it.
-void Exchange::open_way_out(Protocol protocol, const Address& host, const Endpoint& remote, CompactList<DoorId>& owned) {
+// For SIP; the caller owns it.
+std::optional<DoorId> Exchange::open_way_out(Protocol protocol, const Address& host, const Endpoint& remote) {
   const auto door = rooms_.doors.claim_way_out(protocol, host, remote, true, passage_.zone);
-  if (!door) return;
+  if (!door) return std::nullopt;
   SmallList<DoorId, 1> doors{*door};
-  if (!open_or_release(rules_, doors, passage_.now)) return;
-  rooms_.calls.own(owned, *door, passage_.now);
+  return open_or_release(rules_, doors, passage_.now) ? std::optional(*door) : std::nullopt;
 }
 
 // Contact and the nearest Record-Route: the first value of a request in, the last of a response in, that is not ours.
@@ -65,13 +66,14 @@ void Exchange::meet_peers() {
 
 // Our signalling doors of this leg let its peers in, from whatever address they send.
 void Exchange::join_peers() {
-  if (leg_->peers.empty() || rooms_.policy.signalling_from_any) return;
+  const LegPath& path = rooms_.calls.path_of(*leg_);
+  if (path.peers.empty() || rooms_.policy.signalling_from_any) return;
   SmallList<DoorId, 4> fresh;
-  for (std::size_t i = 0; i < leg_->doors.size() && leg_->doors.size() < limits::doors_per_dialog; ++i) {
-    const Door* door = rooms_.doors.find(leg_->doors[i]);
-    if (!door || door->dead || door->kernel.kind != KernelDoor::Kind::inbound) continue;
-    const KernelDoor known = door->kernel;
-    for (const Endpoint& peer : leg_->peers) {
+  for (std::size_t i = 0; i < path.doors.size() && path.doors.size() < limits::doors_per_dialog; ++i) {
+    const Door* door = rooms_.doors.find(path.doors[i]);
+    if (!door || door->dead || !door->is_inbound()) continue;
+    const KernelDoor known = rooms_.doors.kernel_door(*door);
+    for (const Endpoint& peer : path.peers) {
       if (rooms_.doors.find_signalling(known.protocol, known.inside, known.outside.address, peer.address)) continue;
       DoorTable::SignallingWish wish;
       wish.protocol = known.protocol;
@@ -85,12 +87,13 @@ void Exchange::join_peers() {
     }
   }
   if (fresh.empty() || !open_or_release(rules_, fresh, passage_.now)) return;
-  for (DoorId door : fresh) rooms_.calls.own(leg_->doors, door, passage_.now);
+  for (DoorId door : fresh) rooms_.calls.own(*leg_, door, passage_.now);
 }
 
 void Exchange::way_out_for_transaction(Protocol protocol, const Endpoint& remote) {
   if (!transaction_ || !is_remote(rules_, passage_, protocol, remote)) return;
-  open_way_out(protocol, passage_.me.inside.address, remote, transaction_->doors);
+  const auto door = open_way_out(protocol, passage_.me.inside.address, remote);
+  if (door) rooms_.calls.own(transaction_->doors, *door, passage_.now);
 }
 
 // The response goes to sent-by's port unless rport asks for the source (RFC 3581 section 4, RFC 3261 section 18.2.2).

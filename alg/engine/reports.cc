@@ -54,17 +54,19 @@ std::string_view name_of(StreamNote::Direction direction) {
 std::vector<report::Stream> streams_of(const EngineRooms& rooms, const Leg& leg, const Dialog* dialog) {
   std::vector<report::Stream> out;
   const MediaSession& session = session_of(rooms, leg, dialog);
-  for (std::size_t i = 0; i < session.streams.size(); ++i) {
+  const std::vector<StreamNote> notes = session.notes();
+  for (std::size_t i = 0; i < notes.size(); ++i) {
     report::Stream stream;
     stream.line = static_cast<uint32_t>(i);
-    stream.kind = kind_of(session.streams[i]);
-    stream.direction = name_of(session.streams[i].direction);
+    stream.kind = kind_of(notes[i]);
+    stream.direction = name_of(notes[i].direction);
     if (const Door* door = door_of_line(rooms, leg, dialog, i)) {
-      stream.inside = door->kernel.inside;
-      stream.outside = door->kernel.outside;
+      stream.inside = rooms.doors.inside_of(*door);
+      stream.outside = rooms.doors.outside_of(*door);
     }
-    for (const RemoteStream& remote : session.remote)
+    session.for_each_remote([&](const RemoteStream& remote) {
       if (remote.line == i) stream.remote = remote.rtp;
+    });
     out.push_back(std::move(stream));
   }
   return out;
@@ -72,12 +74,12 @@ std::vector<report::Stream> streams_of(const EngineRooms& rooms, const Leg& leg,
 
 report::Call report_call(const EngineRooms& rooms, const Leg& leg, Instant now) {
   const Dialog* dialog = dialog_of(leg);
-  const std::string beginner = escaped(leg.texts[Leg::beginner_tag]), other = dialog ? escaped(dialog->tag[0]) : std::string();
+  const std::string beginner = escaped(leg.texts[Leg::beginner_tag]), other = dialog ? escaped(leg.tag_of(*dialog)) : std::string();
   report::Call call;
   call.call_id = escaped(leg.texts[Leg::call_id]);
   call.inside_tag = leg.outgoing ? beginner : other;
   call.outside_tag = leg.outgoing ? other : beginner;
-  call.inside_host = leg.inside_host;
+  call.inside_host = rooms.calls.path_of(leg).inside_host;
   call.direction = leg.outgoing ? "outgoing" : "incoming";
   call.state = state_of(leg);
   call.from = leg.texts[Leg::from];
@@ -85,9 +87,9 @@ report::Call report_call(const EngineRooms& rooms, const Leg& leg, Instant now) 
   call.age = (now - leg.begun).count();
   call.idle = (now - leg.last_message).count();
   if (const auto ends = rooms.calls.ends_at(leg)) call.remaining = (*ends - now).count();
-  call.held = session_of(rooms, leg, dialog).held;
+  call.held = session_of(rooms, leg, dialog).is_held();
   call.streams = streams_of(rooms, leg, dialog);
-  for (DoorId door : leg.doors) call.doors.push_back(door);
+  for (DoorId door : rooms.calls.path_of(leg).doors) call.doors.push_back(door);
   for (const MediaUse& use : leg.media)
     if (std::ranges::find(call.doors, use.door) == call.doors.end()) call.doors.push_back(use.door);
   return call;
@@ -106,7 +108,7 @@ std::map<DoorId, MaybeInstant> door_ends(const EngineRooms& rooms) {
     }
   };
   rooms.calls.for_each_leg([&](LegId, const Leg& leg) {
-    for (DoorId door : leg.doors) note(door, leg.ends);
+    for (DoorId door : rooms.calls.path_of(leg).doors) note(door, leg.ends);
     for (const MediaUse& use : leg.media) note(use.door, use.ends ? use.ends : leg.ends);
   });
   rooms.calls.for_each_registration([&](RegistrationId, const Registration& r) {
@@ -126,11 +128,11 @@ report::Door report_door(const EngineRooms& rooms, DoorId id) {
   if (!door) return out;
   out.id = id;
   out.purpose = names_of(door->purposes);
-  out.protocol = door->kernel.protocol;
-  out.inside = door->kernel.inside;
-  out.outside = door->kernel.outside;
-  out.scope = door->kernel.kind == KernelDoor::Kind::way_out ? to_string(door->kernel.outside.address)
-                                                             : to_string(door->kernel.scope);
+  const KernelDoor kernel = rooms.doors.kernel_door(*door);
+  out.protocol = kernel.protocol;
+  out.inside = kernel.inside;
+  out.outside = kernel.outside;
+  out.scope = door->is_inbound() ? to_string(kernel.scope) : to_string(kernel.outside.address);
   out.owners = door->owners;
   out.in_kernel = door->handle != 0;
   return out;

@@ -26,7 +26,7 @@ bool HeaderMap::is_allowed(const Endpoint& inside, Standing standing) {
 
 std::optional<Endpoint> HeaderMap::map_living(Protocol protocol, const Endpoint& inside) {
   const Door* door = rules_.doors.find_signalling(protocol, inside, passage_.outside_of(inside.address), passage_.peer.address);
-  if (door) return door->kernel.outside;
+  if (door) return rules_.doors.outside_of(*door);
   if (inside == passage_.me.inside && protocol == passage_.protocol) return passage_.me.outside;
   return std::nullopt;
 }
@@ -53,7 +53,7 @@ std::optional<Endpoint> HeaderMap::claim(Protocol protocol, const Endpoint& insi
       reserving_ ? group_.reserved(*door) : group_.claimed(*door);
       fields = fields | current_;
       owned.push_back(*door);
-      wish.exactly = rules_.doors.find(*door)->kernel.outside.port;
+      wish.exactly = rules_.doors.find(*door)->outside_port;
     } else if (wish.exactly == 0) {
       group_.fail(door.error());
     } else {
@@ -81,7 +81,7 @@ std::optional<Endpoint> HeaderMap::map(Protocol protocol, const Endpoint& inside
 // The same outside endpoint over TCP. When it can not be had, whoever reads the URI as it says finds the other door.
 void HeaderMap::claim_twin(const Endpoint& inside, const Endpoint& outside, Purpose purpose, Owned& owned) {
   const Door* living = rules_.doors.find_signalling(Protocol::tcp, inside, outside.address, passage_.peer.address);
-  if (living != nullptr && living->kernel.outside != outside) return;
+  if (living != nullptr && rules_.doors.outside_of(*living) != outside) return;
   DoorTable::SignallingWish wish = wish_for(Protocol::tcp, inside, purpose);
   wish.exactly = outside.port;
   for_each_scope(rules_.policy, passage_.peer.address, [&](const Network& scope) {
@@ -219,7 +219,7 @@ void HeaderMap::contacts(bool own_only) {
     const std::size_t before = doors.size();
     map_uri(contact.uri, Field::contact, Purpose::contact);
     for (std::size_t i = before; i < doors.size(); ++i)
-      rules_.doors.note_contact(doors[i], passage_.text(contact.uri.host.whole()), passage_.text(contact.uri.user));
+      rules_.doors.note_contact(doors[i], {passage_.text(contact.uri.host.whole()), passage_.text(contact.uri.user)});
   }
   reserving_ = false;
 }
@@ -265,7 +265,7 @@ void HeaderMap::refer_to() {
   if (!inside) return;
   const Protocol protocol = protocol_of(uri, passage_.protocol);
   const Door* door = rules_.doors.find_signalling(protocol, *inside, passage_.outside_of(inside->address), passage_.peer.address);
-  if (door) write(uri, Field::refer_to, *inside, door->kernel.outside);
+  if (door) write(uri, Field::refer_to, *inside, rules_.doors.outside_of(*door));
 }
 
 }  // namespace sipalg

@@ -50,7 +50,7 @@ std::optional<Endpoint> HeaderRestore::inside_of(const sip::Uri& uri) {
   const Protocol protocol = protocol_of(uri, passage_.protocol);
   if (*endpoint == passage_.me.outside && passage_.is_own_connection(protocol, passage_.me.inside)) return passage_.me.inside;
   const Door* door = door_named(uri, *endpoint);
-  return door ? std::optional(door->kernel.inside) : std::nullopt;
+  return door ? std::optional(rules_.doors.inside_of(*door)) : std::nullopt;
 }
 
 // A URI without a transport may come by another one than its door's (HeaderMap::map_endpoint).
@@ -77,12 +77,13 @@ void HeaderRestore::from_door(const sip::Uri& uri, Field as, bool in_dialog) {
   const auto endpoint = endpoint_of(uri.host);
   if (!endpoint || uri.scheme != sip::Scheme::sip || rules_.learned.write_outside.contains(passage_.me.inside.address)) return;
   const Door* door = door_named(uri, *endpoint);
-  if (!door || door->kernel.inside == door->kernel.outside) return;
+  if (!door || !rules_.doors.is_translating(*door)) return;
   constexpr auto named = static_cast<uint8_t>(Purpose::contact) | static_cast<uint8_t>(Purpose::route);
   if ((door->purposes & named) == 0) return;
-  if (!in_dialog && (door->contact_text().empty() || passage_.text(uri.user) != door->contact_user())) return;
-  if (!door->contact_text().empty()) return put(uri.host.whole(), as, door->contact_text());
-  put(uri.host.whole(), as, host_port_text(door->kernel.inside, uri.host.port.is_set()));
+  const DoorTable::Contact contact = rules_.doors.contact_of(*door);
+  if (!in_dialog && (contact.text.empty() || passage_.text(uri.user) != contact.user)) return;
+  if (!contact.text.empty()) return put(uri.host.whole(), as, contact.text);
+  put(uri.host.whole(), as, host_port_text(rules_.doors.inside_of(*door), uri.host.port.is_set()));
 }
 
 void HeaderRestore::via_parameters(const sip::Via& via, const FlowEnd& source) {
@@ -98,16 +99,17 @@ void HeaderRestore::via_by_door(const sip::Via& via) {
   const auto endpoint = endpoint_of(via.sent_by);
   if (!endpoint || rules_.learned.write_outside.contains(passage_.me.inside.address)) return;
   const Door* door = rules_.doors.find_outside(passage_.protocol, *endpoint, passage_.peer.address);
-  if (!door || door->kernel.inside.address != passage_.me.inside.address || door->kernel.inside == door->kernel.outside) return;
-  put(via.sent_by.whole(), Field::via, host_port_text(door->kernel.inside, via.sent_by.port.is_set()));
+  if (!door || !rules_.doors.is_translating(*door)) return;
+  const Endpoint inside = rules_.doors.inside_of(*door);
+  if (inside.address != passage_.me.inside.address) return;
+  put(via.sent_by.whole(), Field::via, host_port_text(inside, via.sent_by.port.is_set()));
   via_parameters(via, passage_.me);
 }
 
 void HeaderRestore::via(const Transaction* transaction) {
   const sip::Via& via = passage_.message.vias.front();
   if (!transaction) return via_by_door(via);
-  for (std::size_t i = 0; i < transaction->givens.size(); ++i) {
-    const Given given = transaction->givens[i];
+  for (const Given given : transaction->givens) {
     if (given.field != Field::via) continue;
     if (!given.given.is_set()) {  // a name: only its port was edited
       if (!via.sent_by.address && via.sent_by.port_number == given.given.port) put(via.sent_by.whole(), Field::via, given.before);

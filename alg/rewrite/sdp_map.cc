@@ -88,7 +88,7 @@ void SdpMap::keep_held_port(uint8_t index, const sdp::Media& media) {
   auto doors = rules_.doors.claim_media(wish, passage_.now);
   if (!doors) return;
   own(index, *doors, wish.with_rtcp);
-  write_text(media.port, Field::sdp_media, AddressText(rules_.doors.find(doors->front())->kernel.outside.port));
+  write_text(media.port, Field::sdp_media, AddressText(rules_.doors.outside_of(doors->front()).port));
 }
 
 void SdpMap::own(uint8_t index, const DoorTable::MediaDoors& doors, bool with_rtcp) {
@@ -118,10 +118,10 @@ void SdpMap::claim(uint8_t index, const sdp::Media& media) {
   if (!doors) return group_.fail(doors.error());
   own(index, *doors, wish.with_rtcp);
   line.mapped = true;
-  line.outside_rtp = rules_.doors.find(doors->front())->kernel.outside;
+  line.outside_rtp = rules_.doors.outside_of(doors->front());
   if (wish.with_rtcp) {
     line.rtcp = {line.rtp.address, static_cast<uint16_t>(line.rtp.port + 1)};
-    line.outside_rtcp = rules_.doors.find((*doors)[1])->kernel.outside;
+    line.outside_rtcp = rules_.doors.outside_of((*doors)[1]);
   }
   if (is_rtp && media.rtcp.port.is_set()) claim_explicit_rtcp(index, media);
 }
@@ -139,7 +139,7 @@ void SdpMap::claim_explicit_rtcp(uint8_t index, const sdp::Media& media) {
   if (!doors) return group_.fail(doors.error());
   group_.claimed(doors->front());
   uses.push_back({doors->front(), index, true});
-  line.outside_rtcp = rules_.doors.find(doors->front())->kernel.outside;
+  line.outside_rtcp = rules_.doors.outside_of(doors->front());
 }
 
 void SdpMap::write_text(Span span, Field field, std::string_view text) {
@@ -222,16 +222,17 @@ void restore_remote_candidates(const Rules& rules, Group& group, const sdp::Sess
     const Endpoint endpoint{*candidate.address, candidate.port_number};
     for (const MediaUse& use : leg.media) {
       const Door* door = rules.doors.find(use.door);
-      if (!door || use.is_way_out || door->kernel.outside != endpoint || door->kernel.inside == endpoint) continue;
-      group.edit(candidate.address_text, Field::sdp_remote_candidates, AddressText(door->kernel.inside.address));
-      if (door->kernel.inside.port != endpoint.port)
-        group.edit(candidate.port, Field::sdp_remote_candidates, AddressText(door->kernel.inside.port));
+      if (!door || use.is_way_out || rules.doors.outside_of(*door) != endpoint) continue;
+      const Endpoint inside = rules.doors.inside_of(*door);
+      if (inside == endpoint) continue;
+      group.edit(candidate.address_text, Field::sdp_remote_candidates, AddressText(inside.address));
+      if (inside.port != endpoint.port) group.edit(candidate.port, Field::sdp_remote_candidates, AddressText(inside.port));
       break;
     }
   }
 }
 
-void add_remote_streams(const sdp::Session& session, CompactList<RemoteStream>& out) {
+void add_remote_streams(const sdp::Session& session, MediaSession& out) {
   for (std::size_t i = 0; i < session.media.size(); ++i) {
     const sdp::Media& media = session.media[i];
     const sdp::Connection& connection = first_connection(session, media);
@@ -245,7 +246,7 @@ void add_remote_streams(const sdp::Session& session, CompactList<RemoteStream>& 
       const auto port = media.rtcp.port.is_set() ? media.rtcp.port_number : static_cast<uint16_t>(media.port_number + 1);
       stream.rtcp = {media.rtcp.connection.address.value_or(*connection.address), port};
     }
-    out.push_back(stream);
+    out.add(stream);
   }
 }
 
@@ -275,13 +276,14 @@ bool is_hold(const sdp::Session& session) {
   return any;
 }
 
-void note_streams(std::string_view bytes, const sdp::Session& session, CompactList<StreamNote>& out) {
-  out.clear();
+void note_streams(std::string_view bytes, const sdp::Session& session, MediaSession& out) {
+  out.clear_notes();
   for (const sdp::Media& media : session.media) {
     const auto direction = media.direction.value_or(session.direction.value_or(sdp::Direction::sendrecv));
-    StreamNote& note = out.emplace_back();
+    StreamNote note;
     media.kind.in(bytes).substr(0, note.kind.size()).copy(note.kind.data(), note.kind.size());
     if (media.port_number != 0) note.direction = static_cast<StreamNote::Direction>(direction);
+    out.add(note);
   }
 }
 

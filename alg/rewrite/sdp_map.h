@@ -63,11 +63,11 @@ class SdpMap {
 void restore_remote_candidates(const Rules& rules, Group& group, const sdp::Session& session, const Leg& leg);
 
 // Where the other side wants its media.
-void add_remote_streams(const sdp::Session& session, CompactList<RemoteStream>& out);
+void add_remote_streams(const sdp::Session& session, MediaSession& out);
 // Lines that are off, that no door can serve, or whose address is 0.0.0.0.
 void count_media(const sdp::Session& session, Stats& stats);
 // No active line is sendrecv, or all are at 0.0.0.0 (RFC 3264 section 8.4).
 bool is_hold(const sdp::Session& session);
-void note_streams(std::string_view bytes, const sdp::Session& session, CompactList<StreamNote>& out);
+void note_streams(std::string_view bytes, const sdp::Session& session, MediaSession& out);
 
 }  // namespace sipalg

@@ -8,6 +8,10 @@
 #include <random>
 
 #include "alg/base/compact_list.h"
+#include "alg/base/few_numbers.h"
+#include "alg/base/packed_texts.h"
+#include "alg/base/rare.h"
+#include "alg/base/shared_values.h"
 #include "alg/base/texts.h"
 #include "alg/calls/ended_ring.h"
 
@@ -17,14 +21,18 @@ namespace {
 
 struct Record {
   uint64_t key = 0;
-  ChainLink by_key;
+  uint32_t next = 0;
+};
+
+struct KeyHash {
+  std::size_t operator()(const Record& record) const { return record.key; }
 };
 
 }  // namespace
 
 TEST_CASE("an index finds all records of a key and no other, while the table grows and shrinks") {
   Slab<Record> slab;
-  ChainIndex<Record, &Record::by_key> index(slab);
+  ChainIndex<Record, &Record::next, KeyHash> index(slab);
   std::multimap<uint64_t, uint64_t> known;  // key, id
   std::mt19937_64 random(1);
   CHECK(index.find(1, [](const Record&) { return true; }) == 0);
@@ -34,7 +42,7 @@ TEST_CASE("an index finds all records of a key and no other, while the table gro
       const auto [id, record] = slab.add();
       record.key = random() % 500 << 32;  // many of one hash, and keys whose low bits are equal
       known.emplace(record.key, id);
-      index.insert(id, record.key);
+      index.insert(id);
     } else {
       auto it = known.lower_bound(random() % 500 << 32);
       if (it == known.end()) it = known.begin();
@@ -55,6 +63,37 @@ TEST_CASE("an index finds all records of a key and no other, while the table gro
   }
 }
 
+TEST_CASE("a shared value is kept once, under one number, until its last holder lets go") {
+  SharedValues<std::string> shared;
+  std::map<std::string, std::pair<uint32_t, int>> known;  // number, holders
+  std::mt19937 random(1);
+  for (int round = 0; round < 20'000; ++round) {
+    const std::string value = "value " + std::to_string(random() % 300);
+    const auto it = known.find(value);
+    if (it == known.end() || random() % 2 == 0) {
+      const uint32_t number = shared.hold(value);
+      if (it != known.end()) REQUIRE(number == it->second.first);
+      known[value] = {number, it == known.end() ? 1 : it->second.second + 1};
+    } else {
+      shared.release(it->second.first);
+      if (--it->second.second == 0) known.erase(it);
+    }
+    REQUIRE(shared.size() == known.size());
+  }
+  for (const auto& [value, held] : known) CHECK(shared[held.first] == value);
+}
+
+TEST_CASE("a rare part is there to be read, and its own once it is written to") {
+  Rare<std::string> first, second;
+  CHECK(first->empty());
+  second.write() = "b";
+  CHECK(first->empty());
+  first.write() = "a";
+  CHECK(*first + *second == "ab");
+  second = std::move(first);
+  CHECK(*second == "a");
+}
+
 TEST_CASE("texts stand behind each other, and empty ones among them") {
   CHECK(Texts<2>()[1].empty());
   const Texts<4> texts({"call-1@10.0.0.2", "", "sip:alice@example.net", "x"});
@@ -68,10 +107,56 @@ TEST_CASE("texts stand behind each other, and empty ones among them") {
   CHECK(cut[1].empty());
 }
 
+TEST_CASE("packed texts come back, empty and long ones too") {
+  PackedTexts texts;
+  const std::vector<std::string> all{"call-1@10.0.0.2", "", std::string(254, 'b'), std::string(255, 'c'), std::string(65'535, 'd'), "e"};
+  for (const std::string& text : all) texts.add(text);
+  CHECK(std::ranges::equal(texts, all));
+  CHECK(texts[0] == all[0]);
+  CHECK(texts[4] == all[4]);
+  CHECK(texts[5] == "e");
+  PackedTexts cut;
+  cut.add(std::string(70'000, 'a'));
+  cut.add("b");
+  CHECK(cut[0].size() == 65'535);
+  CHECK(cut[1] == "b");
+}
+
 TEST_CASE("a ring pushes out the oldest") {
   EndedRing ring(3);
   for (uint64_t id = 1; id <= 3; ++id) CHECK(ring.push(id) == 0);
   for (uint64_t id = 4; id <= 10; ++id) CHECK(ring.push(id) == id - 3);
+}
+
+TEST_CASE("a few numbers: none, one in place, more in a list") {
+  static_assert(sizeof(FewNumbers) == 8);
+  FewNumbers few;
+  std::vector<uint64_t> expected;
+  std::mt19937_64 random(1);
+  for (int round = 0; round < 3000; ++round) {
+    const uint64_t number = random() % 5 + 1 + (uint64_t{1} << 62);
+    switch (random() % 8) {
+      case 0:
+      case 1:
+      case 2: CHECK(erase(few, number) == std::erase(expected, number)); break;
+      case 3: {
+        FewNumbers moved(std::move(few));
+        CHECK(few.empty());
+        few = std::move(moved);
+        break;
+      }
+      case 4:
+        if (round % 20 != 0) break;
+        few = FewNumbers();
+        expected.clear();
+        break;
+      default: few.push_back(number), expected.push_back(number);
+    }
+    REQUIRE(std::ranges::equal(few, expected));
+    REQUIRE(few.size() == expected.size());
+    REQUIRE(few.contains(number) == (std::ranges::find(expected, number) != expected.end()));
+    if (!expected.empty()) REQUIRE(few.back() == expected.back());
+  }
 }
 
 TEST_CASE("a compact list is a vector in eight bytes") {

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "alg/calls/givens.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
+#include <vector>
 
 using namespace sipalg;
 
@@ -45,11 +47,24 @@ TEST_CASE("what a message gave replaces the same of older ones, and what it gave
   CHECK(text_of(givens.find(Field::from, {w.address, 0})) == "10.0.0.2");
   givens.remember(second);
   CHECK(givens.size() == 2);
-  CHECK(givens[1] == second[0]);
+  CHECK(*std::next(givens.begin()) == second[0]);
   givens.remember({});
   CHECK(givens.size() == 2);
   givens.clear();
   CHECK(givens.empty());
+}
+
+TEST_CASE("they come back in order as they were added, of either family and of none") {
+  const Given all[]{{Field::via, {{}, 5060}, "phone.example:5060", ""},
+                    {Field::contact, *parse_endpoint("[2001:db8::1]:5061"), "[2001:db8::2]", "alice"},
+                    {Field::from, w, "", ""}};
+  Givens givens;
+  for (const Given& one : all) givens.add(one);
+  CHECK(std::ranges::equal(givens, all));
+  const Givens copy(givens);
+  givens.remember({all, 1});
+  CHECK(std::ranges::equal(copy, all));
+  CHECK(std::ranges::equal(givens, std::vector<Given>{all[1], all[2], all[0]}));
 }
 
 TEST_CASE("what became of a URI is kept beside it") {
