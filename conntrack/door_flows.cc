@@ -65,12 +65,12 @@ void DoorFlows::find_sockets(PortScan& scan) {
   }
 }
 
-DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address, Patience patience) {
+DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address) {
   auto& place = ports_[{protocol, address}];
   if (!place) place = std::make_unique<Ports>();
   const auto now = Clock::now();
   if (now < place->until) return *place;
-  if (patience == Patience::some && now < place->until + ports_patience) {
+  if (now < place->until + ports_patience) {
     if (!is_busy()) start_port_scan(protocol, address.family());
     if (port_scan_ && worker_.is_idle()) take_ports(*std::exchange(port_scan_, nullptr));
     return *place;
@@ -106,35 +106,41 @@ void DoorFlows::take_ports(const PortScan& scan) {
 }
 
 bool DoorFlows::is_free(Protocol protocol, const Endpoint& outside) {
-  const Ports& used = ports(protocol, outside.address, Patience::some);
+  const Ports& used = ports(protocol, outside.address);
   if (used.last.flows.test(outside.port) || used.given.test(outside.port)) return false;
   return used.last.knows_sockets ? !used.last.sockets.test(outside.port) : !is_bound(protocol, outside);
 }
 
+// Without NAT what came to the inside host without an answer is media all the same; with it it ends at the router.
 bool DoorFlows::has_flow(const KernelDoor& door) {
-  if (door.kind == KernelDoor::Kind::inbound)
-    return ports(door.protocol, door.outside.address, Patience::none).last.flows.test(door.outside.port);
-  const auto& seen = ways_out_in_use(door.protocol, door.outside.address.family());
-  return std::ranges::binary_search(seen, hash_of_way(door.inside.address, door.outside));
+  const InUse& used = in_use(door.protocol, door.outside.address.family());
+  if (door.kind == KernelDoor::Kind::way_out)
+    return std::ranges::binary_search(used.ways, hash_of_way(door.inside.address, door.outside));
+  const uint64_t end = std::hash<Endpoint>{}(door.outside);
+  return std::ranges::binary_search(used.ends, end) || (!translates(door) && std::ranges::binary_search(used.unanswered_ends, end));
 }
 
 uint64_t DoorFlows::hash_of_way(const Address& host, const Endpoint& remote) {
   return hash_of(remote.address, hash_of(host, remote.port));
 }
 
-// One dump for all that are asked for in a while: thousands of calls may fall silent together.
-const std::vector<uint64_t>& DoorFlows::ways_out_in_use(Protocol protocol, Family family) {
-  WaysOut& ways = ways_out_[{protocol, family}];
+// One dump for all that are asked for in a while: thousands of calls may fall silent together. What flows through closed doors
+// is nobody's.
+const DoorFlows::InUse& DoorFlows::in_use(Protocol protocol, Family family) {
+  InUse& used = in_use_[{protocol, family}];
   const auto start = Clock::now();
-  if (start < ways.until) return ways.seen;
-  ways.seen.clear();
+  if (start < used.until) return used;
+  used = {};
   static_cast<void>(conntrack_.dump_flows({family, protocol, {}, {}, {}, 0, 0}, [&](const ConntrackEntry& flow) {
-    ways.seen.push_back(hash_of_way(flow.original.source.address, flow.original.destination));
+    if (is_closed(flow)) return;
+    used.ways.push_back(hash_of_way(flow.original.source.address, flow.original.destination));
+    (leads_nowhere(flow) ? used.unanswered_ends : used.ends).push_back(std::hash<Endpoint>{}(flow.original.destination));
+    used.ends.push_back(std::hash<Endpoint>{}(flow.reply.destination));
   }));
-  std::ranges::sort(ways.seen);
+  for (auto* hashes : {&used.ways, &used.ends, &used.unanswered_ends}) std::ranges::sort(*hashes);
   const auto end = Clock::now();
-  ways.until = end + std::max<Clock::duration>(shortest_life, (end - start) * dump_share);
-  return ways.seen;
+  used.until = end + std::max<Clock::duration>(shortest_life, (end - start) * dump_share);
+  return used;
 }
 
 bool DoorFlows::is_open(const DoorKey& key) const {

@@ -85,13 +85,14 @@ class DoorFlows {
     PortSet given; // handed out by us since
     Clock::time_point until{};
   };
-  // Ways out with a conntrack at the last dump, sorted.
-  struct WaysOut {
-    std::vector<uint64_t> seen;
+  // What conntracks there were at the last dump, as sorted hashes: which hosts sent to which endpoints, and which endpoints
+  // something came to.
+  struct InUse {
+    std::vector<uint64_t> ways, ends, unanswered_ends;
     Clock::time_point until{};
   };
   static uint64_t hash_of_way(const Address& host, const Endpoint& remote);
-  const std::vector<uint64_t>& ways_out_in_use(Protocol protocol, Family family);
+  const InUse& in_use(Protocol protocol, Family family);
   struct Sweep {
     explicit Sweep(std::size_t expected_doors);
     std::array<std::array<bool, 2>, 2> is_about{}; // [TCP][IPv6]
@@ -103,8 +104,7 @@ class DoorFlows {
     bool has(Protocol protocol, const Endpoint& endpoint) const;
     bool may_be_a_doors(const ConntrackEntry& flow) const;
   };
-  enum class Patience : uint8_t { none, some }; // with answers that are a little older than they should be
-  Ports& ports(Protocol protocol, const Address& address, Patience patience);
+  Ports& ports(Protocol protocol, const Address& address);
   PortScans scans_of(Protocol protocol, Family family) const;
   static void find_ports(Ctnetlink& conntrack, PortScans& scans);
   static void find_sockets(PortScan& scan);
@@ -130,7 +130,7 @@ class DoorFlows {
   Ctnetlink& conntrack_;
   DoorStore& doors_;
   std::map<std::pair<Protocol, Address>, std::unique_ptr<Ports>> ports_;
-  std::map<std::pair<Protocol, Family>, WaysOut> ways_out_;
+  std::map<std::pair<Protocol, Family>, InUse> in_use_;
   std::size_t translating_ = 0; // open doors that are more than pinholes; without any there are no strays
   std::vector<DoorHandle> closed_; // since the last sweep began; those opened again meanwhile are swept already
   std::vector<DoorHandle> fresh_;  // opened since then: media doors, and inbound ones of SIP too

@@ -65,7 +65,7 @@ std::chrono::milliseconds DoorFlows::pause() const {
 
 void DoorFlows::begin_sweep() {
   if (!next_sweep_) return;
-  std::erase_if(ways_out_, [now = Clock::now()](const auto& ways) { return ways.second.until < now; });
+  std::erase_if(in_use_, [now = Clock::now()](const auto& used) { return used.second.until < now; });
   sweep_ = std::exchange(next_sweep_, nullptr);
   sweeping_closed_ = std::exchange(closed_, {});
   sweeping_fresh_ = std::exchange(fresh_, {});

@@ -161,7 +161,7 @@ void NfDoorKeeper::undo(const NetlinkSocket::Results& results) {
     if (!results[i] && std::ranges::find(plan_.anchors, doors_[place].anchor) == plan_.anchors.end()) singles.push_back(place);
   }
   if (!singles.empty()) delete_pinholes(singles);
-  static_cast<void>(steering_.apply(plan_.change.undo()));
+  take_away(plan_.change.undo());
 }
 
 void NfDoorKeeper::forget_plan() {
@@ -220,6 +220,15 @@ void NfDoorKeeper::flush() {
   in_the_way_.reset();
 }
 
+// What the kernel refuses to take away now it is asked for again; taking away twice is no error.
+void NfDoorKeeper::take_away(const SteeringChange& change) {
+  if (!steering_.apply(change)) unclosed_.add(change);
+}
+
+void NfDoorKeeper::retry_unclosed() {
+  if (!unclosed_.empty() && steering_.apply(unclosed_)) unclosed_.clear();
+}
+
 void NfDoorKeeper::flush(std::span<const uint32_t> closing) {
   for (const uint32_t door : closing) leave_anchor(door);
   batch_.clear();
@@ -238,7 +247,7 @@ void NfDoorKeeper::flush(std::span<const uint32_t> closing) {
   }
   conntrack_.socket().exchange(batch_);
   if (!singles.empty()) delete_pinholes(singles);
-  static_cast<void>(steering_.apply(closed_change_));
+  take_away(closed_change_);
   for (const uint32_t door : closing) {
     doors_[door].is_standing = false;
     if (DoorStore::is_over(doors_[door])) doors_.erase(door);

@@ -115,6 +115,8 @@ class NfDoorKeeper : public DoorKeeper {
   void keep(std::span<DoorHandle> handles);
   bool is_in_the_way(std::span<const KernelDoor> doors) const;
   void flush(std::span<const uint32_t> closing);
+  void take_away(const SteeringChange& change);
+  void retry_unclosed();
   void leave_anchor(uint32_t door);
   void delete_pinholes(const std::vector<uint32_t>& doors);
   void schedule(uint32_t anchor, Instant at);
@@ -146,6 +148,7 @@ class NfDoorKeeper : public DoorKeeper {
   std::bitset<4096> in_the_way_;   // by hashes of their endpoints
   Plan plan_;
   SteeringChange closed_change_; // scratch of flush()
+  SteeringChange unclosed_;      // what the kernel would not take away
   NetlinkBatch batch_;
   Instant now_{};
   Instant refreshed_{};

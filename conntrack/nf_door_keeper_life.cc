@@ -59,6 +59,7 @@ void NfDoorKeeper::tick(Instant now) {
   flush();
   refresh_due();
   retry_failed();
+  retry_unclosed();
   counters_.flows_deleted += flows_.go_on();
   if (flows_.is_busy() || !flows_.has_work() || now < swept_ + flows_.pause()) return;
   swept_ = now;

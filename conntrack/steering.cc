@@ -55,6 +55,12 @@ void SteeringChange::clear() {
   add_translations.clear(), remove_translations.clear();
 }
 
+void SteeringChange::add(const SteeringChange& other) {
+  const auto append = [](auto& to, const auto& from) { to.insert(to.end(), from.begin(), from.end()); };
+  append(add_endpoints, other.add_endpoints), append(remove_endpoints, other.remove_endpoints);
+  append(add_translations, other.add_translations), append(remove_translations, other.remove_translations);
+}
+
 SteeringChange SteeringChange::undo() const {
   return {remove_endpoints, add_endpoints, remove_translations, add_translations};
 }

@@ -65,6 +65,7 @@ struct SteeringChange {
   bool empty() const;
   void clear(); // keeps the memory
   SteeringChange undo() const;
+  void add(const SteeringChange& other);
 };
 
 // A packet's original tuple, recorded before its conntrack was confirmed.

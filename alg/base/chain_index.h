@@ -10,11 +10,15 @@
 
 namespace sipalg {
 
+// Of the records of one hash.
+enum class Found : uint8_t { oldest_first, newest_first };
+
 // `next`: the member of the record that is this index's own: index + 1 of the next record in its chain; 0: none. `HashOf` tells
 // a record's hash, whenever it moves: it stays the same from insert to erase. Several records may have one hash, and are found in
-// no order. `heads_for_four` records: few take little memory; with many, what is not there is mostly known without a look at a
-// record, which may have left the cache.
-template <typename T, uint32_t T::*next, typename HashOf, std::size_t heads_for_four = 2> class ChainIndex {
+// `order`, however the table grows. `heads_for_four` records: few take little memory; with many, what is not there is mostly known
+// without a look at a record, which may have left the cache.
+template <typename T, uint32_t T::*next, typename HashOf, Found order = Found::oldest_first, std::size_t heads_for_four = 2>
+class ChainIndex {
  public:
   using Id = typename Slab<T>::Id;
 
@@ -22,7 +26,7 @@ template <typename T, uint32_t T::*next, typename HashOf, std::size_t heads_for_
 
   void insert(Id id) {
     if (size_ * heads_for_four >= 4 * heads_.size()) resize(heads_.empty() ? 64 : 2 * heads_.size());
-    put(Slab<T>::place_of(id));
+    order == Found::oldest_first ? put_last(Slab<T>::place_of(id)) : put_first(Slab<T>::place_of(id));
     ++size_;
   }
   // Before the record goes from the slab.
@@ -56,11 +60,18 @@ template <typename T, uint32_t T::*next, typename HashOf, std::size_t heads_for_
  private:
   std::size_t place_of(std::size_t hash) const { return (hash ^ hash >> 32) & (heads_.size() - 1); }
   uint32_t& head_of(std::size_t hash) { return heads_[place_of(hash)]; }
-  void put(uint32_t place) {
+  void put_first(uint32_t place) {
     T& record = records_.at(place);
     uint32_t& head = head_of(hash_of_(record));
     record.*next = head;
     head = place + 1;
+  }
+  void put_last(uint32_t place) {
+    T& record = records_.at(place);
+    uint32_t* at = &head_of(hash_of_(record));
+    while (*at != 0) at = &(records_.at(*at - 1).*next);
+    record.*next = 0;
+    *at = place + 1;
   }
   void resize(std::size_t heads) {
     std::vector<uint32_t> old(heads, 0);
@@ -69,7 +80,7 @@ template <typename T, uint32_t T::*next, typename HashOf, std::size_t heads_for_
       while (at != 0) {
         const uint32_t place = at - 1;
         at = records_.at(place).*next;
-        put(place);
+        put_last(place);
       }
   }
   Slab<T>& records_;

@@ -113,6 +113,7 @@ void CallDatabase::erase_transaction(TransactionId id, Instant now) {
   Transaction* t = transactions_.find(id);
   release_all(t->doors, now);
   for (RegistrationWish& wish : t->wishes) release_all(wish.doors, now);
+  if (t->is_final()) ended_transactions_.gone();
   by_key_.erase(id);
   transactions_.erase(id);
 }
@@ -187,6 +188,7 @@ void CallDatabase::erase_leg(LegId id, Instant now) {
   for (DoorId door : path_of(*leg).doors) doors_.release(door, now);
   paths_.release(leg->path);
   if (leg->is_counted) --counted_calls_;
+  if (leg->ends) ended_legs_.gone();
   by_call_id_.erase(id);
   legs_.erase(id);
 }

@@ -153,8 +153,8 @@ class CallDatabase {
   struct CallHash {
     std::size_t operator()(const Leg& leg) const { return leg.call_hash; }
   };
-  ChainIndex<Transaction, &Transaction::next_by_key, KeyHash, 8> by_key_{transactions_};
-  ChainIndex<Leg, &Leg::next_by_call_id, CallHash, 4> by_call_id_{legs_};
+  ChainIndex<Transaction, &Transaction::next_by_key, KeyHash, Found::newest_first, 8> by_key_{transactions_};
+  ChainIndex<Leg, &Leg::next_by_call_id, CallHash, Found::newest_first, 4> by_call_id_{legs_};
   std::unordered_map<std::string, RegistrationId> by_registration_;
   std::unordered_multimap<Endpoint, RegistrationId> by_contact_;
   std::unordered_multimap<std::string, RegistrationId> by_aor_;

@@ -1,29 +1,41 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The records that ended last, in the order they ended. Bounded: the oldest is pushed out.
+// Records that have ended, in the order they ended. When too many of them live on, the oldest has to go.
 #pragma once
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 namespace sipalg {
 
+// The owner tells of each that goes or lives again; places of those are found out when they come first.
 class EndedRing {
  public:
   explicit EndedRing(std::size_t most) : most_(most) {}
-  // The one that has to make room; 0: none. It may have gone by itself, or live again.
-  uint64_t push(uint64_t id) {
-    if (ids_.size() < most_) {
-      ids_.push_back(id);
-      return 0;
-    }
-    const uint64_t oldest = std::exchange(ids_[at_], id);
-    at_ = (at_ + 1) % most_;
+  // The oldest that `has_ended(id)` still says yes to, when there are too many with this one; 0: none has to go.
+  template <typename F> uint64_t push(uint64_t id, F&& has_ended) {
+    if (count_ == ids_.size()) grow();
+    ids_[(first_ + count_++) % ids_.size()] = id;
+    ++living_;
+    while (count_ > 0 && !has_ended(ids_[first_])) pop();
+    if (living_ <= most_ || count_ == 0) return 0;
+    const uint64_t oldest = ids_[first_];
+    pop();
     return oldest;
   }
+  void gone() { --living_; }
 
  private:
-  std::size_t most_;
-  std::size_t at_ = 0;
+  void pop() {
+    first_ = (first_ + 1) % ids_.size();
+    --count_;
+  }
+  void grow() {
+    std::vector<uint64_t> larger(ids_.empty() ? 64 : 2 * ids_.size());
+    for (std::size_t i = 0; i < count_; ++i) larger[i] = ids_[(first_ + i) % ids_.size()];
+    ids_ = std::move(larger);
+    first_ = 0;
+  }
+  std::size_t most_, living_ = 0;
+  std::size_t first_ = 0, count_ = 0;
   std::vector<uint64_t> ids_;
 };
 

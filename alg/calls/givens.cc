@@ -50,7 +50,8 @@ bool Givens::ends_with(std::span<const Given> message) const {
   const std::size_t known = size();
   if (message.size() > known) return false;
   const auto first = std::next(begin(), static_cast<std::ptrdiff_t>(known - message.size()));
-  return std::ranges::equal(std::ranges::subrange(first, end()), message);
+  return std::ranges::equal(std::ranges::subrange(first, end()), message) &&
+         std::none_of(begin(), first, [&](const Given& old) { return is_replaced(old, message); });
 }
 
 bool Givens::is_replaced(const Given& old, std::span<const Given> message) {

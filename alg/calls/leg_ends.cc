@@ -15,6 +15,7 @@ void CallDatabase::begin_call(Leg& leg) {
 }
 
 void CallDatabase::revive(Leg& leg) {
+  if (leg.ends) ended_legs_.gone();
   leg.ends.reset();
   leg.is_call = leg.is_counted;
 }

@@ -139,18 +139,23 @@ void CallDatabase::tick(Instant now, std::size_t most) {
 }
 
 void CallDatabase::note_ended_transaction(TransactionId id, Instant now) {
-  const TransactionId gone = ended_transactions_.push(id);
-  Transaction* oldest = transactions_.find(gone);
-  if (gone == id || !oldest || !oldest->is_final()) return;
-  oldest->ends = now;
-  expire_transaction(gone, now);
+  const TransactionId oldest = ended_transactions_.push(id, [this](TransactionId other) {
+    const Transaction* t = transactions_.find(other);
+    return t && t->is_final();
+  });
+  if (oldest == 0 || oldest == id) return;
+  transactions_.find(oldest)->ends = now;
+  expire_transaction(oldest, now);
 }
 
 void CallDatabase::note_ended_leg(LegId id, Instant now) {
-  const LegId gone = ended_legs_.push(id);
-  const Leg* oldest = legs_.find(gone);
-  if (gone == id || !oldest || !oldest->ends) return;  // it ended twice, or lives again
-  erase_leg(gone, now);
+  const LegId oldest = ended_legs_.push(id, [this](LegId other) {
+    const Leg* leg = legs_.find(other);
+    return leg && leg->ends;
+  });
+  if (oldest == 0 || oldest == id) return;
+  count_end(*legs_.find(oldest), Event::calls_ended_by_message);  // challenged, and nobody came back
+  erase_leg(oldest, now);
 }
 
 std::size_t CallDatabase::clear_legs(std::optional<std::string_view> call_id, Instant now) {

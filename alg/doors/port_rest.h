@@ -41,8 +41,8 @@ class PortRest {
   Id find(Protocol protocol, const Endpoint& outside) const;
   void erase(Id id);
   Slab<Rest> rests_;
-  ChainIndex<Rest, &Rest::by_inside, InsideHash> by_inside_{rests_};
-  ChainIndex<Rest, &Rest::by_outside, OutsideHash> by_outside_{rests_};
+  ChainIndex<Rest, &Rest::by_inside, InsideHash, Found::newest_first> by_inside_{rests_};
+  ChainIndex<Rest, &Rest::by_outside, OutsideHash, Found::newest_first> by_outside_{rests_};
   std::deque<Id> in_order_;  // of their ends; some are forgotten already
 };
 

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 #include <random>
+#include <set>
 
 #include "alg/base/compact_list.h"
 #include "alg/base/few_numbers.h"
@@ -122,10 +123,25 @@ TEST_CASE("packed texts come back, empty and long ones too") {
   CHECK(cut[1] == "b");
 }
 
-TEST_CASE("a ring pushes out the oldest") {
+TEST_CASE("a ring pushes out the oldest, when more than it may hold are still there") {
   EndedRing ring(3);
-  for (uint64_t id = 1; id <= 3; ++id) CHECK(ring.push(id) == 0);
-  for (uint64_t id = 4; id <= 10; ++id) CHECK(ring.push(id) == id - 3);
+  std::set<uint64_t> there;
+  const auto push = [&](uint64_t id) {
+    there.insert(id);
+    const uint64_t oldest = ring.push(id, [&](uint64_t other) { return there.contains(other); });
+    if (there.erase(oldest) != 0) ring.gone();
+    return oldest;
+  };
+  for (uint64_t id = 1; id <= 3; ++id) CHECK(push(id) == 0);
+  for (uint64_t id = 4; id <= 200; ++id) CHECK(push(id) == id - 3);
+  there.erase(199);
+  ring.gone();
+  CHECK(push(201) == 0);  // 198, 200, 201
+  CHECK(push(202) == 198);
+  CHECK(push(203) == 200);
+  for (uint64_t id : {201, 202, 203}) there.erase(id), ring.gone();
+  for (uint64_t id = 300; id < 303; ++id) CHECK(push(id) == 0);
+  CHECK(push(303) == 300);
 }
 
 TEST_CASE("a few numbers: none, one in place, more in a list") {
@@ -200,4 +216,33 @@ TEST_CASE("a compact list is a vector in eight bytes") {
   list.erase(&list.front());
   CHECK(list.size() == expected.size() - 1);
   CHECK(list.back() == expected.back());
+}
+
+namespace {
+
+template <Found order> std::vector<uint64_t> found_of_one_hash(std::size_t others) {
+  Slab<Record> slab;
+  ChainIndex<Record, &Record::next, KeyHash, order> index(slab);
+  std::vector<uint64_t> ids;
+  for (uint64_t i = 1; i <= 3 + others; ++i) {
+    const auto [id, record] = slab.add();
+    record.key = i <= 3 ? 7 : i << 32;
+    ids.push_back(id);
+    index.insert(id);
+  }
+  std::vector<uint64_t> numbers;
+  index.for_each(7, [&](const Record& record) {
+    for (std::size_t i = 0; i < 3; ++i)
+      if (&record == slab.find(ids[i])) numbers.push_back(i + 1);
+  });
+  return numbers;
+}
+
+}  // namespace
+
+TEST_CASE("records of one hash are found in their order, however many others there are") {
+  for (const std::size_t others : {0U, 40U, 100U, 500U, 5000U}) {
+    CHECK(found_of_one_hash<Found::oldest_first>(others) == std::vector<uint64_t>{1, 2, 3});
+    CHECK(found_of_one_hash<Found::newest_first>(others) == std::vector<uint64_t>{3, 2, 1});
+  }
 }
