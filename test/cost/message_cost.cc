@@ -2,6 +2,7 @@
 // One kind of message through the engine, in dialogs that are known: to be counted by callgrind, and by the allocations
 // it makes itself.
 //
+//     message_cost memory          prints what a call that stands takes
 //     message_cost KIND            plays `calls` messages of that kind, prints the allocations and bytes of one
 //     valgrind --tool=callgrind --toggle-collect='sipalg_measured*' message_cost KIND
 //     callgrind_annotate callgrind.out.PID
