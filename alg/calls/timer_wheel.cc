@@ -11,14 +11,15 @@ bool is_later(const TimerWheel::Deadline& a, const TimerWheel::Deadline& b) { re
 
 }  // namespace
 
-std::size_t TimerWheel::Wheel::first_filled(std::size_t from, bool is_ring) const {
+template <std::size_t n> Instant TimerWheel::Wheel<n>::earliest(std::size_t from) const {
   const auto search = [&](std::size_t begin, std::size_t end) {
     for (std::size_t at = begin; at < end; at = (at / 64 + 1) * 64)
-      if (const uint64_t word = filled[at / 64] >> at % 64; word != 0) return at + static_cast<std::size_t>(std::countr_zero(word));
-    return slots;
+      if (const uint64_t word = filled[at / 64] >> at % 64; word != 0)
+        return lists[at + static_cast<std::size_t>(std::countr_zero(word))].earliest;
+    return Instant::max();
   };
-  const std::size_t found = search(from, slots);
-  return found < slots || !is_ring ? found : search(0, from);
+  const Instant found = search(from, n);
+  return found != Instant::max() ? found : search(0, from);
 }
 
 void TimerWheel::put(List& list, const Deadline& deadline) {
@@ -28,8 +29,8 @@ void TimerWheel::put(List& list, const Deadline& deadline) {
   list.earliest = std::min(list.earliest, deadline.when);
 }
 
-void TimerWheel::put(Wheel& wheel, int64_t place, const Deadline& deadline) {
-  const auto at = static_cast<std::size_t>(place) % slots;
+template <std::size_t n> void TimerWheel::put(Wheel<n>& wheel, int64_t place, const Deadline& deadline) {
+  const auto at = static_cast<std::size_t>(place) % n;
   put(wheel.lists[at], deadline);
   wheel.filled[at / 64] |= uint64_t{1} << at % 64;
 }
@@ -42,9 +43,8 @@ void TimerWheel::add(const Deadline& deadline) {
   next_ = std::min(next_, deadline.when);
   const int64_t slot = slot_of(deadline.when);
   if (slot <= current_) return add_due(deadline);
-  const int64_t blocks = block_of(slot) - block_of(current_);
-  if (blocks == 0) return put(*near_, slot, deadline);
-  if (blocks < static_cast<int64_t>(slots)) return put(*far_, block_of(slot), deadline);
+  if (slot - current_ < static_cast<int64_t>(slots)) return put(*near_, slot, deadline);
+  if (block_of(slot) - block_of(current_) < static_cast<int64_t>(blocks)) return put(*far_, block_of(slot), deadline);
   put(beyond_, deadline);
 }
 
@@ -61,8 +61,8 @@ void TimerWheel::spread(List& list) {
   }
 }
 
-void TimerWheel::spread(Wheel& wheel, int64_t place) {
-  const auto at = static_cast<std::size_t>(place) % slots;
+template <std::size_t n> void TimerWheel::spread(Wheel<n>& wheel, int64_t place) {
+  const auto at = static_cast<std::size_t>(place) % n;
   wheel.filled[at / 64] &= ~(uint64_t{1} << at % 64);
   spread(wheel.lists[at]);
 }
@@ -70,7 +70,7 @@ void TimerWheel::spread(Wheel& wheel, int64_t place) {
 // What was due before must have been taken.
 void TimerWheel::turn_to(int64_t slot) {
   const bool is_other_block = block_of(slot) != block_of(current_);
-  const bool is_other_ring = block_of(slot) >> block_bits != block_of(current_) >> block_bits;
+  const bool is_other_ring = block_of(slot) >> ring_bits != block_of(current_) >> ring_bits;
   current_ = slot;
   if (is_other_ring) spread(beyond_);
   if (is_other_block) spread(*far_, block_of(slot));
@@ -79,15 +79,13 @@ void TimerWheel::turn_to(int64_t slot) {
 }
 
 void TimerWheel::find_next() {
-  next_ = Instant::max();
   if (!due_.empty()) {
     next_ = due_.back().when;
-  } else if (const auto near = near_->first_filled(static_cast<std::size_t>(current_) % slots, false); near < slots) {
-    next_ = near_->lists[near].earliest;
-  } else {
-    const auto far = far_->first_filled(static_cast<std::size_t>(block_of(current_) + 1) % slots, true);
-    next_ = std::min(far < slots ? far_->lists[far].earliest : Instant::max(), beyond_.earliest);
+    return;
   }
+  const Instant near = near_->earliest(static_cast<std::size_t>(current_ + 1) % slots);
+  const Instant far = far_->earliest(static_cast<std::size_t>(block_of(current_) + 1) % blocks);
+  next_ = std::min({near, far, beyond_.earliest});
 }
 
 bool TimerWheel::take_due(Instant now, Deadline& deadline) {
