@@ -44,7 +44,8 @@ class DoorKeeper {
 
   // Never fails for the caller: what the kernel has lost already is gone. The handles are void at once, the kernel may be
   // told with the next flush() only; an open() that needs the place tells it before. For doors that are not `signalling`
-  // the flows that came through are deleted too (they would live on), at the latest one second after the flush().
+  // the flows that came through are deleted too (they would live on): about a second after the flush(), later where the kernel's table
+  // is so large that looking through it takes more than its share of the time.
   virtual void close(std::span<const DoorHandle> handles) = 0;
 
   // Tells the kernel what was closed. To be called before the caller waits for anything.

@@ -98,7 +98,7 @@ class Key {
 class ElementMessages {
  public:
   enum class Action : uint8_t {
-    add,    // EEXIST: it is there with the same data. EBUSY: with other data
+    add,    // EEXIST: it is there, whatever its data
     remove, // ENOENT: it is not there
   };
   ElementMessages(NetlinkBatch& batch, Action action) : batch_(batch), action_(action) {}

@@ -90,7 +90,7 @@ class Steering {
   Result set_ports(std::vector<uint16_t> udp, std::vector<uint16_t> tcp);
   Result set_inside(std::vector<Network> networks);
   Result set_peers(std::vector<Network> networks);
-  // Removing what is not there is no error. EBUSY: a translation for that key leads elsewhere already. EINVAL: scope.
+  // Removing what is not there is no error. EBUSY, EEXIST: a translation for that key leads elsewhere already. EINVAL: scope.
   Result apply(const SteeringChange& change);
   // Sends nothing to the queue any more. The hook stays: the kernel drops every queued packet of the namespace when a
   // hook goes, so end with stop(), Queue::drain(), and only then the destructor.
