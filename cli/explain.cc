@@ -7,6 +7,7 @@
 
 #include "alg/daemon/config.h"
 #include "alg/engine/engine.h"
+#include "alg/engine/scratch.h"
 #include "cli/arguments.h"
 #include "cli/client.h"
 #include "cli/commands.h"
@@ -84,6 +85,7 @@ int explain(const Options& options) {
   OfflineKeeper keeper;
   Stats stats;
   Engine engine(ends.policy(config), keeper, stats);
+  Scratch scratch;
   Instant now = beginning;
   Json reports = Json::array();
   std::string last;
@@ -91,7 +93,7 @@ int explain(const Options& options) {
     const DatagramArgument argument = datagram_argument(file, default_side);
     const std::string bytes = read_datagram(argument.file);
     Trace trace;
-    const Verdict verdict = engine.handle({bytes, ends.flow(argument.from)}, now += step, &trace);
+    const Verdict verdict = engine.handle({bytes, ends.flow(argument.from)}, now += step, scratch, &trace);
     Json report{{"file", argument.file}, {"from", argument.from == Side::inside ? "inside" : "outside"}};
     report.update(to_json(verdict, trace));
     reports.push_back(std::move(report));

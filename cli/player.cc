@@ -67,7 +67,7 @@ void Player::play_sip(const DatagramView& view, Way way, Instant now) {
   // a reassembled packet is fragmented again: nothing limits it
   const std::size_t most = most_payload_bytes(view, reassembly_.last_was_fragmented() ? 0 : mtu);
   Trace trace;
-  const Verdict verdict = engine_.handle({view.payload(), flow, most}, now, &trace);
+  const Verdict verdict = engine_.handle({view.payload(), flow, most}, now, scratch_, &trace);
   sum_up(trace);
   if (out_ != nullptr) write(view, flow, verdict, now);
 }

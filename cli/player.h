@@ -7,6 +7,7 @@
 
 #include "alg/control/json.h"
 #include "alg/engine/engine.h"
+#include "alg/engine/scratch.h"
 #include "cli/capture.h"
 #include "cli/offline_keeper.h"
 #include "cli/reassembly.h"
@@ -32,6 +33,7 @@ class Player {
   OfflineKeeper keeper_;
   Stats stats_;
   Engine engine_;
+  Scratch scratch_;
   SourceNat nat_;
   Reassembly reassembly_;
   CaptureWriter* out_;

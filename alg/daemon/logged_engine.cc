@@ -32,16 +32,16 @@ LoggedEngine::LoggedEngine(Engine& engine, Stats& stats, const Log& log)
     : engine_(engine), stats_(stats), log_(log), message_(std::make_unique<sip::Message>()),
       limits_(make_limits(std::make_index_sequence<count_of<Reason>>())) {}
 
-Verdict LoggedEngine::handle(const SipDatagram& datagram, Instant now) {
+Verdict LoggedEngine::handle(const SipDatagram& datagram, Instant now, Scratch& scratch) {
   const Groups before = stats_.groups;
-  const Verdict verdict = log_.has(LogLevel::debug) ? handle_traced(datagram, now) : engine_.handle(datagram, now);
+  const Verdict verdict = log_.has(LogLevel::debug) ? handle_traced(datagram, now, scratch) : engine_.handle(datagram, now, scratch);
   tell_failures(datagram, before, now);
   return verdict;
 }
 
-Verdict LoggedEngine::handle_traced(const SipDatagram& datagram, Instant now) {
+Verdict LoggedEngine::handle_traced(const SipDatagram& datagram, Instant now, Scratch& scratch) {
   Trace trace;
-  const Verdict verdict = engine_.handle(datagram, now, &trace);
+  const Verdict verdict = engine_.handle(datagram, now, scratch, &trace);
   log_trace(log_, datagram, verdict, trace);
   return verdict;
 }

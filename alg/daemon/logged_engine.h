@@ -16,11 +16,11 @@ class LoggedEngine {
  public:
   // Borrows everything.
   LoggedEngine(Engine& engine, Stats& stats, const Log& log);
-  Verdict handle(const SipDatagram& datagram, Instant now);
+  Verdict handle(const SipDatagram& datagram, Instant now, Scratch& scratch);
 
  private:
   using Groups = decltype(Stats::groups);
-  Verdict handle_traced(const SipDatagram& datagram, Instant now);
+  Verdict handle_traced(const SipDatagram& datagram, Instant now, Scratch& scratch);
   void tell_failures(const SipDatagram& datagram, const Groups& before, Instant now);
   void tell_failure(Reason reason, const SipDatagram& datagram, Instant now);
 

@@ -46,7 +46,7 @@ void PacketPath::pass_unknown(const DatagramView& view, PendingVerdict& verdict)
 }
 
 void PacketPath::handle_datagram(const DatagramView& view, const Flow& flow, uint32_t mtu, PendingVerdict& verdict, Instant now) {
-  const Verdict decision = engine_.handle({view.payload(), flow, most_payload_bytes(view, mtu)}, now);
+  const Verdict decision = engine_.handle({view.payload(), flow, most_payload_bytes(view, mtu)}, now, scratch_);
   if (!decision.edited()) return;
   const std::size_t size = view.payload_offset + decision.bytes.size();
   const bool clear_dont_fragment = size > mtu && size > view.packet.size();

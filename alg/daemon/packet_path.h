@@ -11,6 +11,7 @@
 #pragma once
 #include "alg/daemon/logged_engine.h"
 #include "alg/daemon/stream_path.h"
+#include "alg/engine/scratch.h"
 #include "alg/packet/datagram.h"
 #include "conntrack/flow_lookup.h"
 #include "conntrack/links.h"
@@ -36,6 +37,7 @@ class PacketPath {
   FlowLookup& flows_;
   const Links& links_;
   const Log& log_;
+  Scratch scratch_;
   RateLimit exceptions_;
 };
 

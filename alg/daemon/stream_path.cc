@@ -185,7 +185,7 @@ void StreamPath::note_guarded(const StreamKey& key, bool is_guarded) {
 EditedMessage StreamPath::edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now) {
   if (!is_editing_) return {};
   constexpr std::size_t no_bound = 1U << 20;  // a stream's message may grow: it is cut into segments
-  const Verdict verdict = engine_.handle({held, flow, no_bound, bytes_behind}, now);
+  const Verdict verdict = engine_.handle({held, flow, no_bound, bytes_behind}, now, scratch_);
   return {verdict.edited(), verdict.bytes};
 }
 

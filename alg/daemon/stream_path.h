@@ -19,6 +19,7 @@
 #include "alg/control/report.h"
 #include "alg/daemon/logged_engine.h"
 #include "alg/daemon/state_store.h"
+#include "alg/engine/scratch.h"
 #include "alg/stream/stream_table.h"
 #include "conntrack/ctnetlink.h"
 #include "conntrack/queue.h"
@@ -79,6 +80,7 @@ class StreamPath : private StreamOutlet, private StreamEditor, private StreamSto
   void tell_store_failure(const char* what);
 
   LoggedEngine& engine_;
+  Scratch scratch_;
   Ctnetlink& conntrack_;
   StreamGuard& guard_;
   StateStore* store_;

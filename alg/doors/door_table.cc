@@ -42,7 +42,7 @@ std::optional<Reason> DoorTable::bound_reached(const Address& inside_host) const
   return std::nullopt;
 }
 
-std::size_t DoorTable::WayHash::operator()(const Way& way) const noexcept {
+std::size_t DoorTable::WayHash::operator()(const DoorWay& way) const noexcept {
   const auto kind = static_cast<std::size_t>(way.kind) << 1 | static_cast<std::size_t>(way.signalling);
   const std::size_t fixed = kind << 32 | static_cast<std::size_t>(way.protocol) << 16 | way.zone;
   const std::size_t ends = sipalg::hash_of(way.outside.address, sipalg::hash_of(way.inside.address, fixed));
@@ -58,7 +58,7 @@ KernelDoor DoorTable::kernel_door(const Door& door) const {
 
 DoorId DoorTable::insert(const KernelDoor& kernel, Purpose purpose) {
   const auto [id, door] = doors_.add();
-  Way way = kernel;
+  DoorWay way = kernel;
   way.inside.port = way.outside.port = 0;
   door.way = ways_.hold(way);
   door.inside_port = kernel.inside.port;
@@ -70,7 +70,7 @@ DoorId DoorTable::insert(const KernelDoor& kernel, Purpose purpose) {
   return id;
 }
 
-std::size_t DoorTable::inside_hash(const Way& way, const Endpoint& inside, const Endpoint& outside) {
+std::size_t DoorTable::inside_hash(const DoorWay& way, const Endpoint& inside, const Endpoint& outside) {
   if (way.kind == KernelDoor::Kind::inbound) return hash_of(way.protocol, inside);
   return hash_of(way.protocol, outside) ^ std::hash<Address>{}(inside.address);
 }
@@ -90,7 +90,7 @@ void DoorTable::hold(DoorId id, Purpose purpose) {
 
 std::expected<DoorId, Reason> DoorTable::claim_signalling(const SignallingWish& wish, Instant now) {
   const DoorId living = find_at_inside(wish.protocol, wish.inside, [&](const Door& door) {
-    const Way& way = way_of(door);
+    const DoorWay& way = way_of(door);
     return way.signalling && way.outside.address == wish.outside_address && covers(way.scope, wish.scope) &&
            (wish.exactly == 0 || door.outside_port == wish.exactly);
   });
@@ -166,7 +166,7 @@ std::expected<DoorId, Reason> DoorTable::claim_way_out(Protocol protocol, const 
   kernel.zone = zone;
   const DoorId living = by_inside_.find(inside_hash(kernel, kernel.inside, remote), [&](const Door& door) {
     if (door.is_inbound() || door.outside_port != remote.port) return false;
-    const Way& way = way_of(door);
+    const DoorWay& way = way_of(door);
     return way.protocol == protocol && way.inside.address == inside_host && way.outside.address == remote.address;
   });
   if (living != 0) {
@@ -177,7 +177,7 @@ std::expected<DoorId, Reason> DoorTable::claim_way_out(Protocol protocol, const 
   return insert(kernel, Purpose::way_out);
 }
 
-std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors, DoorId sibling) {
+std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors, std::vector<DoorId>& opened, DoorId sibling) {
   SmallList<KernelDoor, 4> wanted;
   SmallList<DoorId, 4> ids;
   for (DoorId id : doors) {
@@ -197,7 +197,7 @@ std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors, DoorI
   }
   for (std::size_t i = 0; i < ids.size(); ++i) doors_.find(ids[i])->handle = handles[i];
   in_kernel_ += ids.size();
-  opened_.insert(opened_.end(), ids.begin(), ids.end());
+  opened.insert(opened.end(), ids.begin(), ids.end());
   stats_.count(Event::doors_opened, ids.size());
   const auto ways_out = std::ranges::count(wanted, KernelDoor::Kind::way_out, &KernelDoor::kind);
   stats_.count(Event::ways_out_opened, static_cast<uint64_t>(ways_out));
@@ -220,7 +220,7 @@ void DoorTable::erase(DoorId id, Instant now) {
     stats_.count(Event::doors_closed);
   }
   if (!door->dead) unindex(id);
-  const Way& way = way_of(*door);
+  const DoorWay& way = way_of(*door);
   if (way.signalling) contacts_.erase(door);
   if (door->is_inbound() && !way.signalling && !door->dead) rest_.begin(way.protocol, outside_of(*door), inside_of(*door), now);
   ways_.release(door->way);
@@ -267,7 +267,8 @@ void DoorTable::address_returned(const Address& outside_address) {
     if (!door->dead || way_of(*door).outside.address != outside_address || is_place_taken(kernel_door(*door))) continue;
     door->dead = false;
     index(id);
-    if (door->was_open) (void)open({&id, 1});  // refused: as one that was never opened; the next message asks again
+    std::vector<DoorId> opened;
+    if (door->was_open) (void)open({&id, 1}, opened);  // refused: as one that was never opened; the next message asks again
   }
 }
 
@@ -286,7 +287,7 @@ void DoorTable::note_contact(DoorId id, const Contact& contact) {
 const Door* DoorTable::find_signalling(Protocol protocol, const Endpoint& inside, const Address& outside_address,
                                        const Address& remote) const {
   return doors_.find(find_at_inside(protocol, inside, [&](const Door& door) {
-    const Way& way = way_of(door);
+    const DoorWay& way = way_of(door);
     return way.signalling && way.outside.address == outside_address && way.scope.contains(remote);
   }));
 }

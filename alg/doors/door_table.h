@@ -11,7 +11,7 @@
 //   On failure: open() leaves doors that it could not open claimed; their claimers release them.
 //   Closings are collected and handed to the keeper by flush(), once per message.
 //   Most doors differ from others in their ports alone (those of one host toward one media server): what they have in common
-//   is a Way, kept once. Only the table can tell what a door joins: inside_of(), outside_of(), kernel_door().
+//   is a DoorWay, kept once. Only the table can tell what a door joins: inside_of(), outside_of(), kernel_door().
 //   Proved by test/engine (fake kernel) and test/conntrack (the real one).
 #pragma once
 #include <expected>
@@ -55,7 +55,7 @@ struct Door {
 static_assert(sizeof(Door) == 32);  // a call has four of its own
 
 // What doors have in common: a KernelDoor whose ports are 0.
-using Way = KernelDoor;
+using DoorWay = KernelDoor;
 
 class DoorTable {
  public:
@@ -98,13 +98,9 @@ class DoorTable {
   std::expected<DoorId, Reason> claim_way_out(Protocol protocol, const Address& inside_host, const Endpoint& remote,
                                               bool signalling, uint16_t zone);
 
-  // What open() made since the last call of forget_opened().
-  const std::vector<DoorId>& opened() const { return opened_; }
-  void forget_opened() { opened_.clear(); }
-
-  // All of them in the kernel, or none of those that were not there before. `sibling`: an open door of the same call,
-  // for the keeper; 0 when there is none.
-  std::expected<void, Reason> open(std::span<const DoorId> doors, DoorId sibling = 0);
+  // All of them in the kernel, or none of those that were not there before; those go to `opened`, too. `sibling`: an open
+  // door of the same call, for the keeper; 0 when there is none.
+  std::expected<void, Reason> open(std::span<const DoorId> doors, std::vector<DoorId>& opened, DoorId sibling = 0);
 
   void release(DoorId door, Instant now);
   void flush();  // hands the keeper what was closed since
@@ -115,7 +111,7 @@ class DoorTable {
 
   Door* find(DoorId id) { return doors_.find(id); }
   const Door* find(DoorId id) const { return doors_.find(id); }
-  const Way& way_of(const Door& door) const { return ways_[door.way]; }
+  const DoorWay& way_of(const Door& door) const { return ways_[door.way]; }
   Endpoint inside_of(const Door& door) const { return {way_of(door).inside.address, door.inside_port}; }
   Endpoint outside_of(const Door& door) const { return {way_of(door).outside.address, door.outside_port}; }
   Endpoint outside_of(DoorId living) const { return outside_of(*doors_.find(living)); }
@@ -153,9 +149,9 @@ class DoorTable {
   };
 
   struct WayHash {
-    std::size_t operator()(const Way& way) const noexcept;
+    std::size_t operator()(const DoorWay& way) const noexcept;
   };
-  using Ways = SharedValues<Way, WayHash>;
+  using Ways = SharedValues<DoorWay, WayHash>;
   struct InsideHash {
     const DoorTable* table;
     std::size_t operator()(const Door& door) const { return inside_hash(table->way_of(door), table->inside_of(door), table->outside_of(door)); }
@@ -165,7 +161,7 @@ class DoorTable {
     std::size_t operator()(const Door& door) const { return hash_of(table->way_of(door).protocol, table->outside_of(door)); }
   };
   static std::size_t hash_of(Protocol protocol, const Endpoint& endpoint) { return PlaceHash{}({protocol, endpoint}); }
-  static std::size_t inside_hash(const Way& way, const Endpoint& inside, const Endpoint& outside);
+  static std::size_t inside_hash(const DoorWay& way, const Endpoint& inside, const Endpoint& outside);
   // Of living doors for packets that come in: find the first that `is_it`, look at each.
   template <typename F> DoorId find_at_inside(Protocol protocol, const Endpoint& inside, F&& is_it) const;
   template <typename F> DoorId find_at_outside(Protocol protocol, const Endpoint& outside, F&& is_it) const;
@@ -199,14 +195,13 @@ class DoorTable {
   PortRange pool_{16384, 65535};
   std::vector<PortRange> reserved_;
   std::vector<DoorHandle> closing_;
-  std::vector<DoorId> opened_;
   std::size_t in_kernel_ = 0;
 };
 
 template <typename F> DoorId DoorTable::find_at_inside(Protocol protocol, const Endpoint& inside, F&& is_it) const {
   return by_inside_.find(hash_of(protocol, inside), [&](const Door& door) {
     if (door.inside_port != inside.port || !door.is_inbound()) return false;
-    const Way& way = way_of(door);
+    const DoorWay& way = way_of(door);
     return way.inside.address == inside.address && way.protocol == protocol && is_it(door);
   });
 }
@@ -214,7 +209,7 @@ template <typename F> DoorId DoorTable::find_at_inside(Protocol protocol, const 
 template <typename F> DoorId DoorTable::find_at_outside(Protocol protocol, const Endpoint& outside, F&& is_it) const {
   return by_outside_.find(hash_of(protocol, outside), [&](const Door& door) {
     if (door.outside_port != outside.port) return false;
-    const Way& way = way_of(door);
+    const DoorWay& way = way_of(door);
     return way.outside.address == outside.address && way.protocol == protocol && is_it(door);
   });
 }

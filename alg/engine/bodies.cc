@@ -53,8 +53,8 @@ void Exchange::handle_bodies() {
 }
 
 void Exchange::handle_body(const sdp::Part& part) {
-  if (!sdp::scan(passage_.bytes, part.body, rooms_.session)) return fail_group(true, Reason::body_malformed);
-  if (!body_is_copy_) count_media(rooms_.session, rooms_.stats);
+  if (!sdp::scan(passage_.bytes, part.body, scratch_.session)) return fail_group(true, Reason::body_malformed);
+  if (!body_is_copy_) count_media(scratch_.session, rooms_.stats);
   if (!passage_.out) return read_remote_body(part);
   Group group(rules_, passage_.now);
   map_body(part, group);
@@ -100,14 +100,14 @@ void Exchange::begin_body() {
 
 // A part of a multipart body may count its own bytes.
 void Exchange::follow_growth(const sdp::Part& part, Group& group) {
-  const long growth = rooms_.edits.growth(part.body.begin, part.body.end);
+  const long growth = scratch_.edits.growth(part.body.begin, part.body.end);
   if (part.content_length.is_set() && growth != 0)
     group.edit(part.content_length, Field::content_length, std::to_string(static_cast<long>(part.body.size()) + growth));
 }
 
 void Exchange::map_body(const sdp::Part& part, Group& group) {
   const bool is_late = changes_nothing();
-  SdpMap map(rules_, passage_, group, rooms_.session, is_answer(), is_late);
+  SdpMap map(rules_, passage_, group, scratch_.session, is_answer(), is_late);
   map.run();
   follow_growth(part, group);
   if (is_late && !group.failed()) return group.release_doors();  // nothing comes back
@@ -130,7 +130,7 @@ bool Exchange::changes_nothing() const {
 void Exchange::read_remote_body(const sdp::Part& part) {
   {
     Group group(rules_, passage_.now);
-    restore_remote_candidates(rules_, group, rooms_.session, *leg_);
+    restore_remote_candidates(rules_, group, scratch_.session, *leg_);
     follow_growth(part, group);
     if (!group.commit()) fail_group(true, group.reason());
   }
@@ -142,8 +142,8 @@ void Exchange::read_remote_body(const sdp::Part& part) {
   const MediaSession* said = note_sdp();
   if (!dialog || !said) return;
   open_ways_out(*dialog, *said);
-  const bool muxed = std::ranges::all_of(rooms_.session.media, [](const sdp::Media& m) { return m.port_number == 0 || m.rtcp_mux; });
-  settle(muxed && !rooms_.session.media.empty());
+  const bool muxed = std::ranges::all_of(scratch_.session.media, [](const sdp::Media& m) { return m.port_number == 0 || m.rtcp_mux; });
+  settle(muxed && !scratch_.session.media.empty());
 }
 
 }  // namespace sipalg

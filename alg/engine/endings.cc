@@ -201,7 +201,7 @@ void Exchange::heard_register_response() {
     } else {
       // The registrar knows the Contact by now: a refused door stays reserved, what comes for it finds its text, and the
       // next refresh asks the kernel again. Each scope for itself.
-      for (const DoorId& door : wish.doors) (void)rooms_.doors.open({&door, 1});
+      for (const DoorId& door : wish.doors) (void)rooms_.doors.open({&door, 1}, scratch_.opened);
       register_wish(wish, granted);
     }
   }

@@ -74,13 +74,13 @@ bool Engine::needs_port(Protocol protocol, uint16_t port, std::span<const uint16
 }
 
 Reason Engine::pass(std::string_view bytes, const Flow& flow, bool out, std::size_t most_bytes, Instant now,
-                    std::string& output, Trace* trace) {
+                    Scratch& scratch, std::string& output, Trace* trace) {
   EngineRooms& rooms = *rooms_;
   const FlowEnd& me = out ? flow.sender : flow.receiver;
   const FlowEnd& peer = out ? flow.receiver : flow.sender;
-  const Passage passage{bytes, rooms.message, me, peer.outside, flow.protocol, flow.zone, out, out == flow.begun_by_sender, now};
-  rooms.edits.clear();
-  Exchange exchange(rooms, passage, trace);
+  const Passage passage{bytes, scratch.message, me, peer.outside, flow.protocol, flow.zone, out, out == flow.begun_by_sender, now};
+  scratch.edits.clear();
+  Exchange exchange(rooms, scratch, passage, trace);
   if (!rooms.service.takes(flow) && !exchange.belongs_to_record()) return Reason::service_off;
   if (!out && flow.is_new && flow.begun_by_sender && me.is_translated() && !rooms.doors.was_signalling_endpoint(flow.protocol, me.outside) &&
       rooms.learned.pbx.size() < limits::registrations) {
@@ -89,43 +89,43 @@ Reason Engine::pass(std::string_view bytes, const Flow& flow, bool out, std::siz
   }
   const Reason reason = exchange.run(most_bytes);
   rooms.doors.flush();
-  if (rooms.edits.empty()) return reason == Reason::edited ? Reason::nothing_to_edit : reason;
-  apply(bytes, rooms.edits, output);
-  rooms.stats.edits += rooms.edits.size();
-  if (trace) note_edits(*trace, bytes, rooms.edits);
+  if (scratch.edits.empty()) return reason == Reason::edited ? Reason::nothing_to_edit : reason;
+  apply(bytes, scratch.edits, output);
+  rooms.stats.edits += scratch.edits.size();
+  if (trace) note_edits(*trace, bytes, scratch.edits);
   return Reason::edited;
 }
 
-Verdict Engine::handle(const SipDatagram& datagram, Instant now, Trace* trace) {
+Verdict Engine::handle(const SipDatagram& datagram, Instant now, Scratch& scratch, Trace* trace) {
   EngineRooms& rooms = *rooms_;
   const auto verdict = [&](Reason reason, std::string_view bytes = {}) {
     rooms.stats.count_packet(reason);
     return Verdict{reason, bytes};
   };
-  if (const auto scanned = sip::scan(datagram.bytes, rooms.message, datagram.bytes_behind); !scanned) {
+  if (const auto scanned = sip::scan(datagram.bytes, scratch.message, datagram.bytes_behind); !scanned) {
     ++rooms.stats.scan_errors[static_cast<std::size_t>(scanned.error().error)];
     if (trace) trace->scan_error = std::string(name_of(scanned.error().error)) + " at byte " + std::to_string(scanned.error().offset);
     return verdict(reason_of(scanned.error().error));
   }
-  count_message(rooms.stats, rooms.message);
+  count_message(rooms.stats, scratch.message);
   const Ends ends = inside_ends(rooms.policy, datagram.flow);
-  if (trace) note_message(*trace, datagram.bytes, rooms.message, ends);
+  if (trace) note_message(*trace, datagram.bytes, scratch.message, ends);
   if (!ends.out && !ends.in) return verdict(Reason::nobody_inside);
 
-  rooms.doors.forget_opened();
+  scratch.opened.clear();
   std::string_view bytes = datagram.bytes;
   Reason first = Reason::nothing_to_edit, second = Reason::nothing_to_edit;
   if (ends.out) {
-    first = pass(bytes, datagram.flow, true, datagram.most_bytes, now, rooms.first_output, trace);
-    if (first == Reason::edited) bytes = rooms.first_output;
+    first = pass(bytes, datagram.flow, true, datagram.most_bytes, now, scratch, scratch.first_output, trace);
+    if (first == Reason::edited) bytes = scratch.first_output;
   }
   if (ends.in) {
-    const bool readable = first != Reason::edited || sip::scan(bytes, rooms.message, datagram.bytes_behind).has_value();
-    if (readable) second = pass(bytes, datagram.flow, false, datagram.most_bytes, now, rooms.second_output, trace);
-    if (second == Reason::edited) bytes = rooms.second_output;
+    const bool readable = first != Reason::edited || sip::scan(bytes, scratch.message, datagram.bytes_behind).has_value();
+    if (readable) second = pass(bytes, datagram.flow, false, datagram.most_bytes, now, scratch, scratch.second_output, trace);
+    if (second == Reason::edited) bytes = scratch.second_output;
   }
   if (trace)
-    for (DoorId id : rooms.doors.opened()) trace->doors.push_back(report_door(rooms, id));
+    for (DoorId id : scratch.opened) trace->doors.push_back(report_door(rooms, id));
   if (first == Reason::edited || second == Reason::edited) return verdict(Reason::edited, bytes);
   return verdict(ends.out && first != Reason::nothing_to_edit ? first : ends.in ? second : first);
 }

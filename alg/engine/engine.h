@@ -30,7 +30,7 @@ struct SipDatagram {
 
 struct Verdict {
   Reason reason = Reason::nothing_to_edit;  // Reason::edited: send `bytes` instead
-  std::string_view bytes;                   // borrows from the engine until its next call
+  std::string_view bytes;                   // borrows from the Scratch
   bool edited() const { return reason == Reason::edited; }
 };
 
@@ -56,6 +56,7 @@ struct Trace {
 };
 
 struct EngineRooms;  // what it owns (rooms.h)
+struct Scratch;      // scratch.h
 
 class Engine {
  public:
@@ -65,7 +66,8 @@ class Engine {
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
 
-  Verdict handle(const SipDatagram& datagram, Instant now, Trace* trace = nullptr);
+  // The verdict's bytes are in `scratch`, until that is used again.
+  Verdict handle(const SipDatagram& datagram, Instant now, Scratch& scratch, Trace* trace = nullptr);
 
   // Ends what time ends, at most so many records. Call when next_timer() is reached; calling more often costs nothing.
   void tick(Instant now, std::size_t most = SIZE_MAX);
@@ -103,8 +105,8 @@ class Engine {
   Standing standing() const;
 
  private:
-  Reason pass(std::string_view bytes, const Flow& flow, bool out, std::size_t most_bytes, Instant now, std::string& output,
-              Trace* trace);
+  Reason pass(std::string_view bytes, const Flow& flow, bool out, std::size_t most_bytes, Instant now, Scratch& scratch,
+              std::string& output, Trace* trace);
   std::unique_ptr<EngineRooms> rooms_;
 };
 

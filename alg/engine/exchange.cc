@@ -21,17 +21,17 @@ constexpr std::string_view magic_cookie = "z9hG4bK";  // RFC 3261 section 8.1.1.
 
 }  // namespace
 
-Exchange::Exchange(EngineRooms& rooms, const Passage& passage, Trace* trace)
-    : rooms_(rooms), passage_(passage), message_(passage.message),
-      rules_{rooms.policy, rooms.doors, rooms.calls, rooms.learned, rooms.stats, rooms.edits, trace ? &trace->notes : nullptr},
+Exchange::Exchange(EngineRooms& rooms, Scratch& scratch, const Passage& passage, Trace* trace)
+    : rooms_(rooms), scratch_(scratch), passage_(passage), message_(passage.message),
+      rules_{rooms.policy, rooms.doors, rooms.calls, rooms.learned, rooms.stats, scratch.edits, scratch.opened, trace ? &trace->notes : nullptr},
       trace_(trace), from_tag_(rooms.calls.tag_id(passage.text(message_.from.tag))),
-      to_tag_(rooms.calls.tag_id(passage.text(message_.to.tag))), opened_before_(rooms.doors.opened().size()) {}
+      to_tag_(rooms.calls.tag_id(passage.text(message_.to.tag))), opened_before_(scratch.opened.size()) {}
 
 Reason Exchange::run(std::size_t most_bytes) {
   const Reason reason = follow();
   if (is_rescheduled_) rooms_.calls.schedule_leg(leg_id_);
   if (!fix_content_length()) undo_edits(Reason::too_many_edits);
-  const long growth = rooms_.edits.growth(0, static_cast<uint32_t>(passage_.bytes.size()));
+  const long growth = scratch_.edits.growth(0, static_cast<uint32_t>(passage_.bytes.size()));
   if (growth > 0 && passage_.bytes.size() + static_cast<std::size_t>(growth) > most_bytes) undo_edits(Reason::too_big);
   return failure_ == Reason::edited ? reason : failure_;
 }
@@ -39,19 +39,18 @@ Reason Exchange::run(std::size_t most_bytes) {
 // The body's growth is the last edit of all.
 bool Exchange::fix_content_length() {
   if (!message_.content_length_number) return true;
-  const long growth = rooms_.edits.growth(message_.body.begin, message_.body.end);
+  const long growth = scratch_.edits.growth(message_.body.begin, message_.body.end);
   if (growth == 0) return true;
   const long length = static_cast<long>(message_.body.size()) + growth;
-  return rooms_.edits.add(message_.content_length, Field::content_length, std::to_string(length));
+  return scratch_.edits.add(message_.content_length, Field::content_length, std::to_string(length));
 }
 
 // Both groups fall, and stay fallen for the transaction; the doors that only this message opened are closed again.
 void Exchange::undo_edits(Reason reason) {
-  rooms_.edits.clear();
+  scratch_.edits.clear();
   fail_group(false, reason);
   if (passage_.out) {
-    const auto& opened = rooms_.doors.opened();
-    const std::vector<DoorId> fresh(opened.begin() + static_cast<long>(opened_before_), opened.end());
+    const std::vector<DoorId> fresh(scratch_.opened.begin() + static_cast<long>(opened_before_), scratch_.opened.end());
     for (DoorId door : fresh) rooms_.calls.disown(door, transaction_, leg_, passage_.now);
   }
   if (!transaction_) return;
@@ -232,7 +231,7 @@ Reason Exchange::response_in() {
   } else {
     restore_response_headers();
   }
-  if (!transaction_) return failure_ == Reason::edited && rooms_.edits.empty() ? Reason::no_record : failure_;
+  if (!transaction_) return failure_ == Reason::edited && scratch_.edits.empty() ? Reason::no_record : failure_;
   heard_response();
   handle_bodies();
   meet_peers();
@@ -283,7 +282,7 @@ void Exchange::leave_group(bool is_body) {
 }
 
 bool open_or_release(Rules& rules, AnySmallList<DoorId>& doors, Instant now, DoorId sibling) {
-  if (rules.doors.open({doors.data(), doors.size()}, sibling)) return true;
+  if (rules.doors.open({doors.data(), doors.size()}, rules.opened, sibling)) return true;
   for (DoorId door : doors) rules.doors.release(door, now);
   doors.clear();
   return false;

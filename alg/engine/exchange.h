@@ -18,8 +18,8 @@ namespace sipalg {
 
 class Exchange {
  public:
-  Exchange(EngineRooms& rooms, const Passage& passage, Trace* trace);
-  // Edits are in the rooms' edit list afterwards. Not Reason::edited: why nothing was to be done.
+  Exchange(EngineRooms& rooms, Scratch& scratch, const Passage& passage, Trace* trace);
+  // Edits are in the scratch's edit list afterwards. Not Reason::edited: why nothing was to be done.
   // `most_bytes`: the message may not become longer than this.
   Reason run(std::size_t most_bytes);
   // A message of a transaction, leg or registration that is known. Asked where the flow is not in service.
@@ -121,6 +121,7 @@ class Exchange {
   void end_subscription();
 
   EngineRooms& rooms_;
+  Scratch& scratch_;
   const Passage& passage_;
   const sip::Message& message_;
   Rules rules_;
@@ -137,7 +138,7 @@ class Exchange {
   bool offer_was_taken_ = false;       // by an SDP before in this message
   bool waits_ = false;                 // that changes the session only later: an offer, a preview
   bool is_rescheduled_ = false;        // a deadline of the leg may have moved
-  std::size_t opened_before_;          // DoorTable::opened, when this message came
+  std::size_t opened_before_;          // Scratch::opened, when this message came
   Reason failure_ = Reason::edited;
 };
 

@@ -162,7 +162,7 @@ void Exchange::restore_request_headers() {
   } else {
     if (!message_.is_unreadable(sip::Unreadable::request_uri)) restore.request_uri(leg_);
     if (!message_.is_unreadable(sip::Unreadable::route)) restore.routes(leg_);
-    if (transaction_ && !rooms_.edits.empty()) restore.keep_decisions(transaction_->restored);
+    if (transaction_ && !scratch_.edits.empty()) restore.keep_decisions(transaction_->restored);
   }
   if (leg_ && leg_->outgoing && is_in_dialog() && !message_.is_unreadable(sip::Unreadable::to)) restore.to(*leg_);
   if (group.commit()) return;

@@ -59,7 +59,7 @@ void Exchange::begin_sdp() {
 // The session that the message's SDP is a part of. Held is a matter of the pair: an answer in the manner of RFC 2543, which says
 // nothing of a direction, ends no hold that the offer asked for (RFC 3264 sections 6.1 and 8.4).
 MediaSession* Exchange::note_sdp() {
-  const bool holds = is_hold(rooms_.session);
+  const bool holds = is_hold(scratch_.session);
   Dialog* dialog = find_dialog();
   Offer* offer = offer_of_message();
   MediaSession* said = waits_ ? offer ? &offer->said : nullptr : dialog ? &dialog->session : nullptr;
@@ -70,10 +70,10 @@ MediaSession* Exchange::note_sdp() {
   } else {
     said->set_hold(holds, holds);
   }
-  note_streams(passage_.bytes, rooms_.session, *said);
+  note_streams(passage_.bytes, scratch_.session, *said);
   if (!passage_.out) {
     if (!std::exchange(remote_was_read_, true)) said->clear_remote();
-    add_remote_streams(rooms_.session, *said);
+    add_remote_streams(scratch_.session, *said);
   }
   if (dialog && waits_ && dialog->stands == 0) dialog->session = *said;  // nothing to come back to
   if (dialog) dialog->has_sdp = true;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the engine owns, and what its parts share while one message is handled.
+// What the engine owns.
 #pragma once
 #include "alg/engine/engine.h"
+#include "alg/engine/scratch.h"
 #include "alg/rewrite/header_map.h"
 #include "alg/rewrite/header_restore.h"
 #include "alg/rewrite/naming.h"
@@ -20,10 +21,6 @@ struct EngineRooms {
   Learned learned;
   SipService service;
   sip::SecondOpinion opinion;
-  sip::Message message;
-  sdp::Session session;
-  EditList edits;
-  std::string first_output, second_output;  // two: a message that passes two inside ends
 };
 
 }  // namespace sipalg

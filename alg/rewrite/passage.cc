@@ -19,7 +19,7 @@ bool Group::opens_something() const {
 
 bool Group::commit() {
   if (!failed()) {
-    if (const auto opened = rules_.doors.open({doors_.data(), doors_.size()}); !opened) fail(opened.error());
+    if (const auto opened = rules_.doors.open({doors_.data(), doors_.size()}, rules_.opened); !opened) fail(opened.error());
   }
   if (failed()) {
     undo();

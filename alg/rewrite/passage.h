@@ -53,6 +53,7 @@ struct Rules {
   Learned& learned;
   Stats& stats;
   EditList& edits;
+  std::vector<DoorId>& opened;      // doors that went into the kernel for this message
   std::vector<std::string>* notes;  // for people; nullptr: nobody asks
   bool sender_routes = false;       // Leg::routed of the message's leg
 };

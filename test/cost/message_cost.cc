@@ -21,6 +21,7 @@
 #include <stdexcept>
 
 #include "alg/engine/engine.h"
+#include "alg/engine/scratch.h"
 #include "test/load/messages.h"
 
 namespace {
@@ -42,9 +43,10 @@ void operator delete(void* memory, std::size_t) noexcept { std::free(memory); }
 void operator delete[](void* memory, std::size_t) noexcept { std::free(memory); }
 
 // callgrind finds it by this name
-[[gnu::noinline]] sipalg::Verdict sipalg_measured(sipalg::Engine& engine, const sipalg::SipDatagram& datagram, sipalg::Instant now) {
+[[gnu::noinline]] sipalg::Verdict sipalg_measured(sipalg::Engine& engine, const sipalg::SipDatagram& datagram, sipalg::Instant now,
+                                                  sipalg::Scratch& scratch) {
   is_counting = true;
-  const sipalg::Verdict verdict = engine.handle(datagram, now);
+  const sipalg::Verdict verdict = engine.handle(datagram, now, scratch);
   is_counting = false;
   return verdict;
 }
@@ -89,7 +91,7 @@ class Cost {
     const std::string sent = Template(marked_text(kind, style_, out ? inside : outside, out ? inside : outside)).text(values);
     const std::string due = Template(marked_text(kind, style_, out ? inside : outside, out ? outside : inside)).text(values);
     const SipDatagram datagram{sent, flow(out)};
-    const Verdict verdict = measured ? sipalg_measured(engine_, datagram, now_) : engine_.handle(datagram, now_);
+    const Verdict verdict = measured ? sipalg_measured(engine_, datagram, now_, scratch_) : engine_.handle(datagram, now_, scratch_);
     const std::string_view left = verdict.edited() ? verdict.bytes : std::string_view(sent);
     if (left != due) throw std::runtime_error(std::string(name_of(kind)) + " came out wrong:\n" + std::string(left) + "instead of\n" + due);
     now_ += std::chrono::milliseconds{10};
@@ -111,6 +113,7 @@ class Cost {
   WillingKeeper keeper_;
   Stats stats_;
   Engine engine_;
+  Scratch scratch_;
   Style style_;
   Instant now_{std::chrono::hours{1}};
   uint64_t step_ = 0;

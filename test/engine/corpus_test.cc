@@ -6,6 +6,7 @@
 #include <map>
 
 #include "alg/engine/engine.h"
+#include "alg/engine/scratch.h"
 #include "alg/sip/scanner.h"
 #include "test/corpus/corpus.h"
 #include "test/fake/fake_door_keeper.h"
@@ -70,6 +71,7 @@ struct Router {
   FakeDoorKeeper kernel;
   Stats stats;
   Engine engine;
+  Scratch scratch;
   Instant now{std::chrono::hours{1}};
   Trace trace;
   explicit Router(const Address& inside) : engine(policy(inside), kernel, stats) {}
@@ -81,7 +83,7 @@ struct Router {
   std::string run(std::string_view bytes, const Flow& flow) {
     const Exact exact(bytes);
     trace = {};
-    const Verdict verdict = engine.handle({exact.view(), flow, 65'507}, now, &trace);
+    const Verdict verdict = engine.handle({exact.view(), flow, 65'507}, now, scratch, &trace);
     return verdict.edited() ? std::string(verdict.bytes) : std::string(bytes);
   }
 };

@@ -151,9 +151,9 @@ TEST_CASE("TCP: a body that streams behind the head is none of ours, the head is
   std::string head = with(sip_text(incoming), "Content-Length: 0", "Content-Type: application/isup\r\nContent-Length: 90000");
   head = with(head, "sip:bob@203.0.113.2:5060", "sip:alice@10.0.0.2:5070");  // a Contact that needs a door, and so two opinions
   const auto flow = Flow{Protocol::tcp, {ep(connection), ep(outside_of_it)}, {ep(provider), ep(provider)}};
-  const Verdict verdict = world.engine.handle({head, flow, 65'507, 90'000}, world.now);
+  const Verdict verdict = world.engine.handle({head, flow, 65'507, 90'000}, world.now, world.scratch);
   REQUIRE(verdict.edited());
   CHECK(verdict.bytes.find("sip:alice@203.0.113.1:5070;transport=tcp") != std::string_view::npos);
   CHECK(verdict.bytes.find("Content-Length: 90000\r\n") != std::string_view::npos);
-  CHECK(world.engine.handle({head, flow, 65'507, 80'000}, world.now).reason == Reason::malformed);
+  CHECK(world.engine.handle({head, flow, 65'507, 80'000}, world.now, world.scratch).reason == Reason::malformed);
 }

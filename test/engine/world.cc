@@ -87,7 +87,7 @@ std::string World::run(std::string_view message, const Flow& taken) {
   const std::vector<char> exact(message.begin(), message.end());
   trace = {};
   flow = taken;
-  verdict = engine.handle({{exact.data(), exact.size()}, flow, most_bytes}, now, &trace);
+  verdict = engine.handle({{exact.data(), exact.size()}, flow, most_bytes}, now, scratch, &trace);
   return verdict.edited() ? std::string(verdict.bytes) : std::string(message);
 }
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "alg/engine/engine.h"
+#include "alg/engine/scratch.h"
 #include "test/fake/fake_door_keeper.h"
 
 namespace sipalg::test {
@@ -47,6 +48,7 @@ class World {
   FakeDoorKeeper kernel;
   Stats stats;
   Engine engine;
+  Scratch scratch;
   Instant now{std::chrono::hours{1}};
   Protocol protocol = Protocol::udp;  // what the messages come by: a TCP test has no UDP flow
   Trace trace;       // of the last message
