@@ -83,8 +83,7 @@ int explain(const Options& options) {
   const Config config = options.config.empty() ? Config{} : load_config(options.config, false);
   const Side default_side = options.from == "inside" ? Side::inside : Side::outside;
   OfflineKeeper keeper;
-  Stats stats;
-  Engine engine(ends.policy(config), keeper, stats);
+  Engine engine(ends.policy(config), keeper);
   Scratch scratch;
   Instant now = beginning;
   Json reports = Json::array();

@@ -23,7 +23,7 @@ bool is_sip(const DatagramView& view) {
 }  // namespace
 
 Player::Player(const Policy& policy, const std::vector<Address>& outside, CaptureWriter* out)
-    : engine_(policy, keeper_, stats_), nat_(policy.inside, outside, keeper_), out_(out) {}
+    : engine_(policy, keeper_), nat_(policy.inside, outside, keeper_), out_(out) {}
 
 Instant Player::advance(Instant captured) {
   now_ = std::max(now_, captured);
@@ -103,7 +103,7 @@ Json Player::summary() const {
             {"skipped_not_inside", not_inside_}}},
           {"edits", edits_},
           {"doors", doors_},
-          {"stats", to_json(stats_)},
+          {"stats", to_json(engine_.stats())},
           {"at_the_end", report::to_json(engine_.totals())}};
 }
 

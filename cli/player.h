@@ -31,7 +31,6 @@ class Player {
   Instant advance(Instant captured);
 
   OfflineKeeper keeper_;
-  Stats stats_;
   Engine engine_;
   Scratch scratch_;
   SourceNat nat_;

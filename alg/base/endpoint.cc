@@ -156,6 +156,10 @@ Network Network::of(const Address& address) {
   return {address, static_cast<uint8_t>(address.bytes().size() * 8)};
 }
 
+bool overlap(const Network& a, const Network& b) {
+  return a.is_any() || b.is_any() || a.contains(b.address) || b.contains(a.address);
+}
+
 std::optional<Network> parse_network(std::string_view text) {
   const std::size_t slash = text.find('/');
   const auto address = parse_address(text.substr(0, slash));

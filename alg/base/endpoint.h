@@ -101,6 +101,7 @@ struct Network {
   static Network of(const Address& address);  // that address alone
   friend constexpr auto operator<=>(const Network&, const Network&) = default;
 };
+bool overlap(const Network& a, const Network& b);  // have an address in common
 // "10.0.0.0/8", "2001:db8::/32", or an address alone. Bits behind the prefix are cleared.
 std::optional<Network> parse_network(std::string_view text);
 std::string to_string(const Network& network);  // "any" for everybody

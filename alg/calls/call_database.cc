@@ -4,27 +4,7 @@
 
 #include <algorithm>
 
-#include "alg/base/erase_one.h"
-
 namespace sipalg {
-namespace {
-
-std::string registration_key(std::string_view aor, std::string_view user, const Endpoint& inside, const Address& registrar) {
-  return std::string(aor) + '\n' + std::string(user) + '\n' + to_string(inside) + '\n' + to_string(registrar);
-}
-
-// Steering asks for the inside's and the remote's port, and for the outside one where the remote began the flow, which
-// records do not know.
-bool flow_needs(const FlowPorts& flow, uint16_t port, std::span<const uint16_t> in_service) {
-  if (flow.inside != port && flow.remote != port && flow.outside != port) return false;
-  return !std::ranges::binary_search(in_service, flow.inside) && !std::ranges::binary_search(in_service, flow.remote);
-}
-
-template <typename Record> FlowPorts ports_of(const Record& record) {
-  return {record.source.inside.port, record.source.outside.port, record.remote.port};
-}
-
-}  // namespace
 
 // --- ownership ---
 
@@ -49,10 +29,7 @@ void CallDatabase::own(Leg& leg, DoorId door, Instant now) {
   change_path(leg, [door](LegPath& path) { path.doors.push_back(door); });
 }
 
-void CallDatabase::release_all(CompactList<DoorId>& owned, Instant now) {
-  for (DoorId door : owned) doors_.release(door, now);
-  owned.clear();
-}
+void CallDatabase::release_all(CompactList<DoorId>& owned, Instant now) { doors_.release_all(owned, now); }
 
 void CallDatabase::disown(DoorId door, Transaction* transaction, Leg* leg, Instant now) {
   std::size_t held = 0;
@@ -193,81 +170,11 @@ void CallDatabase::erase_leg(LegId id, Instant now) {
   legs_.erase(id);
 }
 
-// --- registrations ---
-
-RegistrationId CallDatabase::find_registration(std::string_view aor, std::string_view user, const Endpoint& inside,
-                                               const Address& registrar) const {
-  const auto it = by_registration_.find(registration_key(aor, user, inside, registrar));
-  return it == by_registration_.end() ? 0 : it->second;
-}
-
-void CallDatabase::register_contact(Registration registration, Instant now) {
-  const std::string key = registration_key(registration.aor, registration.user, registration.inside, registration.registrar);
-  if (const auto it = by_registration_.find(key); it != by_registration_.end()) {
-    Registration& known = *registrations_.find(it->second);
-    registration.scheduled = known.scheduled;
-    std::swap(known, registration);
-    release_all(registration.doors, now);
-    if (known.ends >= known.scheduled) return;  // its entry comes earlier and looks again
-    known.scheduled = known.ends;
-    schedule(known.ends, Kind::registration, it->second);
-    return;
-  }
-  if (registrations_.size() >= limits::registrations) {
-    release_all(registration.doors, now);
-    return;
-  }
-  const Endpoint inside = registration.inside;
-  const std::string aor = registration.aor;
-  const Instant ends = registration.scheduled = registration.ends;
-  const RegistrationId id = registrations_.insert(std::move(registration));
-  by_registration_[key] = id;
-  by_contact_.emplace(inside, id);
-  by_aor_.emplace(aor, id);
-  schedule(ends, Kind::registration, id);
-  stats_.count(Event::registrations_begun);
-}
-
-void CallDatabase::end_registration(RegistrationId id, Instant now, bool by_message) {
-  Registration* r = registrations_.find(id);
-  if (!r) return;
-  release_all(r->doors, now);
-  by_registration_.erase(registration_key(r->aor, r->user, r->inside, r->registrar));
-  erase_one(by_contact_, r->inside, id);
-  erase_one(by_aor_, r->aor, id);
-  registrations_.erase(id);
-  stats_.count(by_message ? Event::registrations_ended_by_message : Event::registrations_ended_by_time);
-}
-
-void CallDatabase::end_registrations_of(std::string_view aor, const Address& inside_host, const Address& registrar,
-                                        Instant now) {
-  for (RegistrationId id : registrations_.ids()) {
-    const Registration* r = registrations_.find(id);
-    if (r->aor == aor && r->inside.address == inside_host && r->registrar == registrar) end_registration(id, now, true);
-  }
-}
-
-bool CallDatabase::has_registration(std::string_view aor, const Address& registrar,
-                                    std::span<const Address> inside_hosts) const {
-  const auto [first, last] = by_aor_.equal_range(std::string(aor));
-  return std::any_of(first, last, [&](const auto& entry) {
-    const Registration& r = *registrations_.find(entry.second);
-    return r.registrar == registrar && std::ranges::find(inside_hosts, r.inside.address) != inside_hosts.end();
-  });
-}
-
-std::vector<const Registration*> CallDatabase::registrations_at(const Endpoint& inside) const {
-  std::vector<const Registration*> out;
-  const auto [first, last] = by_contact_.equal_range(inside);
-  for (auto it = first; it != last; ++it) out.push_back(registrations_.find(it->second));
-  return out;
-}
-
 bool CallDatabase::needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const {
-  const auto is_one = [=](const auto& record) { return record.protocol == protocol && flow_needs(ports_of(record), port, in_service); };
-  const auto is_path = [=](const LegPath& path) { return path.protocol == protocol && flow_needs(path.ports, port, in_service); };
-  return paths_.any_of(is_path) || registrations_.any_of(is_one) ||
-         transactions_.any_of([&](const Transaction& t) { return !t.cleared && is_one(t); });
+  const auto is_path = [=](const LegPath& path) { return path.protocol == protocol && needed(path.ports, port, in_service); };
+  return paths_.any_of(is_path) || transactions_.any_of([&](const Transaction& t) {
+           return !t.cleared && t.protocol == protocol && needed(ports_of(t), port, in_service);
+         });
 }
 
 }  // namespace sipalg

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The call database: every transaction, leg and registration, found by Call-ID, never by 5-tuple.
+// The call database: every transaction and leg, found by Call-ID, never by 5-tuple. Where several workers share the calls,
+// this is the part with those of some inside hosts (Engine).
 //
 // How it works
 //   Records own doors. A record ends by a message (the rules call end_...) or by time (tick), and ending releases its
@@ -17,7 +18,6 @@
 //   Proved by test/engine.
 #pragma once
 #include <span>
-#include <unordered_map>
 
 #include "alg/calls/ended_ring.h"
 #include "alg/calls/records.h"
@@ -28,7 +28,7 @@ namespace sipalg {
 class CallDatabase {
  public:
   // `salt` makes the places of records in their tables unpredictable to those who choose Call-IDs.
-  CallDatabase(DoorTable& doors, Stats& stats, uint64_t salt) : doors_(doors), stats_(stats), salt_(salt) {}
+  CallDatabase(Doors& doors, Stats& stats, uint64_t salt) : doors_(doors), stats_(stats), salt_(salt) {}
   void set_idle(std::chrono::milliseconds idle, std::chrono::milliseconds held) { idle_ = idle; idle_held_ = held; }
 
   // --- transactions ---
@@ -71,19 +71,6 @@ class CallDatabase {
   void end_use(MediaUse& use, Instant when);  // then schedule_leg
   void schedule_leg(LegId id);  // after a deadline of it moved earlier
 
-  // --- registrations ---
-  RegistrationId find_registration(std::string_view aor, std::string_view user, const Endpoint& inside,
-                                   const Address& registrar) const;
-  Registration* registration(RegistrationId id) { return registrations_.find(id); }
-  // Takes over the doors; an older registration of the same key lets go of its own.
-  void register_contact(Registration registration, Instant now);
-  void end_registration(RegistrationId id, Instant now, bool by_message);
-  void end_registrations_of(std::string_view aor, const Address& inside_host, const Address& registrar, Instant now);
-  // One of this AOR at this registrar, for one of these inside hosts.
-  bool has_registration(std::string_view aor, const Address& registrar, std::span<const Address> inside_hosts) const;
-  // Those of this inside endpoint.
-  std::vector<const Registration*> registrations_at(const Endpoint& inside) const;
-
   // --- ownership ---
   // The owner's list is a set: a door it has already is released again.
   void own(CompactList<DoorId>& owned, DoorId door, Instant now);
@@ -98,7 +85,6 @@ class CallDatabase {
   // Forgets legs (of one Call-ID, as received or escaped, whatever they are; nothing: all calls); how many. Their transactions
   // live on without doors: who waits for a response must get it as one to what he sent.
   std::size_t clear_legs(std::optional<std::string_view> call_id, Instant now);
-  std::size_t clear_registrations(Instant now);
   void close_all(Instant now);
 
   // Does a record live whose flow has this port at one of its ends, and none of `in_service` (sorted), which would bring
@@ -106,14 +92,12 @@ class CallDatabase {
   bool needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const;
   template <typename F> void for_each_transaction(F&& f) const { transactions_.for_each(f); }
   template <typename F> void for_each_leg(F&& f) const { legs_.for_each(f); }
-  template <typename F> void for_each_registration(F&& f) const { registrations_.for_each(f); }
   std::size_t transaction_count() const { return transactions_.size(); }
-  std::size_t registration_count() const { return registrations_.size(); }
   std::size_t call_count() const { return counted_calls_; }  // begun and not ended
   std::optional<Instant> ends_at(const Leg& leg) const;  // when time would end it; nothing: while it lives
 
  private:
-  enum class Kind : uint8_t { transaction, leg, registration };
+  enum class Kind : uint8_t { transaction, leg };
   void schedule(Instant when, Kind kind, uint64_t id) { timers_.add({when, id, static_cast<uint8_t>(kind)}); }
   void expire(const TimerWheel::Deadline& deadline, Instant now);
   void note_ended_transaction(TransactionId id, Instant now);
@@ -135,7 +119,7 @@ class CallDatabase {
 
   uint32_t hash_of_call(std::string_view call_id, const Address& inside_host) const;
 
-  DoorTable& doors_;
+  Doors& doors_;
   Stats& stats_;
   uint64_t salt_;
   std::chrono::milliseconds idle_ = limits::call_idle, idle_held_ = limits::call_idle_held;
@@ -146,7 +130,6 @@ class CallDatabase {
   SharedValues<LegPath, PathHash> paths_;
   Slab<Transaction> transactions_;
   Slab<Leg> legs_;
-  Slab<Registration> registrations_;
   struct KeyHash {
     std::size_t operator()(const Transaction& transaction) const { return transaction.key.low; }
   };
@@ -155,9 +138,6 @@ class CallDatabase {
   };
   ChainIndex<Transaction, &Transaction::next_by_key, KeyHash, Found::newest_first, 8> by_key_{transactions_};
   ChainIndex<Leg, &Leg::next_by_call_id, CallHash, Found::newest_first, 4> by_call_id_{legs_};
-  std::unordered_map<std::string, RegistrationId> by_registration_;
-  std::unordered_multimap<Endpoint, RegistrationId> by_contact_;
-  std::unordered_multimap<std::string, RegistrationId> by_aor_;
   TimerWheel timers_;
   std::size_t counted_calls_ = 0;
   EndedRing ended_transactions_{limits::ended_transactions}, ended_legs_{limits::ended_dialogs};

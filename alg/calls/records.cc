@@ -51,4 +51,9 @@ bool Leg::is_held() const {
   return std::ranges::any_of(dialogs, [](const Dialog& d) { return d.is_call() && d.session.is_held(); });
 }
 
+bool needed(const FlowPorts& flow, uint16_t port, std::span<const uint16_t> in_service) {
+  if (flow.inside != port && flow.remote != port && flow.outside != port) return false;
+  return !std::ranges::binary_search(in_service, flow.inside) && !std::ranges::binary_search(in_service, flow.remote);
+}
+
 }  // namespace sipalg

@@ -5,6 +5,7 @@
 #include <array>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -17,7 +18,7 @@
 #include "alg/base/text_hash.h"
 #include "alg/calls/givens.h"
 #include "alg/calls/media_session.h"
-#include "alg/doors/door_table.h"
+#include "alg/doors/doors.h"
 #include "alg/edit/edit_list.h"
 #include "alg/sip/message.h"
 #include "conntrack/flow.h"
@@ -52,6 +53,13 @@ struct FlowPorts {
   uint16_t inside = 0, outside = 0, remote = 0;
   friend bool operator==(const FlowPorts&, const FlowPorts&) = default;
 };
+
+// Steering asks for the inside's and the remote's port, and for the outside one where the remote began the flow, which
+// records do not know. Does it bring packets of this flow by `port` and by none of `in_service` (sorted)?
+bool needed(const FlowPorts& flow, uint16_t port, std::span<const uint16_t> in_service);
+template <typename Record> FlowPorts ports_of(const Record& record) {
+  return {record.source.inside.port, record.source.outside.port, record.remote.port};
+}
 
 // An SDP that waits for its answer. The session of its dialog stays as it is until then (RFC 3264 section 8).
 struct Offer {

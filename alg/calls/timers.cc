@@ -122,20 +122,12 @@ void CallDatabase::give_up(Transaction& transaction, TransactionId id, Instant n
 }
 
 void CallDatabase::expire(const TimerWheel::Deadline& deadline, Instant now) {
-  const auto kind = static_cast<Kind>(deadline.kind);
-  if (kind == Kind::transaction) return expire_transaction(deadline.id, now);
-  if (kind == Kind::leg) return expire_leg(deadline.id, now);
-  Registration* r = registrations_.find(deadline.id);
-  if (!r || r->scheduled > now) return;  // gone, or an entry that another overtook
-  if (r->ends <= now) return end_registration(deadline.id, now, false);
-  r->scheduled = r->ends;
-  schedule(r->ends, Kind::registration, deadline.id);
+  static_cast<Kind>(deadline.kind) == Kind::transaction ? expire_transaction(deadline.id, now) : expire_leg(deadline.id, now);
 }
 
 void CallDatabase::tick(Instant now, std::size_t most) {
   TimerWheel::Deadline deadline;
   for (; most > 0 && timers_.take_due(now, deadline); --most) expire(deadline, now);
-  doors_.flush();
 }
 
 void CallDatabase::note_ended_transaction(TransactionId id, Instant now) {
@@ -174,23 +166,13 @@ std::size_t CallDatabase::clear_legs(std::optional<std::string_view> call_id, In
     t->leg = 0;
     t->cleared = true;
   }
-  doors_.flush();
   return cleared;
-}
-
-std::size_t CallDatabase::clear_registrations(Instant now) {
-  const auto ids = registrations_.ids();
-  for (RegistrationId id : ids) end_registration(id, now, true);
-  doors_.flush();
-  return ids.size();
 }
 
 void CallDatabase::close_all(Instant now) {
   for (TransactionId id : transactions_.ids()) erase_transaction(id, now);
   for (LegId id : legs_.ids()) erase_leg(id, now);
-  for (RegistrationId id : registrations_.ids()) end_registration(id, now, true);
   timers_.clear();
-  doors_.flush();
 }
 
 }  // namespace sipalg

@@ -39,7 +39,9 @@ std::vector<uint64_t> Daemon::kernel_counts() const {
 }
 
 Json Daemon::answer_stats() const {
-  Json out = to_json(stats_);
+  Stats sum = engine_.stats();
+  sum.add(stats_);
+  Json out = to_json(sum);
   const std::vector<uint64_t> counts = kernel_counts();
   Json& kernel = out["kernel"] = Json::object();
   for (std::size_t i = 0; i < kernel_names.size(); ++i) kernel[kernel_names[i]] = counts[i] - kernel_counts_cleared_[i];
@@ -54,6 +56,7 @@ Json Daemon::answer_stats() const {
 Json Daemon::clear_stats() {
   Json before = answer_stats();
   stats_ = Stats{};
+  engine_.clear_stats();
   kernel_counts_cleared_ = kernel_counts();
   return before;
 }

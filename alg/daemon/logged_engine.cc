@@ -28,14 +28,13 @@ std::string and_held_back(uint64_t held_back) {
   return held_back == 0 ? "" : " (and " + std::to_string(held_back) + " more like this)";
 }
 
-LoggedEngine::LoggedEngine(Engine& engine, Stats& stats, const Log& log)
-    : engine_(engine), stats_(stats), log_(log), message_(std::make_unique<sip::Message>()),
+LoggedEngine::LoggedEngine(Engine& engine, const Log& log)
+    : engine_(engine), log_(log), message_(std::make_unique<sip::Message>()),
       limits_(make_limits(std::make_index_sequence<count_of<Reason>>())) {}
 
 Verdict LoggedEngine::handle(const SipDatagram& datagram, Instant now, Scratch& scratch) {
-  const Groups before = stats_.groups;
   const Verdict verdict = log_.has(LogLevel::debug) ? handle_traced(datagram, now, scratch) : engine_.handle(datagram, now, scratch);
-  tell_failures(datagram, before, now);
+  if (scratch.failed.any()) tell_failures(datagram, scratch.failed, now);
   return verdict;
 }
 
@@ -46,10 +45,9 @@ Verdict LoggedEngine::handle_traced(const SipDatagram& datagram, Instant now, Sc
   return verdict;
 }
 
-void LoggedEngine::tell_failures(const SipDatagram& datagram, const Groups& before, Instant now) {
-  if (stats_.groups == before) return;
-  for (std::size_t i = 0; i < before.size(); ++i)
-    if (stats_.groups[i] != before[i]) tell_failure(static_cast<Reason>(i), datagram, now);
+void LoggedEngine::tell_failures(const SipDatagram& datagram, const FailedGroups& failed, Instant now) {
+  for (std::size_t i = 0; i < failed.size(); ++i)
+    if (failed[i]) tell_failure(static_cast<Reason>(i), datagram, now);
 }
 
 void LoggedEngine::tell_failure(Reason reason, const SipDatagram& datagram, Instant now) {

@@ -8,6 +8,7 @@
 #include "alg/daemon/log.h"
 #include "alg/daemon/rate_limit.h"
 #include "alg/engine/engine.h"
+#include "alg/engine/scratch.h"
 #include "alg/sip/message.h"
 
 namespace sipalg {
@@ -15,17 +16,15 @@ namespace sipalg {
 class LoggedEngine {
  public:
   // Borrows everything.
-  LoggedEngine(Engine& engine, Stats& stats, const Log& log);
+  LoggedEngine(Engine& engine, const Log& log);
   Verdict handle(const SipDatagram& datagram, Instant now, Scratch& scratch);
 
  private:
-  using Groups = decltype(Stats::groups);
   Verdict handle_traced(const SipDatagram& datagram, Instant now, Scratch& scratch);
-  void tell_failures(const SipDatagram& datagram, const Groups& before, Instant now);
+  void tell_failures(const SipDatagram& datagram, const FailedGroups& failed, Instant now);
   void tell_failure(Reason reason, const SipDatagram& datagram, Instant now);
 
   Engine& engine_;
-  Stats& stats_;
   const Log& log_;
   std::unique_ptr<sip::Message> message_;  // for the Call-ID of a warning
   std::array<RateLimit, count_of<Reason>> limits_;

@@ -32,7 +32,30 @@ std::string names_of(uint8_t purposes) {
 }
 
 void DoorTable::learn_forwarded(Protocol protocol, const Endpoint& outside, const Endpoint& inside) {
-  if (forwarded_.size() < limits::registrations) forwarded_[{protocol, outside}] = inside;
+  if (forwarded_.size() >= limits::registrations) return;
+  forwarded_[{protocol, outside}] = inside;
+  if (shared_ != nullptr && shared_->take(protocol, outside, me_) != me_) shared_->give(protocol, outside, OutsidePorts::several);
+}
+
+// May this part decide over it? Not while another one does: then the claim stops here, or has its answer.
+bool DoorTable::is_mine(const Place& place) {
+  if (is_stopped()) return false;
+  if (shared_ == nullptr || shared_->take(place.protocol, place.endpoint, me_) == me_) return true;
+  if (elsewhere_ == nullptr) return false;
+  if (const auto it = elsewhere_->answers.find(place); it != elsewhere_->answers.end()) return it->second;
+  elsewhere_->unknown = place;
+  return false;
+}
+
+DoorTable::Answer DoorTable::ask(const Place& place, const Endpoint& inside, const Network& scope, Instant now) {
+  bool is_beside = false;
+  const DoorId in_the_way = find_at_outside(place.protocol, place.endpoint, [&](const Door& door) {
+    is_beside = true;
+    return !way_of(door).signalling || overlap(way_of(door).scope, scope);
+  });
+  if (in_the_way != 0 || forwarded_.contains(place)) return Answer::taken;
+  if (is_beside) return Answer::beside;
+  return rest_.is_resting(place.protocol, place.endpoint, inside, now) ? Answer::taken : Answer::clear;
 }
 
 std::optional<Reason> DoorTable::bound_reached(const Address& inside_host) const {
@@ -79,6 +102,8 @@ void DoorTable::index(DoorId id) {
   const Door& door = *doors_.find(id);
   by_inside_.insert(id);
   if (door.is_inbound()) by_outside_.insert(id);
+  if (shared_ != nullptr && door.is_inbound() && way_of(door).inside.address == way_of(door).outside.address)
+    shared_->note_host(way_of(door).outside.address);
   ++per_host_[way_of(door).inside.address];
 }
 
@@ -88,7 +113,8 @@ void DoorTable::hold(DoorId id, Purpose purpose) {
   door->purposes = static_cast<uint8_t>(door->purposes | static_cast<uint8_t>(purpose));
 }
 
-std::expected<DoorId, Reason> DoorTable::claim_signalling(const SignallingWish& wish, Instant now) {
+std::expected<DoorId, Reason> DoorTable::claim_signalling(const SignallingWish& wish, Instant now, Elsewhere* elsewhere) {
+  elsewhere_ = elsewhere;
   const DoorId living = find_at_inside(wish.protocol, wish.inside, [&](const Door& door) {
     const DoorWay& way = way_of(door);
     return way.signalling && way.outside.address == wish.outside_address && covers(way.scope, wish.scope) &&
@@ -127,7 +153,8 @@ DoorTable::MediaDoors DoorTable::find_run(const MediaWish& wish) const {
   return run;
 }
 
-std::expected<DoorTable::MediaDoors, Reason> DoorTable::claim_media(const MediaWish& wish, Instant now) {
+std::expected<DoorTable::MediaDoors, Reason> DoorTable::claim_media(const MediaWish& wish, Instant now, Elsewhere* elsewhere) {
+  elsewhere_ = elsewhere;
   const MediaDoors run = find_run(wish);
   const bool all_live = std::ranges::find(run, DoorId{0}) == run.end();  // then nothing new is asked for
   if (const auto full = all_live ? std::nullopt : bound_reached(wish.inside.address)) return std::unexpected(*full);
@@ -212,13 +239,17 @@ void DoorTable::unindex(DoorId id) {
   if (host != per_host_.end() && --host->second == 0) per_host_.erase(host);
 }
 
+void DoorTable::shut(DoorId id) {
+  Door* door = doors_.find(id);
+  if (!door || door->handle == 0) return;
+  closing_.push_back(std::exchange(door->handle, 0));
+  --in_kernel_;
+  stats_.count(Event::doors_closed);
+}
+
 void DoorTable::erase(DoorId id, Instant now) {
   Door* door = doors_.find(id);
-  if (door->handle != 0) {
-    closing_.push_back(door->handle);
-    --in_kernel_;
-    stats_.count(Event::doors_closed);
-  }
+  shut(id);
   if (!door->dead) unindex(id);
   const DoorWay& way = way_of(*door);
   if (way.signalling) contacts_.erase(door);
@@ -244,19 +275,17 @@ void DoorTable::address_lost(const Address& outside_address) {
     Door* door = doors_.find(id);
     if (!door->is_inbound() || door->dead || way_of(*door).outside.address != outside_address) continue;
     door->was_open = door->handle != 0;
-    if (door->was_open) {
-      closing_.push_back(std::exchange(door->handle, 0));
-      --in_kernel_;
-      stats_.count(Event::doors_closed);
-    }
+    shut(id);
     unindex(id);
     door->dead = true;
   }
   flush();
 }
 
-bool DoorTable::is_place_taken(const KernelDoor& kernel) const {
-  return find_at_outside(kernel.protocol, kernel.outside, [&](const Door& other) {
+bool DoorTable::is_place_taken(const KernelDoor& kernel) {
+  elsewhere_ = nullptr;
+  const bool is_own = kernel.inside.address == kernel.outside.address;
+  return (!is_own && !is_mine({kernel.protocol, kernel.outside})) || find_at_outside(kernel.protocol, kernel.outside, [&](const Door& other) {
            return covers(way_of(other).scope, kernel.scope) || covers(kernel.scope, way_of(other).scope);
          }) != 0;
 }
@@ -284,16 +313,16 @@ void DoorTable::note_contact(DoorId id, const Contact& contact) {
   if (known.text != contact.text || known.user != contact.user) contacts_[door] = Texts<2>({contact.text, contact.user});
 }
 
-const Door* DoorTable::find_signalling(Protocol protocol, const Endpoint& inside, const Address& outside_address,
-                                       const Address& remote) const {
-  return doors_.find(find_at_inside(protocol, inside, [&](const Door& door) {
+DoorId DoorTable::find_signalling(Protocol protocol, const Endpoint& inside, const Address& outside_address,
+                                  const Address& remote) const {
+  return find_at_inside(protocol, inside, [&](const Door& door) {
     const DoorWay& way = way_of(door);
     return way.signalling && way.outside.address == outside_address && way.scope.contains(remote);
-  }));
+  });
 }
 
-Door* DoorTable::find_outside(Protocol protocol, const Endpoint& outside, const Address& remote) {
-  return doors_.find(find_at_outside(protocol, outside, [&](const Door& door) { return way_of(door).scope.contains(remote); }));
+DoorId DoorTable::find_outside(Protocol protocol, const Endpoint& outside, const Address& remote) const {
+  return find_at_outside(protocol, outside, [&](const Door& door) { return way_of(door).scope.contains(remote); });
 }
 
 bool DoorTable::is_outside_endpoint(Protocol protocol, const Endpoint& outside) const {
@@ -304,11 +333,9 @@ bool DoorTable::was_signalling_endpoint(Protocol protocol, const Endpoint& outsi
   return once_signalling_.contains({protocol, outside}) || is_outside_endpoint(protocol, outside);
 }
 
-bool DoorTable::has_flow(std::span<const DoorId> doors) const {
-  SmallList<DoorHandle, 8> handles;
+void DoorTable::add_handles(std::span<const DoorId> doors, AnySmallList<DoorHandle>& handles) const {
   for (DoorId id : doors)
     if (const Door* door = doors_.find(id); door && door->handle != 0) handles.push_back(door->handle);
-  return !handles.empty() && keeper_.has_flow({handles.data(), handles.size()});
 }
 
 }  // namespace sipalg

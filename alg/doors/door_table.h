@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Every door there is, who owns it, and what the kernel was told about it.
+// Every door there is, who owns it, and what the kernel was told about it. Where several workers share the doors, this is
+// the part with those of some inside hosts, and Doors (doors.h) is what the rules see.
 //
 // How it works
 //   A door joins an inside endpoint to an outside endpoint toward a scope (design section 2). It is *claimed* (counted up
@@ -12,6 +13,8 @@
 //   Closings are collected and handed to the keeper by flush(), once per message.
 //   Most doors differ from others in their ports alone (those of one host toward one media server): what they have in common
 //   is a DoorWay, kept once. Only the table can tell what a door joins: inside_of(), outside_of(), kernel_door().
+//   Of several parts each gives away only outside endpoints that it holds (outside_ports.h). A claim that comes upon another's
+//   ends there and says which one it is (Elsewhere): the caller asks the other part and claims again.
 //   Proved by test/engine (fake kernel) and test/conntrack (the real one).
 #pragma once
 #include <expected>
@@ -29,6 +32,7 @@
 #include "alg/base/small_list.h"
 #include "alg/base/slab.h"
 #include "alg/base/texts.h"
+#include "alg/doors/outside_ports.h"
 #include "alg/doors/port_rest.h"
 #include "alg/stats/stats.h"
 #include "conntrack/door_keeper.h"
@@ -59,13 +63,31 @@ using DoorWay = KernelDoor;
 
 class DoorTable {
  public:
-  DoorTable(DoorKeeper& keeper, Stats& stats) : keeper_(keeper), stats_(stats) {}
+  // `shared`: whose endpoints are whose, and which holder this part is; nullptr: there are no other parts.
+  explicit DoorTable(DoorKeeper& keeper, Stats& stats, OutsidePorts* shared = nullptr, OutsidePorts::Holder me = OutsidePorts::nobody)
+      : keeper_(keeper), stats_(stats), shared_(shared), me_(me) {}
   DoorTable(const DoorTable&) = delete;
   DoorTable& operator=(const DoorTable&) = delete;
 
   void set_ports(PortRange pool, std::vector<PortRange> reserved);
   // An outside endpoint that an administrator's rule gives to `inside`: nobody else gets a door there.
   void learn_forwarded(Protocol protocol, const Endpoint& outside, const Endpoint& inside);
+
+  struct Place {  // one endpoint of one protocol
+    Protocol protocol;
+    Endpoint endpoint;
+    bool operator==(const Place&) const = default;
+  };
+  struct PlaceHash {
+    std::size_t operator()(const Place& place) const noexcept {
+      return std::hash<Endpoint>{}(place.endpoint) * 31 + static_cast<std::size_t>(place.protocol);
+    }
+  };
+  // What a claim found out about endpoints that other parts hold.
+  struct Elsewhere {
+    std::optional<Place> unknown;                        // to be asked about: the claim has to be made again
+    std::unordered_map<Place, bool, PlaceHash> answers;  // may it be used?
+  };
 
   struct SignallingWish {
     Protocol protocol = Protocol::udp;
@@ -78,7 +100,7 @@ class DoorTable {
     uint16_t exactly = 0;  // only this outside port will do
     bool has_twin = false;  // a new door: its port must be free for the other protocol, too
   };
-  std::expected<DoorId, Reason> claim_signalling(const SignallingWish& wish, Instant now);
+  std::expected<DoorId, Reason> claim_signalling(const SignallingWish& wish, Instant now, Elsewhere* elsewhere = nullptr);
 
   // `ports` outside ports in a row, same parity as inside, each joined to the inside port of the same place. With
   // `with_rtcp` the second of every two is RTCP.
@@ -93,7 +115,7 @@ class DoorTable {
     bool is_late_copy = false;  // of a message of an ended call: the ports it had, who stands there now is no matter
   };
   using MediaDoors = SmallList<DoorId, 4>;
-  std::expected<MediaDoors, Reason> claim_media(const MediaWish& wish, Instant now);
+  std::expected<MediaDoors, Reason> claim_media(const MediaWish& wish, Instant now, Elsewhere* elsewhere = nullptr);
 
   std::expected<DoorId, Reason> claim_way_out(Protocol protocol, const Address& inside_host, const Endpoint& remote,
                                               bool signalling, uint16_t zone);
@@ -116,7 +138,6 @@ class DoorTable {
   Endpoint outside_of(const Door& door) const { return {way_of(door).outside.address, door.outside_port}; }
   Endpoint outside_of(DoorId living) const { return outside_of(*doors_.find(living)); }
   KernelDoor kernel_door(const Door& door) const;
-  bool is_translating(const Door& door) const { return inside_of(door) != outside_of(door); }
   // Of a signalling door: the last Contact that named it, as the inside wrote it: host[:port], and its user part.
   struct Contact {
     std::string_view text, user;
@@ -124,30 +145,24 @@ class DoorTable {
   Contact contact_of(const Door& door) const;
   void note_contact(DoorId door, const Contact& contact);
   // The living signalling door of this inside endpoint that lets `remote` in.
-  const Door* find_signalling(Protocol protocol, const Endpoint& inside, const Address& outside_address,
-                              const Address& remote) const;
+  DoorId find_signalling(Protocol protocol, const Endpoint& inside, const Address& outside_address,
+                         const Address& remote) const;
   // The living inbound door on this outside endpoint that lets `remote` in.
-  Door* find_outside(Protocol protocol, const Endpoint& outside, const Address& remote);
+  DoorId find_outside(Protocol protocol, const Endpoint& outside, const Address& remote) const;
   bool is_outside_endpoint(Protocol protocol, const Endpoint& outside) const;
   // Is it, or was it ever, the outside endpoint of a signalling door? (Flows outlive their doors.)
   bool was_signalling_endpoint(Protocol protocol, const Endpoint& outside) const;
-  bool has_flow(std::span<const DoorId> doors) const;
+  // Another part's claim for `inside` toward `scope`: may it have this endpoint, which this part holds?
+  enum class Answer : uint8_t { taken, beside, clear };  // beside: there are doors, toward other scopes
+  Answer ask(const Place& place, const Endpoint& inside, const Network& scope, Instant now);
+  // The kernel's names of those that are open.
+  void add_handles(std::span<const DoorId> doors, AnySmallList<DoorHandle>& handles) const;
+  void shut(DoorId door);  // closes it and leaves it claimed
   std::size_t size() const { return doors_.size(); }
   std::size_t in_kernel() const { return in_kernel_; }
   template <typename F> void for_each(F&& f) const { doors_.for_each(f); }
 
  private:
-  struct Place {  // one endpoint of one protocol
-    Protocol protocol;
-    Endpoint endpoint;
-    bool operator==(const Place&) const = default;
-  };
-  struct PlaceHash {
-    std::size_t operator()(const Place& place) const noexcept {
-      return std::hash<Endpoint>{}(place.endpoint) * 31 + static_cast<std::size_t>(place.protocol);
-    }
-  };
-
   struct WayHash {
     std::size_t operator()(const DoorWay& way) const noexcept;
   };
@@ -165,6 +180,8 @@ class DoorTable {
   // Of living doors for packets that come in: find the first that `is_it`, look at each.
   template <typename F> DoorId find_at_inside(Protocol protocol, const Endpoint& inside, F&& is_it) const;
   template <typename F> DoorId find_at_outside(Protocol protocol, const Endpoint& outside, F&& is_it) const;
+  bool is_mine(const Place& place);
+  bool is_stopped() const { return elsewhere_ != nullptr && elsewhere_->unknown; }
   std::optional<Reason> bound_reached(const Address& inside_host) const;
   bool can_serve(const SignallingWish& wish, uint16_t port, Instant now, bool own_mapping);
   bool can_serve_twin(const SignallingWish& wish, uint16_t port, Instant now);
@@ -178,11 +195,14 @@ class DoorTable {
   void hold(DoorId id, Purpose purpose);
   void index(DoorId id);
   void unindex(DoorId id);
-  bool is_place_taken(const KernelDoor& kernel) const;
+  bool is_place_taken(const KernelDoor& kernel);
   void erase(DoorId id, Instant now);
 
   DoorKeeper& keeper_;
   Stats& stats_;
+  OutsidePorts* shared_;
+  OutsidePorts::Holder me_;
+  Elsewhere* elsewhere_ = nullptr;  // of the claim that is being made
   Slab<Door> doors_;
   Ways ways_;
   ChainIndex<Door, &Door::next_by_inside, InsideHash> by_inside_{doors_, {this}};     // way out: by host and remote

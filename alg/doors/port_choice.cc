@@ -8,10 +8,6 @@
 namespace sipalg {
 namespace {
 
-bool scopes_overlap(const Network& a, const Network& b) {
-  return a.is_any() || b.is_any() || a.contains(b.address) || b.contains(a.address);
-}
-
 Protocol other_protocol(Protocol protocol) { return protocol == Protocol::udp ? Protocol::tcp : Protocol::udp; }
 
 }  // namespace
@@ -33,8 +29,9 @@ bool DoorTable::is_free(Protocol protocol, const Endpoint& outside, const Endpoi
 // May this inside endpoint have `port` in this scope? The flow's own mapping is in conntrack already: it is its own.
 bool DoorTable::can_serve(const SignallingWish& wish, uint16_t port, Instant now, bool own_mapping) {
   const Place place{wish.protocol, {wish.outside_address, port}};
+  if (!is_mine(place)) return false;
   const DoorId in_the_way = find_at_outside(place.protocol, place.endpoint, [&](const Door& other) {
-    if (!way_of(other).signalling || scopes_overlap(way_of(other).scope, wish.scope)) return true;
+    if (!way_of(other).signalling || overlap(way_of(other).scope, wish.scope)) return true;
     if (inside_of(other) == wish.inside) own_mapping = true;  // the same endpoint toward another scope
     return false;
   });
@@ -47,6 +44,7 @@ bool DoorTable::can_serve(const SignallingWish& wish, uint16_t port, Instant now
 // May it have the same port by the other protocol? Where another inside endpoint is reached, never.
 bool DoorTable::can_serve_twin(const SignallingWish& wish, uint16_t port, Instant now) {
   const Place place{other_protocol(wish.protocol), {wish.outside_address, port}};
+  if (!is_mine(place)) return false;
   const DoorId taken = find_at_outside(place.protocol, place.endpoint, [](const Door&) { return true; });
   if (taken != 0) return inside_of(*doors_.find(taken)) == wish.inside;
   if (const auto it = forwarded_.find(place); it != forwarded_.end()) return it->second == wish.inside;
@@ -57,6 +55,7 @@ uint16_t DoorTable::choose_signalling_port(const SignallingWish& wish, Instant n
   if (wish.inside.address == wish.outside_address) return wish.inside.port;  // no NAT
   if (wish.exactly != 0) return can_serve(wish, wish.exactly, now, wish.exactly == wish.own_mapping) ? wish.exactly : uint16_t{0};
   if (wish.own_mapping != 0 && can_serve(wish, wish.own_mapping, now, true)) return wish.own_mapping;
+  if (is_stopped()) return 0;
   // the endpoint it has toward others, or by the other protocol, so that it is known by one
   for (const Protocol protocol : {wish.protocol, other_protocol(wish.protocol)}) {
     const DoorId known = find_at_inside(protocol, wish.inside, [&](const Door& other) {
@@ -64,10 +63,11 @@ uint16_t DoorTable::choose_signalling_port(const SignallingWish& wish, Instant n
              can_serve(wish, other.outside_port, now, false);
     });
     if (known != 0) return doors_.find(known)->outside_port;
+    if (is_stopped()) return 0;
   }
   if (wish.inside.port != wish.own_mapping && can_serve(wish, wish.inside.port, now, false)) return wish.inside.port;
   const uint32_t size = static_cast<uint32_t>(pool_.last) - pool_.first + 1;
-  for (uint32_t i = 0; i < size; ++i) {
+  for (uint32_t i = 0; i < size && !is_stopped(); ++i) {
     const auto port = static_cast<uint16_t>(pool_.first + (wish.inside.port + i) % size);
     if (can_serve(wish, port, now, false)) return port;
   }
@@ -84,7 +84,7 @@ bool DoorTable::run_is_free(const MediaWish& wish, const MediaDoors& run, uint32
       if (outside_of(own) != outside) return false;  // it has its port and keeps it
       continue;
     }
-    if (is_outside_endpoint(wish.protocol, outside) || !is_free(wish.protocol, outside, inside, now)) return false;
+    if (!is_mine({wish.protocol, outside}) || is_outside_endpoint(wish.protocol, outside) || !is_free(wish.protocol, outside, inside, now)) return false;
   }
   return true;
 }
@@ -97,11 +97,11 @@ uint16_t DoorTable::choose_media_port(const MediaWish& wish, const MediaDoors& r
   }
   if (const auto last = rest_.last_of(wish.protocol, wish.inside, wish.outside_address, now))
     if (wish.is_late_copy || run_is_free(wish, run, *last, now)) return *last;
-  if (run_is_free(wish, run, wish.inside.port, now)) return wish.inside.port;
+  if (!is_stopped() && run_is_free(wish, run, wish.inside.port, now)) return wish.inside.port;
   const uint32_t pairs = (static_cast<uint32_t>(pool_.last) - pool_.first + 1) / 2;
   const uint32_t parity = wish.inside.port % 2U;
   const uint32_t base = pool_.first + (pool_.first % 2U);
-  for (uint32_t i = 0; i < pairs; ++i) {
+  for (uint32_t i = 0; i < pairs && !is_stopped(); ++i) {
     const uint32_t first = base + 2 * ((wish.inside.port / 2U + i) % pairs) + parity;
     if (first + wish.ports - 1U <= pool_.last && run_is_free(wish, run, first, now)) return static_cast<uint16_t>(first);
   }

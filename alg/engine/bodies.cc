@@ -44,7 +44,7 @@ void Exchange::handle_bodies() {
   if (encoded) return fail_group(true, Reason::body_encoded);
   if (parts.malformed) return fail_group(true, Reason::body_malformed);
   if (parts.sdp.empty()) return;
-  if (!may_carry_sdp() || !leg_) return rooms_.stats.count_group(Reason::body_not_for_doors);
+  if (!may_carry_sdp() || !leg_) return rules_.group_failed(Reason::body_not_for_doors);
   if (is_body_failed()) return leave_group(true);
   note_prack_answer();
   begin_body();

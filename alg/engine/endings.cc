@@ -178,26 +178,24 @@ void Exchange::register_wish(RegistrationWish& wish, uint32_t granted) {
       registration.givens.add(given);
   }
   for (DoorId id : wish.doors) {
-    const Door* door = rooms_.doors.find(id);
-    if (!door) continue;
-    const DoorTable::Contact known = rooms_.doors.contact_of(*door);
+    const Doors::Contact known = rooms_.doors.contact_of(id);
     if (known.text.empty()) rooms_.doors.note_contact(id, {wish.before, known.user});
   }
   registration.doors = std::exchange(wish.doors, {});
-  rooms_.calls.register_contact(std::move(registration), passage_.now);
+  rooms_.registrations.add(std::move(registration), passage_.now);
 }
 
 void Exchange::heard_register_response() {
   const bool accepted = message_.status < 300;
   const Address registrar = transaction_->remote.address;
   if (accepted && transaction_->removes_all)
-    rooms_.calls.end_registrations_of(passage_.text(message_.to.uri.whole), passage_.me.inside.address, registrar, passage_.now);
+    rooms_.registrations.end_all(passage_.text(message_.to.uri.whole), passage_.me.inside.address, registrar, passage_.now);
   for (RegistrationWish& wish : transaction_->wishes) {
     const uint32_t granted = accepted ? granted_to(wish) : 0;
     if (granted == 0) {
       rooms_.calls.release_all(wish.doors, passage_.now);
       if (accepted)
-        rooms_.calls.end_registration(rooms_.calls.find_registration(wish.aor, wish.user, wish.inside, registrar), passage_.now, true);
+        rooms_.registrations.end(wish.aor, wish.user, wish.inside, registrar, passage_.now);
     } else {
       // The registrar knows the Contact by now: a refused door stays reserved, what comes for it finds its text, and the
       // next refresh asks the kernel again. Each scope for itself.

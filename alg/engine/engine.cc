@@ -53,42 +53,44 @@ void note_edits(Trace& trace, std::string_view bytes, const EditList& edits) {
     trace.edits.push_back({edit.field, edit.span.begin, std::string(edit.span.in(bytes)), std::string(edits.text(edit))});
 }
 
-}  // namespace
+// The rooms a message is in, locked: one after the other where it has two inside ends.
+class Lease {
+ public:
+  Lease(Sharded<EngineRooms>& all, uint32_t shard) : all_(all), shard_(shard), lock_(all.lock(shard)) {}
+  EngineRooms& rooms() { return all_.locked(shard_); }
+  uint32_t shard() const { return shard_; }
+  void move_to(const Address& inside_host) {
+    const uint32_t wanted = shard_of(inside_host, all_.size());
+    if (wanted == shard_) return;
+    lock_.unlock();
+    lock_ = all_.lock(wanted);
+    shard_ = wanted;
+  }
 
-Engine::Engine(Policy policy, DoorKeeper& keeper, Stats& stats, uint64_t salt)
-    : rooms_(std::make_unique<EngineRooms>(std::move(policy), keeper, stats, salt)) {
-  set_policy(rooms_->policy);
-}
-Engine::~Engine() = default;
+ private:
+  Sharded<EngineRooms>& all_;
+  uint32_t shard_;
+  std::unique_lock<std::mutex> lock_;
+};
 
-void Engine::set_policy(Policy policy) {
-  rooms_->doors.set_ports(policy.media_ports, policy.reserved_ports);
-  rooms_->calls.set_idle(policy.call_idle, policy.call_idle_held);
-  rooms_->policy = std::move(policy);
-}
-
-void Engine::set_service(SipService service) { rooms_->service = std::move(service); }
-
-bool Engine::needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const {
-  return rooms_->calls.needs_port(protocol, port, in_service);
-}
-
-Reason Engine::pass(std::string_view bytes, const Flow& flow, bool out, std::size_t most_bytes, Instant now,
-                    Scratch& scratch, std::string& output, Trace* trace) {
-  EngineRooms& rooms = *rooms_;
+Reason pass(EngineHouse& house, Lease& lease, const SipDatagram& datagram, std::string_view bytes, bool out, Instant now, Scratch& scratch,
+            std::string& output, Trace* trace) {
+  const Flow& flow = datagram.flow;
   const FlowEnd& me = out ? flow.sender : flow.receiver;
   const FlowEnd& peer = out ? flow.receiver : flow.sender;
+  lease.move_to(me.inside.address);
+  EngineRooms& rooms = lease.rooms();
   const Passage passage{bytes, scratch.message, me, peer.outside, flow.protocol, flow.zone, out, out == flow.begun_by_sender, now};
   scratch.edits.clear();
   Exchange exchange(rooms, scratch, passage, trace);
   if (!rooms.service.takes(flow) && !exchange.belongs_to_record()) return Reason::service_off;
-  if (!out && flow.is_new && flow.begun_by_sender && me.is_translated() && !rooms.doors.was_signalling_endpoint(flow.protocol, me.outside) &&
-      rooms.learned.pbx.size() < limits::registrations) {
+  if (!out && flow.is_new && flow.begun_by_sender && me.is_translated() && rooms.learned.pbx.size() < limits::registrations &&
+      !house.doors.was_signalling_endpoint(flow.protocol, me.outside)) {
     rooms.learned.pbx.insert(me.inside.address);
-    rooms.doors.learn_forwarded(flow.protocol, me.outside, me.inside);
+    house.doors.learn_forwarded(flow.protocol, me.outside, me.inside);
   }
-  const Reason reason = exchange.run(most_bytes);
-  rooms.doors.flush();
+  const Reason reason = exchange.run(datagram.most_bytes);
+  house.doors.flush(lease.shard());
   if (scratch.edits.empty()) return reason == Reason::edited ? Reason::nothing_to_edit : reason;
   apply(bytes, scratch.edits, output);
   rooms.stats.edits += scratch.edits.size();
@@ -96,19 +98,46 @@ Reason Engine::pass(std::string_view bytes, const Flow& flow, bool out, std::siz
   return Reason::edited;
 }
 
+}  // namespace
+
+Engine::Engine(const Policy& policy, DoorKeeper& keeper, uint64_t salt, uint32_t shards)
+    : house_(std::make_unique<EngineHouse>(keeper, salt, shards)) {
+  set_policy(policy);
+}
+Engine::~Engine() = default;
+
+void Engine::set_policy(const Policy& policy) {
+  house_->doors.set_ports(policy.media_ports, policy.reserved_ports);
+  house_->rooms.for_each([&](EngineRooms& rooms) {
+    rooms.calls.set_idle(policy.call_idle, policy.call_idle_held);
+    rooms.policy = policy;
+  });
+}
+
+void Engine::set_service(const SipService& service) {
+  house_->rooms.for_each([&](EngineRooms& rooms) { rooms.service = service; });
+}
+
+bool Engine::needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const {
+  bool needs = house_->registrations.needs_port(protocol, port, in_service);
+  house_->rooms.for_each([&](const EngineRooms& rooms) { needs = needs || rooms.calls.needs_port(protocol, port, in_service); });
+  return needs;
+}
+
 Verdict Engine::handle(const SipDatagram& datagram, Instant now, Scratch& scratch, Trace* trace) {
-  EngineRooms& rooms = *rooms_;
+  Lease lease(house_->rooms, scratch.shard);
   const auto verdict = [&](Reason reason, std::string_view bytes = {}) {
-    rooms.stats.count_packet(reason);
+    lease.rooms().stats.count_packet(reason);
     return Verdict{reason, bytes};
   };
+  scratch.failed.reset();
   if (const auto scanned = sip::scan(datagram.bytes, scratch.message, datagram.bytes_behind); !scanned) {
-    ++rooms.stats.scan_errors[static_cast<std::size_t>(scanned.error().error)];
+    ++lease.rooms().stats.scan_errors[static_cast<std::size_t>(scanned.error().error)];
     if (trace) trace->scan_error = std::string(name_of(scanned.error().error)) + " at byte " + std::to_string(scanned.error().offset);
     return verdict(reason_of(scanned.error().error));
   }
-  count_message(rooms.stats, scratch.message);
-  const Ends ends = inside_ends(rooms.policy, datagram.flow);
+  count_message(lease.rooms().stats, scratch.message);
+  const Ends ends = inside_ends(lease.rooms().policy, datagram.flow);
   if (trace) note_message(*trace, datagram.bytes, scratch.message, ends);
   if (!ends.out && !ends.in) return verdict(Reason::nobody_inside);
 
@@ -116,55 +145,124 @@ Verdict Engine::handle(const SipDatagram& datagram, Instant now, Scratch& scratc
   std::string_view bytes = datagram.bytes;
   Reason first = Reason::nothing_to_edit, second = Reason::nothing_to_edit;
   if (ends.out) {
-    first = pass(bytes, datagram.flow, true, datagram.most_bytes, now, scratch, scratch.first_output, trace);
+    first = pass(*house_, lease, datagram, bytes, true, now, scratch, scratch.first_output, trace);
     if (first == Reason::edited) bytes = scratch.first_output;
   }
   if (ends.in) {
     const bool readable = first != Reason::edited || sip::scan(bytes, scratch.message, datagram.bytes_behind).has_value();
-    if (readable) second = pass(bytes, datagram.flow, false, datagram.most_bytes, now, scratch, scratch.second_output, trace);
+    if (readable) second = pass(*house_, lease, datagram, bytes, false, now, scratch, scratch.second_output, trace);
     if (second == Reason::edited) bytes = scratch.second_output;
   }
   if (trace)
-    for (DoorId id : scratch.opened) trace->doors.push_back(report_door(rooms, id));
+    for (DoorId id : scratch.opened) trace->doors.push_back(report_door(house_->doors, id));
   if (first == Reason::edited || second == Reason::edited) return verdict(Reason::edited, bytes);
   return verdict(ends.out && first != Reason::nothing_to_edit ? first : ends.in ? second : first);
 }
 
+// --- time ---
+
 void Engine::tick(Instant now, std::size_t most) {
-  rooms_->calls.tick(now, most);
-  rooms_->doors.tick(now);
+  for (uint32_t i = 0; i < shards(); ++i) tick_shard(i, now, most);
 }
 
-Instant Engine::next_timer() const { return rooms_->calls.next_timer(); }
+void Engine::tick_shard(uint32_t shard, Instant now, std::size_t most) {
+  house_->rooms.at(shard, [&](EngineRooms& rooms) { rooms.calls.tick(now, most); });
+  house_->registrations.tick(shard, now, most);
+  house_->doors.tick(shard, now);
+}
 
-void Engine::outside_address_lost(const Address& address) { rooms_->doors.address_lost(address); }
-void Engine::outside_address_returned(const Address& address) { rooms_->doors.address_returned(address); }
+Instant Engine::next_timer() const {
+  Instant next = Instant::max();
+  for (uint32_t i = 0; i < shards(); ++i) next = std::min(next, next_timer_of(i));
+  return next;
+}
 
-std::size_t Engine::clear_call(std::string_view call_id, Instant now) { return rooms_->calls.clear_legs(call_id, now); }
-std::size_t Engine::clear_calls(Instant now) { return rooms_->calls.clear_legs(std::nullopt, now); }
-std::size_t Engine::clear_registrations(Instant now) { return rooms_->calls.clear_registrations(now); }
+Instant Engine::next_timer_of(uint32_t shard) const {
+  const Instant of_calls = house_->rooms.at(shard, [](const EngineRooms& rooms) { return rooms.calls.next_timer(); });
+  return std::min(of_calls, house_->registrations.next_timer(shard));
+}
 
-void Engine::close_all(Instant now) { rooms_->calls.close_all(now); }
+uint32_t Engine::shards() const { return house_->rooms.size(); }
 
-std::vector<report::Call> Engine::calls(Instant now) const { return report_calls(*rooms_, now); }
-std::vector<report::Door> Engine::doors(Instant now) const { return report_doors(*rooms_, now); }
-std::vector<report::Registration> Engine::registrations(Instant now) const { return report_registrations(*rooms_, now); }
+// --- the administrator's ---
+
+void Engine::outside_address_lost(const Address& address) { house_->doors.address_lost(address); }
+void Engine::outside_address_returned(const Address& address) { house_->doors.address_returned(address); }
+
+std::size_t Engine::clear_legs(std::optional<std::string_view> call_id, Instant now) {
+  std::size_t cleared = 0;
+  house_->rooms.for_each([&](EngineRooms& rooms) { cleared += rooms.calls.clear_legs(call_id, now); });
+  flush_doors();
+  return cleared;
+}
+
+std::size_t Engine::clear_call(std::string_view call_id, Instant now) { return clear_legs(call_id, now); }
+std::size_t Engine::clear_calls(Instant now) { return clear_legs(std::nullopt, now); }
+
+std::size_t Engine::clear_registrations(Instant now) {
+  const std::size_t cleared = house_->registrations.clear(now);
+  flush_doors();
+  return cleared;
+}
+
+void Engine::close_all(Instant now) {
+  house_->rooms.for_each([&](EngineRooms& rooms) { rooms.calls.close_all(now); });
+  house_->registrations.clear(now);
+  flush_doors();
+}
+
+void Engine::flush_doors() {
+  for (uint32_t i = 0; i < shards(); ++i) house_->doors.flush(i);
+}
+
+std::vector<report::Call> Engine::calls(Instant now) const {
+  std::vector<report::Call> out;
+  house_->rooms.for_each([&](const EngineRooms& rooms) { report_calls(rooms, now, out); });
+  return out;
+}
+
+std::vector<report::Door> Engine::doors(Instant now) const {
+  DoorEnds ends;
+  house_->rooms.for_each([&](const EngineRooms& rooms) { ends.note(rooms); });
+  ends.note(house_->registrations);
+  return report_doors(house_->doors, ends, now);
+}
+
+std::vector<report::Registration> Engine::registrations(Instant now) const { return report_registrations(house_->registrations, now); }
 
 Engine::Standing Engine::standing() const {
-  return {rooms_->calls.call_count(), rooms_->calls.registration_count(), rooms_->doors.size()};
+  Standing standing{0, house_->registrations.size(), house_->doors.size()};
+  house_->rooms.for_each([&](const EngineRooms& rooms) { standing.calls += rooms.calls.call_count(); });
+  return standing;
 }
 
 report::Totals Engine::totals() const {
   report::Totals totals;
-  totals.transactions = rooms_->calls.transaction_count();
-  totals.registrations = rooms_->calls.registration_count();
-  totals.doors = rooms_->doors.size();
-  totals.kernel_doors = rooms_->doors.in_kernel();
-  rooms_->calls.for_each_leg([&](LegId, const Leg& leg) {
-    if (!leg.ends) ++(leg.is_call ? totals.calls : totals.subscriptions);
-    totals.dialogs += leg.dialogs.size();
+  totals.registrations = house_->registrations.size();
+  totals.doors = house_->doors.size();
+  totals.kernel_doors = house_->doors.in_kernel();
+  house_->rooms.for_each([&](const EngineRooms& rooms) {
+    totals.transactions += rooms.calls.transaction_count();
+    rooms.calls.for_each_leg([&](LegId, const Leg& leg) {
+      if (!leg.ends) ++(leg.is_call ? totals.calls : totals.subscriptions);
+      totals.dialogs += leg.dialogs.size();
+    });
   });
   return totals;
+}
+
+Stats Engine::stats() const {
+  Stats sum;
+  house_->rooms.for_each([&](const EngineRooms& rooms) { sum.add(rooms.stats); });
+  house_->registrations.add_stats(sum);
+  house_->doors.add_stats(sum);
+  return sum;
+}
+
+void Engine::clear_stats() {
+  house_->rooms.for_each([](EngineRooms& rooms) { rooms.stats = Stats{}; });
+  house_->registrations.clear_stats();
+  house_->doors.clear_stats();
 }
 
 }  // namespace sipalg

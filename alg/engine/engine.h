@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // One SIP datagram in, one verdict out. Knows no socket and no clock: time and kernel are handed in.
+// Its records are in shards by inside host, so that several workers share it: each has its own Scratch, any may handle any
+// message, and one whose messages are about hosts of its own shard touches nothing that another writes (rooms.h).
 #pragma once
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -55,13 +58,14 @@ struct Trace {
   std::vector<std::string> notes;  // e.g. the line of configuration that would allow what was left
 };
 
-struct EngineRooms;  // what it owns (rooms.h)
+struct EngineHouse;  // what it owns (rooms.h)
 struct Scratch;      // scratch.h
 
 class Engine {
  public:
-  // Borrows keeper and stats, which must outlive it. `salt`: any number that peers can not guess (text_hash.h).
-  Engine(Policy policy, DoorKeeper& keeper, Stats& stats, uint64_t salt = 0);
+  // Borrows the keeper, which must outlive it; with several shards it must be safe to be called by all workers.
+  // `salt`: any number that peers can not guess (text_hash.h). `shards`: 1 to most_shards.
+  explicit Engine(const Policy& policy, DoorKeeper& keeper, uint64_t salt = 0, uint32_t shards = 1);
   ~Engine();
   Engine(const Engine&) = delete;
   Engine& operator=(const Engine&) = delete;
@@ -72,11 +76,15 @@ class Engine {
   // Ends what time ends, at most so many records. Call when next_timer() is reached; calling more often costs nothing.
   void tick(Instant now, std::size_t most = SIZE_MAX);
   Instant next_timer() const;
+  // The same for one shard.
+  uint32_t shards() const;
+  void tick_shard(uint32_t shard, Instant now, std::size_t most);
+  Instant next_timer_of(uint32_t shard) const;
 
   // Takes effect with the next message; what lives is kept.
-  void set_policy(Policy policy);
+  void set_policy(const Policy& policy);
   // The same; what is not in service any more passes untouched (sip_service.h).
-  void set_service(SipService service);
+  void set_service(const SipService& service);
   // Does a record live that only this port brings its packets here for, when `in_service` (sorted) do besides?
   bool needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const;
 
@@ -103,11 +111,13 @@ class Engine {
     std::size_t calls = 0, registrations = 0, doors = 0;
   };
   Standing standing() const;
+  Stats stats() const;  // of all shards
+  void clear_stats();
 
  private:
-  Reason pass(std::string_view bytes, const Flow& flow, bool out, std::size_t most_bytes, Instant now, Scratch& scratch,
-              std::string& output, Trace* trace);
-  std::unique_ptr<EngineRooms> rooms_;
+  std::size_t clear_legs(std::optional<std::string_view> call_id, Instant now);
+  void flush_doors();
+  std::unique_ptr<EngineHouse> house_;
 };
 
 }  // namespace sipalg

@@ -23,7 +23,7 @@ constexpr std::string_view magic_cookie = "z9hG4bK";  // RFC 3261 section 8.1.1.
 
 Exchange::Exchange(EngineRooms& rooms, Scratch& scratch, const Passage& passage, Trace* trace)
     : rooms_(rooms), scratch_(scratch), passage_(passage), message_(passage.message),
-      rules_{rooms.policy, rooms.doors, rooms.calls, rooms.learned, rooms.stats, scratch.edits, scratch.opened, trace ? &trace->notes : nullptr},
+      rules_{rooms.policy, rooms.doors, rooms.registrations, rooms.learned, rooms.stats, scratch.edits, scratch.opened, scratch.failed, trace ? &trace->notes : nullptr},
       trace_(trace), from_tag_(rooms.calls.tag_id(passage.text(message_.from.tag))),
       to_tag_(rooms.calls.tag_id(passage.text(message_.to.tag))), opened_before_(scratch.opened.size()) {}
 
@@ -89,7 +89,7 @@ bool Exchange::belongs_to_record() const {
   std::vector<Address> hosts{passage_.me.inside.address};
   for (const sip::NameAddr& contact : message_.contacts)
     if (const auto endpoint = endpoint_of(contact.uri)) hosts.push_back(endpoint->address);
-  return calls.has_registration(passage_.text(message_.to.uri.whole), passage_.peer.address, hosts);
+  return rooms_.registrations.has(passage_.text(message_.to.uri.whole), passage_.peer.address, hosts);
 }
 
 bool Exchange::find_or_begin(bool outgoing) {
@@ -270,7 +270,7 @@ Reason Exchange::response_out() {
 
 void Exchange::fail_group(bool is_body, Reason reason) {
   rooms_.stats.count(is_body ? Event::body_group_failed : Event::header_group_failed);
-  rooms_.stats.count_group(reason);
+  rules_.group_failed(reason);
   failure_ = reason;
   if (trace_) trace_->failed_groups.push_back({is_body, reason});
 }

@@ -79,7 +79,7 @@ void Exchange::keep_service_route(const HeaderMap& map) {
   registration.contact_text = map.givens.front().before;
   for (const Given& given : map.givens) registration.givens.add(given);
   registration.doors = std::exchange(transaction_->doors, {});
-  rooms_.calls.register_contact(std::move(registration), passage_.now);
+  rooms_.registrations.add(std::move(registration), passage_.now);
 }
 
 bool Exchange::opinions_agree(const HeaderMap& map, Group& group) {

@@ -146,9 +146,9 @@ void Exchange::open_ways_out(const Dialog& dialog, const MediaSession& said) {
   said.for_each_remote([&](const RemoteStream& stream) {
     SmallList<Address, 4> hosts;
     for (const MediaUse& use : leg_->media) {
-      const Door* door = rooms_.doors.find(use.door);
-      if (!door || use.is_way_out || use.line != stream.line) continue;
-      const Address& host = rooms_.doors.way_of(*door).inside.address;
+      if (use.is_way_out || use.line != stream.line) continue;
+      const Address host = rooms_.doors.inside_host_of(use.door);
+      if (!host.is_set()) continue;
       sibling = use.door;
       if (std::ranges::find(hosts, host) == hosts.end()) hosts.push_back(host);
     }

@@ -70,9 +70,9 @@ void Exchange::join_peers() {
   if (path.peers.empty() || rooms_.policy.signalling_from_any) return;
   SmallList<DoorId, 4> fresh;
   for (std::size_t i = 0; i < path.doors.size() && path.doors.size() < limits::doors_per_dialog; ++i) {
-    const Door* door = rooms_.doors.find(path.doors[i]);
-    if (!door || door->dead || !door->is_inbound()) continue;
-    const KernelDoor known = rooms_.doors.kernel_door(*door);
+    const auto door = rooms_.doors.living_inbound(path.doors[i]);
+    if (!door) continue;
+    const KernelDoor& known = *door;
     for (const Endpoint& peer : path.peers) {
       if (rooms_.doors.find_signalling(known.protocol, known.inside, known.outside.address, peer.address)) continue;
       DoorTable::SignallingWish wish;

@@ -3,7 +3,6 @@
 
 #include <algorithm>
 #include <cstring>
-#include <map>
 
 namespace sipalg {
 namespace {
@@ -32,14 +31,14 @@ const MediaSession& session_of(const EngineRooms& rooms, const Leg& leg, const D
 }
 
 // Of what stands the newest; of what is offered while nothing stands.
-const Door* door_of_line(const EngineRooms& rooms, const Leg& leg, const Dialog* dialog, std::size_t line) {
+std::optional<Doors::Found> door_of_line(const EngineRooms& rooms, const Leg& leg, const Dialog* dialog, std::size_t line) {
   const MediaUse* best = nullptr;
   for (const MediaUse& use : leg.media) {
-    if (use.line != line || use.is_rtcp || use.is_way_out || use.ends || !rooms.doors.find(use.door)) continue;
+    if (use.line != line || use.is_rtcp || use.is_way_out || use.ends || !rooms.doors.has(use.door)) continue;
     if (use.dialog != 0 && (!dialog || use.dialog != dialog->id)) continue;
     if (!best || (use.waits == best->waits ? use.sdp > best->sdp : best->waits)) best = &use;
   }
-  return best ? rooms.doors.find(best->door) : nullptr;
+  return best ? rooms.doors.find(best->door) : std::nullopt;
 }
 
 std::string kind_of(const StreamNote& note) {
@@ -60,9 +59,9 @@ std::vector<report::Stream> streams_of(const EngineRooms& rooms, const Leg& leg,
     stream.line = static_cast<uint32_t>(i);
     stream.kind = kind_of(notes[i]);
     stream.direction = name_of(notes[i].direction);
-    if (const Door* door = door_of_line(rooms, leg, dialog, i)) {
-      stream.inside = rooms.doors.inside_of(*door);
-      stream.outside = rooms.doors.outside_of(*door);
+    if (const auto door = door_of_line(rooms, leg, dialog, i)) {
+      stream.inside = door->inside;
+      stream.outside = door->outside;
     }
     session.for_each_remote([&](const RemoteStream& remote) {
       if (remote.line == i) stream.remote = remote.rtp;
@@ -95,71 +94,74 @@ report::Call report_call(const EngineRooms& rooms, const Leg& leg, Instant now) 
   return call;
 }
 
-// When each door's last owner lets go; a door of a call that lives has no such time.
-std::map<DoorId, MaybeInstant> door_ends(const EngineRooms& rooms) {
-  std::map<DoorId, MaybeInstant> ends;
-  const auto note = [&](DoorId door, MaybeInstant when) {
-    const auto [it, fresh] = ends.emplace(door, when);
-    if (fresh) return;
-    if (!when || !it->second) {
-      it->second.reset();
-    } else {
-      it->second = std::max(*it->second, *when);
-    }
-  };
+}  // namespace
+
+void DoorEnds::note(DoorId door, MaybeInstant when) {
+  const auto [it, fresh] = ends_.emplace(door, when);
+  if (fresh) return;
+  if (!when || !it->second) {
+    it->second.reset();
+  } else {
+    it->second = std::max(*it->second, *when);
+  }
+}
+
+void DoorEnds::note(const EngineRooms& rooms) {
   rooms.calls.for_each_leg([&](LegId, const Leg& leg) {
     for (DoorId door : rooms.calls.path_of(leg).doors) note(door, leg.ends);
     for (const MediaUse& use : leg.media) note(use.door, use.ends ? use.ends : leg.ends);
   });
-  rooms.calls.for_each_registration([&](RegistrationId, const Registration& r) {
-    for (DoorId door : r.doors) note(door, r.ends);
-  });
   rooms.calls.for_each_transaction([&](TransactionId, const Transaction& t) {
     for (DoorId door : t.doors) note(door, t.ends);
   });
-  return ends;
 }
 
-}  // namespace
+void DoorEnds::note(const Registrations& registrations) {
+  registrations.for_each([&](RegistrationId, const Registration& r) {
+    for (DoorId door : r.doors) note(door, r.ends);
+  });
+}
 
-report::Door report_door(const EngineRooms& rooms, DoorId id) {
+MaybeInstant DoorEnds::of(DoorId door) const {
+  const auto it = ends_.find(door);
+  return it == ends_.end() ? MaybeInstant{} : it->second;
+}
+
+report::Door report_door(const Doors& doors, DoorId id) {
   report::Door out;
-  const Door* door = rooms.doors.find(id);
-  if (!door) return out;
-  out.id = id;
-  out.purpose = names_of(door->purposes);
-  const KernelDoor kernel = rooms.doors.kernel_door(*door);
-  out.protocol = kernel.protocol;
-  out.inside = kernel.inside;
-  out.outside = kernel.outside;
-  out.scope = door->is_inbound() ? to_string(kernel.scope) : to_string(kernel.outside.address);
-  out.owners = door->owners;
-  out.in_kernel = door->handle != 0;
+  doors.look(id, [&](const DoorTable& table, const Door& door) {
+    const KernelDoor kernel = table.kernel_door(door);
+    out.id = id;
+    out.purpose = names_of(door.purposes);
+    out.protocol = kernel.protocol;
+    out.inside = kernel.inside;
+    out.outside = kernel.outside;
+    out.scope = door.is_inbound() ? to_string(kernel.scope) : to_string(kernel.outside.address);
+    out.owners = door.owners;
+    out.in_kernel = door.handle != 0;
+  });
   return out;
 }
 
-std::vector<report::Call> report_calls(const EngineRooms& rooms, Instant now) {
-  std::vector<report::Call> out;
+void report_calls(const EngineRooms& rooms, Instant now, std::vector<report::Call>& out) {
   rooms.calls.for_each_leg([&](LegId, const Leg& leg) {
     if (leg.is_call) out.push_back(report_call(rooms, leg, now));
   });
-  return out;
 }
 
-std::vector<report::Door> report_doors(const EngineRooms& rooms, Instant now) {
-  const auto ends = door_ends(rooms);
+std::vector<report::Door> report_doors(const Doors& doors, const DoorEnds& ends, Instant now) {
   std::vector<report::Door> out;
-  rooms.doors.for_each([&](DoorId id, const Door&) {
-    out.push_back(report_door(rooms, id));
-    const auto it = ends.find(id);
-    if (it != ends.end() && it->second) out.back().remaining = (*it->second - now).count();
-  });
+  for (DoorId id : doors.ids()) {
+    out.push_back(report_door(doors, id));
+    if (out.back().id == 0) out.pop_back();  // gone in this moment
+    else if (const MaybeInstant end = ends.of(id)) out.back().remaining = (*end - now).count();
+  }
   return out;
 }
 
-std::vector<report::Registration> report_registrations(const EngineRooms& rooms, Instant now) {
+std::vector<report::Registration> report_registrations(const Registrations& registrations, Instant now) {
   std::vector<report::Registration> out;
-  rooms.calls.for_each_registration([&](RegistrationId, const Registration& r) {
+  registrations.for_each([&](RegistrationId, const Registration& r) {
     report::Registration view;
     view.aor = escaped(r.aor);
     view.contact = escaped(r.contact_text);

@@ -1,6 +1,12 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// What the engine owns.
+// What the engine owns: for each worker the records of some inside hosts, and what all share.
+//
+// How it works
+//   A message belongs to the calls of its inside end's host (shard_of). Rooms are locked for one message; nobody holds two.
+//   Within that come the locks of registrations, and within those the ones of doors, one at a time each.
+//   Policy and service are in each of the rooms, so that reading them touches nothing in common.
 #pragma once
+#include "alg/calls/call_database.h"
 #include "alg/engine/engine.h"
 #include "alg/engine/scratch.h"
 #include "alg/rewrite/header_map.h"
@@ -12,15 +18,24 @@
 namespace sipalg {
 
 struct EngineRooms {
-  EngineRooms(Policy p, DoorKeeper& keeper, Stats& s, uint64_t salt)
-      : policy(std::move(p)), stats(s), doors(keeper, s), calls(doors, s, salt) {}
+  EngineRooms(Doors& d, Registrations& r, uint64_t salt) : doors(d), registrations(r), calls(doors, stats, salt) {}
+  Doors& doors;
+  Registrations& registrations;
   Policy policy;
-  Stats& stats;
-  DoorTable doors;
+  Stats stats;
   CallDatabase calls;
   Learned learned;
   SipService service;
   sip::SecondOpinion opinion;
+};
+
+struct EngineHouse {
+  EngineHouse(DoorKeeper& keeper, uint64_t salt, uint32_t shards)
+      : doors(keeper, shards), registrations(doors, shards),
+        rooms(shards, [&](uint32_t) { return EngineRooms(doors, registrations, salt); }) {}
+  Doors doors;
+  Registrations registrations;
+  Sharded<EngineRooms> rooms;
 };
 
 }  // namespace sipalg

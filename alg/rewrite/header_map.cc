@@ -25,8 +25,8 @@ bool HeaderMap::is_allowed(const Endpoint& inside, Standing standing) {
 }
 
 std::optional<Endpoint> HeaderMap::map_living(Protocol protocol, const Endpoint& inside) {
-  const Door* door = rules_.doors.find_signalling(protocol, inside, passage_.outside_of(inside.address), passage_.peer.address);
-  if (door) return rules_.doors.outside_of(*door);
+  const auto door = rules_.doors.find_signalling(protocol, inside, passage_.outside_of(inside.address), passage_.peer.address);
+  if (door) return door->outside;
   if (inside == passage_.me.inside && protocol == passage_.protocol) return passage_.me.outside;
   return std::nullopt;
 }
@@ -53,7 +53,7 @@ std::optional<Endpoint> HeaderMap::claim(Protocol protocol, const Endpoint& insi
       reserving_ ? group_.reserved(*door) : group_.claimed(*door);
       fields = fields | current_;
       owned.push_back(*door);
-      wish.exactly = rules_.doors.find(*door)->outside_port;
+      wish.exactly = rules_.doors.outside_of(*door).port;
     } else if (wish.exactly == 0) {
       group_.fail(door.error());
     } else {
@@ -73,15 +73,15 @@ std::optional<Endpoint> HeaderMap::map(Protocol protocol, const Endpoint& inside
   if (standing != Standing::own && standing != Standing::other) return std::nullopt;
   if (!may_create_ || passage_.is_own_connection(protocol, inside)) return map_living(protocol, inside);
   const bool living =
-      rules_.doors.find_signalling(protocol, inside, passage_.outside_of(inside.address), passage_.peer.address) != nullptr;
+      rules_.doors.find_signalling(protocol, inside, passage_.outside_of(inside.address), passage_.peer.address).has_value();
   if (!living && !is_allowed(inside, standing)) return std::nullopt;
   return claim(protocol, inside, purpose, owned);
 }
 
 // The same outside endpoint over TCP. When it can not be had, whoever reads the URI as it says finds the other door.
 void HeaderMap::claim_twin(const Endpoint& inside, const Endpoint& outside, Purpose purpose, Owned& owned) {
-  const Door* living = rules_.doors.find_signalling(Protocol::tcp, inside, outside.address, passage_.peer.address);
-  if (living != nullptr && rules_.doors.outside_of(*living) != outside) return;
+  const auto living = rules_.doors.find_signalling(Protocol::tcp, inside, outside.address, passage_.peer.address);
+  if (living && living->outside != outside) return;
   DoorTable::SignallingWish wish = wish_for(Protocol::tcp, inside, purpose);
   wish.exactly = outside.port;
   for_each_scope(rules_.policy, passage_.peer.address, [&](const Network& scope) {
@@ -264,8 +264,8 @@ void HeaderMap::refer_to() {
   const auto inside = endpoint_of(uri);
   if (!inside) return;
   const Protocol protocol = protocol_of(uri, passage_.protocol);
-  const Door* door = rules_.doors.find_signalling(protocol, *inside, passage_.outside_of(inside->address), passage_.peer.address);
-  if (door) write(uri, Field::refer_to, *inside, rules_.doors.outside_of(*door));
+  const auto door = rules_.doors.find_signalling(protocol, *inside, passage_.outside_of(inside->address), passage_.peer.address);
+  if (door) write(uri, Field::refer_to, *inside, door->outside);
 }
 
 }  // namespace sipalg

@@ -49,41 +49,43 @@ std::optional<Endpoint> HeaderRestore::inside_of(const sip::Uri& uri) {
   if (!endpoint) return std::nullopt;
   const Protocol protocol = protocol_of(uri, passage_.protocol);
   if (*endpoint == passage_.me.outside && passage_.is_own_connection(protocol, passage_.me.inside)) return passage_.me.inside;
-  const Door* door = door_named(uri, *endpoint);
-  return door ? std::optional(rules_.doors.inside_of(*door)) : std::nullopt;
+  const auto door = door_named(uri, *endpoint);
+  return door ? std::optional(door->inside) : std::nullopt;
 }
 
 // A URI without a transport may come by another one than its door's (HeaderMap::map_endpoint).
-const Door* HeaderRestore::door_named(const sip::Uri& uri, const Endpoint& outside) const {
+std::optional<Doors::Found> HeaderRestore::door_named(const sip::Uri& uri, const Endpoint& outside) const {
   const Protocol protocol = protocol_of(uri, passage_.protocol);
-  const Door* door = rules_.doors.find_outside(protocol, outside, passage_.peer.address);
+  const Address& me = passage_.me.inside.address;
+  const auto door = rules_.doors.find_outside(protocol, outside, passage_.peer.address, me);
   if (door || uri.transport != sip::Transport::none) return door;
-  return rules_.doors.find_outside(protocol == Protocol::tcp ? Protocol::udp : Protocol::tcp, outside, passage_.peer.address);
+  return rules_.doors.find_outside(protocol == Protocol::tcp ? Protocol::udp : Protocol::tcp, outside, passage_.peer.address, me);
 }
 
 bool HeaderRestore::from_registrations(const sip::Uri& uri, Field as, Field written) {
   const auto inside = inside_of(uri);
   if (!inside || rules_.learned.write_outside.contains(passage_.me.inside.address)) return false;
-  const auto registrations = rules_.calls.registrations_at(*inside);
-  for (const bool same_user : {true, false})  // two accounts may share one endpoint
-    for (const Registration* registration : registrations)
-      if ((registration->user == passage_.text(uri.user)) == same_user && from_list(uri, as, written, registration->givens))
-        return true;
-  return false;
+  return rules_.registrations.with_those_at(*inside, [&](const std::vector<const Registration*>& registrations) {
+    for (const bool same_user : {true, false})  // two accounts may share one endpoint
+      for (const Registration* registration : registrations)
+        if ((registration->user == passage_.text(uri.user)) == same_user && from_list(uri, as, written, registration->givens))
+          return true;
+    return false;
+  });
 }
 
 // Without a record: the door itself tells where it leads. Out of a dialog only the Contact that was handed out last.
 void HeaderRestore::from_door(const sip::Uri& uri, Field as, bool in_dialog) {
   const auto endpoint = endpoint_of(uri.host);
   if (!endpoint || uri.scheme != sip::Scheme::sip || rules_.learned.write_outside.contains(passage_.me.inside.address)) return;
-  const Door* door = door_named(uri, *endpoint);
-  if (!door || !rules_.doors.is_translating(*door)) return;
+  const auto door = door_named(uri, *endpoint);
+  if (!door || !door->is_translating()) return;
   constexpr auto named = static_cast<uint8_t>(Purpose::contact) | static_cast<uint8_t>(Purpose::route);
   if ((door->purposes & named) == 0) return;
-  const DoorTable::Contact contact = rules_.doors.contact_of(*door);
+  const Doors::Contact contact = rules_.doors.contact_of(door->id);
   if (!in_dialog && (contact.text.empty() || passage_.text(uri.user) != contact.user)) return;
   if (!contact.text.empty()) return put(uri.host.whole(), as, contact.text);
-  put(uri.host.whole(), as, host_port_text(rules_.doors.inside_of(*door), uri.host.port.is_set()));
+  put(uri.host.whole(), as, host_port_text(door->inside, uri.host.port.is_set()));
 }
 
 void HeaderRestore::via_parameters(const sip::Via& via, const FlowEnd& source) {
@@ -98,9 +100,9 @@ void HeaderRestore::via_parameters(const sip::Via& via, const FlowEnd& source) {
 void HeaderRestore::via_by_door(const sip::Via& via) {
   const auto endpoint = endpoint_of(via.sent_by);
   if (!endpoint || rules_.learned.write_outside.contains(passage_.me.inside.address)) return;
-  const Door* door = rules_.doors.find_outside(passage_.protocol, *endpoint, passage_.peer.address);
-  if (!door || !rules_.doors.is_translating(*door)) return;
-  const Endpoint inside = rules_.doors.inside_of(*door);
+  const auto door = rules_.doors.find_outside(passage_.protocol, *endpoint, passage_.peer.address, passage_.me.inside.address);
+  if (!door || !door->is_translating()) return;
+  const Endpoint inside = door->inside;
   if (inside.address != passage_.me.inside.address) return;
   put(via.sent_by.whole(), Field::via, host_port_text(inside, via.sent_by.port.is_set()));
   via_parameters(via, passage_.me);

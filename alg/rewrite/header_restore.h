@@ -27,7 +27,7 @@ class HeaderRestore {
   bool from_list(const sip::Uri& uri, Field as, Field written, const Givens& list, std::size_t nth = 0);
   template <typename L> void from_transaction(const L& values, Field field, const Transaction& transaction);
   std::optional<Endpoint> inside_of(const sip::Uri& uri);
-  const Door* door_named(const sip::Uri& uri, const Endpoint& outside) const;
+  std::optional<Doors::Found> door_named(const sip::Uri& uri, const Endpoint& outside) const;
   bool from_registrations(const sip::Uri& uri, Field as, Field written);
   void from_door(const sip::Uri& uri, Field as, bool in_dialog);
   void via_parameters(const sip::Via& via, const FlowEnd& source);

@@ -29,7 +29,7 @@ bool is_record_routing(const Passage& passage) {
 }
 
 void note_third_party(Rules& rules, const Passage& passage, const Address& target) {
-  rules.stats.count_group(Reason::third_party);
+  rules.group_failed(Reason::third_party);
   if (!rules.notes) return;
   const std::string sender = to_string(passage.me.inside.address);
   std::string note = sender + " names " + to_string(target) + ", another host: left as it is; `pbx = [\"" + sender +

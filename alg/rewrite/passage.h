@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // One message on its way past one inside end, and what the rules work with.
 #pragma once
+#include <bitset>
 #include <string>
 #include <string_view>
 #include <unordered_set>
@@ -8,7 +9,7 @@
 
 #include "alg/base/instant.h"
 #include "alg/base/small_list.h"
-#include "alg/calls/call_database.h"
+#include "alg/calls/registrations.h"
 #include "alg/edit/edit_list.h"
 #include "alg/rewrite/policy.h"
 #include "alg/sip/message.h"
@@ -45,17 +46,24 @@ struct Learned {
   std::unordered_set<Address> write_outside;   // inside hosts that write outside endpoints themselves
 };
 
+using FailedGroups = std::bitset<count_of<Reason>>;  // why groups of one message stayed as they were
+
 // Borrowed by every rule.
 struct Rules {
   const Policy& policy;
-  DoorTable& doors;
-  CallDatabase& calls;
+  Doors& doors;
+  Registrations& registrations;
   Learned& learned;
   Stats& stats;
   EditList& edits;
   std::vector<DoorId>& opened;      // doors that went into the kernel for this message
+  FailedGroups& failed;
   std::vector<std::string>* notes;  // for people; nullptr: nobody asks
   bool sender_routes = false;       // Leg::routed of the message's leg
+  void group_failed(Reason reason) {
+    stats.count_group(reason);
+    failed.set(static_cast<std::size_t>(reason));
+  }
 };
 
 // What a group of edits did before it was allowed to: undone as a whole when it fails.

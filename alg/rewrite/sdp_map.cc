@@ -221,9 +221,9 @@ void restore_remote_candidates(const Rules& rules, Group& group, const sdp::Sess
     if (!candidate.is_remote || !candidate.address) continue;
     const Endpoint endpoint{*candidate.address, candidate.port_number};
     for (const MediaUse& use : leg.media) {
-      const Door* door = rules.doors.find(use.door);
-      if (!door || use.is_way_out || rules.doors.outside_of(*door) != endpoint) continue;
-      const Endpoint inside = rules.doors.inside_of(*door);
+      const auto door = rules.doors.find(use.door);
+      if (!door || use.is_way_out || door->outside != endpoint) continue;
+      const Endpoint inside = door->inside;
       if (inside == endpoint) continue;
       group.edit(candidate.address_text, Field::sdp_remote_candidates, AddressText(inside.address));
       if (inside.port != endpoint.port) group.edit(candidate.port, Field::sdp_remote_candidates, AddressText(inside.port));

@@ -2,6 +2,9 @@
 // Names of what is counted, each in one table.
 #include "alg/stats/stats.h"
 
+#include <algorithm>
+#include <functional>
+
 namespace sipalg {
 namespace {
 
@@ -55,5 +58,12 @@ static_assert(!event_names.back().empty(), "an event has no name");
 std::string_view name_of(Reason reason) { return reasons[static_cast<std::size_t>(reason)].name; }
 std::string_view explanation_of(Reason reason) { return reasons[static_cast<std::size_t>(reason)].explanation; }
 std::string_view name_of(Event event) { return event_names[static_cast<std::size_t>(event)]; }
+
+void Stats::add(const Stats& other) {
+  const auto sum = [](auto& to, const auto& from) { std::ranges::transform(to, from, to.begin(), std::plus()); };
+  sum(requests, other.requests), sum(ok, other.ok), sum(responses, other.responses);
+  sum(packets, other.packets), sum(groups, other.groups), sum(events, other.events), sum(scan_errors, other.scan_errors);
+  edits += other.edits;
+}
 
 }  // namespace sipalg

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Everything the daemon counts. Plain numbers, one writer.
+// Everything the daemon counts. Plain numbers, one writer: each worker has its own, whoever asks adds them up.
 #pragma once
 #include <array>
 #include <cstdint>
@@ -72,6 +72,7 @@ struct Stats {
   std::array<uint64_t, static_cast<std::size_t>(sip::ScanError::too_many) + 1> scan_errors{};
   uint64_t edits = 0;                                // fields changed
 
+  void add(const Stats& other);
   void count(Event event, uint64_t n = 1) { events[static_cast<std::size_t>(event)] += n; }
   void count_packet(Reason reason) { ++packets[static_cast<std::size_t>(reason)]; }
   void count_group(Reason reason) { ++groups[static_cast<std::size_t>(reason)]; }

@@ -81,7 +81,7 @@ Policy policy() {
 // A phone behind masquerade and its provider; what each writes and what the other must get.
 class Cost {
  public:
-  explicit Cost(bool large) : engine_(policy(), keeper_, stats_), style_{"UDP", large} {}
+  explicit Cost(bool large) : engine_(policy(), keeper_), style_{"UDP", large} {}
 
   // How many bytes the message has; throws when the engine does not do its work.
   std::size_t play(Kind kind, uint64_t call, bool measured = false) {
@@ -111,7 +111,6 @@ class Cost {
     return {Protocol::udp, out ? phone : provider, out ? provider : phone, 0, out, false};
   }
   WillingKeeper keeper_;
-  Stats stats_;
   Engine engine_;
   Scratch scratch_;
   Style style_;

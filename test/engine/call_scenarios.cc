@@ -283,8 +283,8 @@ TEST_CASE("ten thousand calls one after another: the tables are back at the star
     call.hang_up(n % 2 == 0);
     if (n % 100 == 99) stage.pass_time(10s);
   }
-  CHECK(stage.world.stats[Event::calls_begun] == 10'000);
-  CHECK(stage.world.stats[Event::calls_ended_by_message] == 10'000);
+  CHECK(stage.world.stats()[Event::calls_begun] == 10'000);
+  CHECK(stage.world.stats()[Event::calls_ended_by_message] == 10'000);
   stage.finish();
 }
 

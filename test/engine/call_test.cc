@@ -35,7 +35,7 @@ TEST_CASE("a retransmission gets the same bytes and changes nothing") {
   CHECK(world.out(phone, provider, sent) == first);
   CHECK(world.kernel.living == doors);
   CHECK(world.kernel.opened == opened);
-  CHECK(world.stats[Event::retransmitted_invites] == 1);
+  CHECK(world.stats()[Event::retransmitted_invites] == 1);
 }
 
 TEST_CASE("what was mapped comes back with the bytes the phone sent") {

@@ -69,12 +69,11 @@ std::string response_to(std::string_view request, bool is_register) {
 
 struct Router {
   FakeDoorKeeper kernel;
-  Stats stats;
   Engine engine;
   Scratch scratch;
   Instant now{std::chrono::hours{1}};
   Trace trace;
-  explicit Router(const Address& inside) : engine(policy(inside), kernel, stats) {}
+  explicit Router(const Address& inside) : engine(policy(inside), kernel) {}
   static Policy policy(const Address& inside) {
     Policy p;
     p.inside = {Network::of(inside)};

@@ -17,7 +17,7 @@ struct Counted {
 };
 void check_counted(const Stage& stage, const Counted& expected) {
   if (!stage.works()) return;
-  const Stats& stats = stage.world.stats;
+  const Stats stats = stage.world.stats();
   CHECK(stats[Event::calls_begun] == expected.begun);
   CHECK(stats[Event::calls_ended_by_message] == expected.by_message);
   CHECK(stats[Event::calls_ended_by_time] == expected.by_time);
@@ -110,11 +110,11 @@ TEST_CASE("media lines with port 0, address 0 or no sense are counted in both di
     world.out(phone, provider, line(invite, "m=audio 4000", "m=audio 0"));
     world.delivered(provider, w, line(ok_to_invite, "m=audio 30000", "m=audio 0"));
   }
-  CHECK(world.stats[Event::media_port_zero] == 2);
+  CHECK(world.stats()[Event::media_port_zero] == 2);
   world.delivered(provider, w, line(with(ok_to_invite, "200 OK", "183 Session Progress"), "c=IN IP4 203.0.113.3", "c=IN IP4 0.0.0.0"));
-  CHECK(world.stats[Event::media_address_zero] == 1);
+  CHECK(world.stats()[Event::media_address_zero] == 1);
   world.out(phone, provider, line(with(invite, "call-1", "call-2"), "m=audio 4000", "m=audio 80"));
-  CHECK(world.stats[Event::media_unreadable] == 1);
+  CHECK(world.stats()[Event::media_unreadable] == 1);
   world.out(phone, provider, line(with(invite, "call-1", "call-3"), "m=audio 4000 RTP/AVP 0", "m=audio 4000 TCP/RTP/AVP 0\na=setup:active"));
-  CHECK(world.stats[Event::media_unreadable] == 1);  // it needs no door, that is all
+  CHECK(world.stats()[Event::media_unreadable] == 1);  // it needs no door, that is all
 }

@@ -88,8 +88,8 @@ TEST_CASE("a call that is cleared while it rings: its responses still reach thei
   CHECK(got.find("From: \"Alice\" <sip:alice@10.0.0.2>") != std::string::npos);
   world.out(phone, provider, sip_text(numbered(invite, 1)));  // a copy brings nothing back
   CHECK(world.engine.totals().calls == 0);
-  CHECK(world.stats[Event::calls_begun] == 1);
-  CHECK(world.stats[Event::calls_cleared] == 1);
+  CHECK(world.stats()[Event::calls_begun] == 1);
+  CHECK(world.stats()[Event::calls_cleared] == 1);
   world.pass_time(40s);
   CHECK(world.doors() == 0);
   CHECK(world.engine.totals().transactions == 0);

@@ -72,7 +72,7 @@ TEST_CASE("scenario: without media a call ends an hour after its last message, a
     CHECK(is_open(stage));
     stage.pass_time(2h);
     CHECK(is_closed(stage));
-    if (stage.works()) CHECK(stage.world.stats[Event::calls_ended_by_time] == 2);
+    if (stage.works()) CHECK(stage.world.stats()[Event::calls_ended_by_time] == 2);
   });
 }
 

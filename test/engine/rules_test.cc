@@ -103,7 +103,7 @@ TEST_CASE("SDP that names another host: left alone, unless the sender is a PBX")
   World stranger;
   CHECK(stranger.out(phone, provider, sip_text(named)).find("c=IN IP4 10.0.0.9") != std::string::npos);
   CHECK_FALSE(stranger.door_of("10.0.0.9:4000"));
-  CHECK(stranger.stats.of_groups(Reason::third_party) > 0);
+  CHECK(stranger.stats().of_groups(Reason::third_party) > 0);
   REQUIRE_FALSE(stranger.trace.notes.empty());
   CHECK(stranger.trace.notes.front().find("pbx = [\"10.0.0.2\"]") != std::string::npos);
   World::Setup setup;
@@ -176,7 +176,7 @@ TEST_CASE("a body in a transaction that began untouched stays untouched; a refus
   const std::string got = world.out(phone, provider, sip_text(invite));
   CHECK(got.find("UDP 203.0.113.1:5060") != std::string::npos);
   CHECK(got.find("c=IN IP4 10.0.0.2") != std::string::npos);
-  CHECK(world.stats.of_groups(Reason::kernel_refused) == 1);
+  CHECK(world.stats().of_groups(Reason::kernel_refused) == 1);
   CHECK(world.out(phone, provider, sip_text(invite)) == got);
 }
 
@@ -186,9 +186,9 @@ TEST_CASE("doors that the full expectation table refuses are counted as such; th
   const std::string sent = sip_text(invite);
   CHECK(world.out(phone, provider, sent) == sent);
   CHECK(world.verdict.reason == Reason::expectations_full);
-  CHECK(world.stats.of_groups(Reason::expectations_full) == 2);  // header fields and body
-  CHECK(world.stats.of_groups(Reason::kernel_refused) == 0);
-  CHECK(world.stats[Event::doors_refused] > 0);
+  CHECK(world.stats().of_groups(Reason::expectations_full) == 2);  // header fields and body
+  CHECK(world.stats().of_groups(Reason::kernel_refused) == 0);
+  CHECK(world.stats()[Event::doors_refused] > 0);
   world.kernel.most = 100;  // the administrator raised it: this transaction stays as it began, the next has doors
   CHECK(world.out(phone, provider, sent) == sent);
   const std::string next = with(with(sent, "call-1", "call-2"), "z9hG4bK1", "z9hG4bK2");

@@ -30,10 +30,10 @@ std::string other(std::string text) {
 void passes_untouched(World& world, std::string_view inside, std::string_view remote, const std::string& message) {
   const std::size_t doors = world.doors();
   const auto transactions = world.engine.totals().transactions;
-  const auto counted = world.stats.of_packets(Reason::service_off);
+  const auto counted = world.stats().of_packets(Reason::service_off);
   CHECK(world.out(inside, remote, message) == message);
   CHECK(world.verdict.reason == Reason::service_off);
-  CHECK(world.stats.of_packets(Reason::service_off) == counted + 1);
+  CHECK(world.stats().of_packets(Reason::service_off) == counted + 1);
   CHECK(world.doors() == doors);
   CHECK(world.engine.totals().transactions == transactions);
 }

@@ -26,10 +26,10 @@ Stage::Stage(const World::Setup& setup, Fault fault) : world(setup), fault_(faul
 }
 
 std::string Stage::play(bool out, std::string_view sender, std::string_view receiver, const std::string& message, bool& arrives) {
-  const uint64_t before = verdicts(world.stats);
+  const uint64_t before = verdicts(world.stats());
   const auto arrived = out ? std::optional(world.out(sender, receiver, message)) : world.in(sender, receiver, message);
   arrives = arrived.has_value();
-  CHECK(verdicts(world.stats) == before + (arrives ? 1 : 0));
+  CHECK(verdicts(world.stats()) == before + (arrives ? 1 : 0));
   return arrived.value_or("");
 }
 

@@ -61,8 +61,8 @@ TEST_CASE("scenario: a call that was transferred ends with its BYE, not by time"
       call.hang_up(false);
       if (stage.works()) CHECK(stage.world.engine.totals().calls == 0);
     }
-    if (stage.works()) CHECK(stage.world.stats[Event::calls_ended_by_message] == 2);
-    CHECK(stage.world.stats[Event::calls_ended_by_time] == 0);
+    if (stage.works()) CHECK(stage.world.stats()[Event::calls_ended_by_message] == 2);
+    CHECK(stage.world.stats()[Event::calls_ended_by_time] == 0);
   });
 }
 

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <catch2/catch.hpp>
+#include <cstdlib>
 
 namespace sipalg::test {
 
@@ -38,7 +39,12 @@ Policy World::policy_of(const Setup& setup) {
   return policy;
 }
 
-World::World(const Setup& setup) : engine(policy_of(setup), kernel, stats), nat_(setup.nat) {}
+uint32_t World::shards() {
+  const char* wanted = std::getenv("SIPALG_TEST_SHARDS");
+  return wanted != nullptr ? static_cast<uint32_t>(std::strtoul(wanted, nullptr, 10)) : 1;
+}
+
+World::World(const Setup& setup) : engine(policy_of(setup), kernel, 0, shards()), nat_(setup.nat) {}
 
 Address World::outside_address(const Endpoint& inside) const {
   return *parse_address(inside.address.family() == Family::v6 ? "2001:db8::1" : "203.0.113.1");

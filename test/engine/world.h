@@ -28,6 +28,8 @@ class World {
   };
   World() : World(Setup{}) {}
   explicit World(const Setup& setup);
+  // Of the engine: what SIPALG_TEST_SHARDS says, else one. Nothing may depend on it.
+  static uint32_t shards();
 
   // The inside endpoint sends; what arrives at `remote`.
   std::string out(std::string_view inside, std::string_view remote, std::string_view message);
@@ -42,11 +44,11 @@ class World {
 
   std::optional<Endpoint> door_of(std::string_view inside) const;   // the outside endpoint of a living inbound door
   bool has_way_out(std::string_view inside_host, std::string_view remote) const;
+  Stats stats() const { return engine.stats(); }
   std::size_t doors() const { return kernel.living.size(); }
   bool has_inside_address(const std::string& message) const { return message.find("10.0.0.") != std::string::npos; }
 
   FakeDoorKeeper kernel;
-  Stats stats;
   Engine engine;
   Scratch scratch;
   Instant now{std::chrono::hours{1}};

@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// Equal parts of one table, each behind a lock of its own and on cache lines of its own: workers that keep to their parts
+// write nothing in common. A table of one part has one user and needs no lock.
+#pragma once
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+namespace sipalg {
+
+template <typename T> class Sharded {
+ public:
+  // `make(i)` returns the i-th part.
+  template <typename Make> Sharded(uint32_t count, Make&& make) {
+    for (uint32_t i = 0; i < count; ++i) parts_.push_back(std::make_unique<Part>(make, i));
+  }
+  uint32_t size() const { return static_cast<uint32_t>(parts_.size()); }
+  bool is_alone() const { return parts_.size() == 1; }
+
+  // `f` gets the part, locked.
+  template <typename F> decltype(auto) at(uint32_t i, F&& f) {
+    const auto held = lock(i);
+    return f(parts_[i]->value);
+  }
+  template <typename F> decltype(auto) at(uint32_t i, F&& f) const {
+    const auto held = lock(i);
+    return f(std::as_const(parts_[i]->value));
+  }
+  template <typename F> void for_each(F&& f) {
+    for (uint32_t i = 0; i < size(); ++i) at(i, f);
+  }
+  template <typename F> void for_each(F&& f) const {
+    for (uint32_t i = 0; i < size(); ++i) at(i, f);
+  }
+
+  // For who holds one over several steps.
+  std::unique_lock<std::mutex> lock(uint32_t i) const {
+    return is_alone() ? std::unique_lock<std::mutex>() : std::unique_lock(parts_[i]->mutex);
+  }
+  T& locked(uint32_t i) { return parts_[i]->value; }
+
+ private:
+  static constexpr std::size_t line = 128;  // processors fetch two cache lines at a time
+  struct alignas(line) Part {
+    template <typename Make> Part(Make& make, uint32_t i) : value(make(i)) {}
+    mutable std::mutex mutex;
+    T value;
+  };
+  std::vector<std::unique_ptr<Part>> parts_;
+};
+
+}  // namespace sipalg
