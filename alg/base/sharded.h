@@ -15,17 +15,20 @@ template <typename T> class Sharded {
   // `make(i)` returns the i-th part.
   template <typename Make> Sharded(uint32_t count, Make&& make) {
     for (uint32_t i = 0; i < count; ++i) parts_.push_back(std::make_unique<Part>(make, i));
+    if (count == 1) only_ = &parts_.front()->value;
   }
   uint32_t size() const { return static_cast<uint32_t>(parts_.size()); }
-  bool is_alone() const { return parts_.size() == 1; }
+  bool is_alone() const { return only_ != nullptr; }
 
   // `f` gets the part, locked.
   template <typename F> decltype(auto) at(uint32_t i, F&& f) {
-    const auto held = lock(i);
+    if (only_ != nullptr) return f(*only_);
+    const std::lock_guard held(parts_[i]->mutex);
     return f(parts_[i]->value);
   }
   template <typename F> decltype(auto) at(uint32_t i, F&& f) const {
-    const auto held = lock(i);
+    if (only_ != nullptr) return f(std::as_const(*only_));
+    const std::lock_guard held(parts_[i]->mutex);
     return f(std::as_const(parts_[i]->value));
   }
   template <typename F> void for_each(F&& f) {
@@ -39,7 +42,7 @@ template <typename T> class Sharded {
   std::unique_lock<std::mutex> lock(uint32_t i) const {
     return is_alone() ? std::unique_lock<std::mutex>() : std::unique_lock(parts_[i]->mutex);
   }
-  T& locked(uint32_t i) { return parts_[i]->value; }
+  T& locked(uint32_t i) { return only_ != nullptr ? *only_ : parts_[i]->value; }
 
  private:
   static constexpr std::size_t line = 128;  // processors fetch two cache lines at a time
@@ -49,6 +52,7 @@ template <typename T> class Sharded {
     T value;
   };
   std::vector<std::unique_ptr<Part>> parts_;
+  T* only_ = nullptr;
 };
 
 }  // namespace sipalg

@@ -89,6 +89,7 @@ std::expected<DoorId, Reason> Doors::claim_way_out(Protocol protocol, const Addr
 
 std::expected<void, Reason> Doors::open(std::span<const DoorId> doors, std::vector<DoorId>& opened, DoorId sibling) {
   if (doors.empty()) return {};
+  if (tables_.is_alone()) return tables_.locked(0).table.open(doors, opened, sibling);
   const uint32_t part = part_of(doors.front());
   if (std::ranges::any_of(doors, [part](DoorId id) { return part_of(id) != part; })) return open_in_several(doors, opened);
   SmallList<DoorId, 16> raws;
@@ -194,6 +195,11 @@ std::optional<Doors::Found> Doors::find_signalling(Protocol protocol, const Endp
     if (id == 0) return std::nullopt;
     return found(part.table, *part.table.find(id), named(id, number));
   });
+}
+
+bool Doors::has_signalling(Protocol protocol, const Endpoint& inside, const Address& outside_address, const Address& remote) const {
+  return tables_.at(part_for(inside.address),
+                    [&](const Part& part) { return part.table.find_signalling(protocol, inside, outside_address, remote) != 0; });
 }
 
 template <typename F>

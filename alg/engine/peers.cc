@@ -74,7 +74,7 @@ void Exchange::join_peers() {
     if (!door) continue;
     const KernelDoor& known = *door;
     for (const Endpoint& peer : path.peers) {
-      if (rooms_.doors.find_signalling(known.protocol, known.inside, known.outside.address, peer.address)) continue;
+      if (rooms_.doors.has_signalling(known.protocol, known.inside, known.outside.address, peer.address)) continue;
       DoorTable::SignallingWish wish;
       wish.protocol = known.protocol;
       wish.inside = known.inside;

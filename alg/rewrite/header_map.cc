@@ -73,7 +73,7 @@ std::optional<Endpoint> HeaderMap::map(Protocol protocol, const Endpoint& inside
   if (standing != Standing::own && standing != Standing::other) return std::nullopt;
   if (!may_create_ || passage_.is_own_connection(protocol, inside)) return map_living(protocol, inside);
   const bool living =
-      rules_.doors.find_signalling(protocol, inside, passage_.outside_of(inside.address), passage_.peer.address).has_value();
+      rules_.doors.has_signalling(protocol, inside, passage_.outside_of(inside.address), passage_.peer.address);
   if (!living && !is_allowed(inside, standing)) return std::nullopt;
   return claim(protocol, inside, purpose, owned);
 }
