@@ -48,7 +48,7 @@ std::expected<Flow, FlowError> FlowLookup::find(const QueuedPacket& packet, cons
     if (flow) flow->is_new = (packet.conntrack->entry.status & IPS_CONFIRMED) == 0;
     return flow;
   }
-  if (packet.from_births && steering_ != nullptr) return from_births(tuple);
+  if (packet.from_births && births_ != nullptr) return from_births(tuple);
   if (const Flow* flow = cache_.find(tuple, now)) return *flow;
   return from_kernel(tuple, now);
 }
@@ -57,7 +57,7 @@ std::expected<Flow, FlowError> FlowLookup::find(const QueuedPacket& packet, cons
 // differs although conntrack did not translate it: then somebody else did.
 std::expected<Flow, FlowError> FlowLookup::from_births(const Tuple& header) {
   cache_.erase(header);
-  const auto birth = steering_->find_birth(header);
+  const auto birth = births_->find(header);
   if (!birth) return std::unexpected(FlowError::no_conntrack);
   const bool source_changed = birth->original.source != header.source;
   if (source_changed && (birth->status & IPS_SRC_NAT) == 0) return std::unexpected(FlowError::not_inverse);
@@ -77,9 +77,7 @@ std::expected<Flow, FlowError> FlowLookup::from_kernel(const Tuple& header, Inst
     if (flow) cache_.insert(header, *flow, now, now + lifetime);
     return flow;
   }
-  // A queue rule of the administrator's may not know about the births queue.
-  if (steering_ != nullptr && steering_->births() && steering_->way() == Steering::Way::manual)
-    return from_births(header);
+  if (births_ != nullptr && mixed_) return from_births(header);
   return std::unexpected(FlowError::no_conntrack);
 }
 

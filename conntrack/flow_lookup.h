@@ -24,10 +24,10 @@
 
 #include "alg/base/instant.h"
 #include "alg/packet/datagram.h"
+#include "conntrack/births.h"
 #include "conntrack/flow.h"
 #include "conntrack/flow_cache.h"
 #include "conntrack/queue.h"
-#include "conntrack/steering.h"
 
 namespace sipalg {
 
@@ -38,8 +38,9 @@ class FlowLookup {
  public:
   static constexpr std::chrono::seconds lifetime{5};
 
-  // `steering` may be null when the kernel gives NFQA_CT with every packet.
-  FlowLookup(Ctnetlink& conntrack, Steering* steering) : conntrack_(conntrack), steering_(steering) {}
+  // `births` is null when the kernel gives NFQA_CT with every packet. `mixed`: the queue rules are an administrator's, who may
+  // know nothing of a queue for births.
+  FlowLookup(Ctnetlink& conntrack, Births* births, bool mixed = false) : conntrack_(conntrack), births_(births), mixed_(mixed) {}
 
   std::expected<Flow, FlowError> find(const QueuedPacket& packet, const DatagramView& header, Instant now);
 
@@ -49,7 +50,8 @@ class FlowLookup {
   void remember_zone(uint16_t zone);
 
   Ctnetlink& conntrack_;
-  Steering* steering_;
+  Births* births_;
+  bool mixed_;
   FlowCache cache_;
   std::vector<uint16_t> zones_{0}; // zones seen: a flow can not be looked up without its zone
 };

@@ -99,7 +99,7 @@ void Links::read() {
 void Links::on_link(const nlmsghdr& message) {
   const auto& header = header_of<ifinfomsg>(message);
   const auto interface = static_cast<uint32_t>(header.ifi_index);
-  mtus_[interface] = Attributes(message, sizeof header).number(IFLA_MTU);
+  mtus_.set(interface, Attributes(message, sizeof header).number(IFLA_MTU));
   if (header.ifi_flags & IFF_LOOPBACK) loopbacks_.insert(interface);
 }
 
@@ -140,7 +140,7 @@ void Links::find_inside(const std::vector<Route>& routes) {
   inside_.assign(networks.begin(), networks.end());
 }
 
-uint32_t Links::mtu(uint32_t interface) const {
+uint32_t Mtus::operator[](uint32_t interface) const {
   const auto found = mtus_.find(interface);
   return found == mtus_.end() || found->second == 0 ? usual_mtu : found->second;
 }

@@ -14,6 +14,18 @@
 
 namespace sipalg {
 
+// Of interfaces by number.
+class Mtus {
+ public:
+  uint32_t operator[](uint32_t interface) const; // 1500 when unknown
+  void set(uint32_t interface, uint32_t mtu) { mtus_[interface] = mtu; }
+  void clear() { mtus_.clear(); }
+  friend bool operator==(const Mtus&, const Mtus&) = default;
+
+ private:
+  std::map<uint32_t, uint32_t> mtus_;
+};
+
 class Links {
  public:
   Links(); // throws std::system_error
@@ -21,7 +33,7 @@ class Links {
   const std::set<Address>& own_addresses() const { return own_; }
   bool is_own(const Address& address) const { return own_.contains(address); }
   const std::vector<Network>& inside_networks() const { return inside_; } // sorted, without link-local and loopback
-  uint32_t mtu(uint32_t interface) const;                                 // 1500 when unknown
+  const Mtus& mtus() const { return mtus_; }
 
   int event_fd() const { return events_.fd(); }
   bool on_events(); // true: own addresses, networks or MTUs are others now
@@ -42,7 +54,7 @@ class Links {
   NetlinkSocket socket_;
   std::set<Address> own_;
   std::vector<Network> inside_;
-  std::map<uint32_t, uint32_t> mtus_;
+  Mtus mtus_;
   std::set<uint32_t> loopbacks_;
 };
 

@@ -51,6 +51,10 @@ void add_element(nftnl_set& set, const Element& element) {
   nftnl_set_elem_set(e, NFTNL_SET_ELEM_KEY, element.key.data(), static_cast<uint32_t>(element.key.size()));
   if (!element.data.empty())
     nftnl_set_elem_set(e, NFTNL_SET_ELEM_DATA, element.data.data(), static_cast<uint32_t>(element.data.size()));
+  if (!element.go_to.empty()) {
+    nftnl_set_elem_set_u32(e, NFTNL_SET_ELEM_VERDICT, static_cast<uint32_t>(NFT_GOTO));
+    nftnl_set_elem_set_str(e, NFTNL_SET_ELEM_CHAIN, element.go_to.c_str());
+  }
   if (element.interval_end) nftnl_set_elem_set_u32(e, NFTNL_SET_ELEM_FLAGS, NFT_SET_ELEM_INTERVAL_END);
   if (element.timeout.count() != 0)
     nftnl_set_elem_set_u64(e, NFTNL_SET_ELEM_TIMEOUT, static_cast<uint64_t>(element.timeout.count()));
@@ -139,7 +143,7 @@ void put_set(NetlinkBatch& batch, const std::string& table, const SetSpec& spec)
   nftnl_set_set_u32(set.get(), NFTNL_SET_FLAGS, spec.flags);
   nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_TYPE, spec.key_type);
   nftnl_set_set_u32(set.get(), NFTNL_SET_KEY_LEN, spec.key_length);
-  if (spec.data_length != 0) {
+  if ((spec.flags & NFT_SET_MAP) != 0) {
     nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_TYPE, spec.data_type);
     nftnl_set_set_u32(set.get(), NFTNL_SET_DATA_LEN, spec.data_length);
   }

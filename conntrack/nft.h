@@ -63,6 +63,7 @@ struct Element {
   Bytes key;
   Bytes data;
   bool interval_end = false;
+  std::string go_to{}; // a chain, in a map of verdicts; empty: none
   std::chrono::milliseconds timeout{0}; // 0: none
 };
 void put_elements(NetlinkBatch& batch, const std::string& table, const std::string& set,
@@ -125,12 +126,15 @@ class Rule {
   Rule& network(uint32_t offset, uint32_t length, unsigned reg);   // bytes of the IP header
   Rule& transport(uint32_t offset, uint32_t length, unsigned reg); // bytes of the UDP or TCP header
   Rule& equals(unsigned reg, std::span<const uint8_t> value);
+  Rule& differs(unsigned reg, std::span<const uint8_t> value);
   Rule& equals_byte(unsigned reg, uint8_t value);
   Rule& equals_number(unsigned reg, uint32_t value); // host order
   Rule& mask(unsigned reg, uint32_t bits); // host order
   Rule& mask_byte(unsigned reg, uint8_t bits);
   Rule& in_set(unsigned reg, const std::string& set, bool inverted = false);
   Rule& map(unsigned reg, const std::string& set, unsigned result);
+  Rule& hash(unsigned reg, uint32_t length, uint32_t seed, uint32_t modulus, unsigned result); // jhash of `length` bytes
+  Rule& go_by(unsigned reg, const std::string& set); // a map of verdicts
   Rule& dynset(uint32_t operation, unsigned key, std::optional<unsigned> data, const std::string& set,
                uint64_t milliseconds);
   Rule& nat(uint32_t type, Family family, unsigned address, unsigned port);

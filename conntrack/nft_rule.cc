@@ -64,11 +64,19 @@ Rule& Rule::transport(uint32_t offset, uint32_t length, unsigned reg) {
   return *this;
 }
 
-Rule& Rule::equals(unsigned reg, std::span<const uint8_t> value) {
-  nftnl_expr* e = add("cmp");
+static void set_comparison(nftnl_expr* e, uint32_t how, unsigned reg, std::span<const uint8_t> value) {
   nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_SREG, register_of(reg));
-  nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, NFT_CMP_EQ);
+  nftnl_expr_set_u32(e, NFTNL_EXPR_CMP_OP, how);
   nftnl_expr_set(e, NFTNL_EXPR_CMP_DATA, value.data(), static_cast<uint32_t>(value.size()));
+}
+
+Rule& Rule::equals(unsigned reg, std::span<const uint8_t> value) {
+  set_comparison(add("cmp"), NFT_CMP_EQ, reg, value);
+  return *this;
+}
+
+Rule& Rule::differs(unsigned reg, std::span<const uint8_t> value) {
+  set_comparison(add("cmp"), NFT_CMP_NEQ, reg, value);
   return *this;
 }
 
@@ -111,6 +119,25 @@ Rule& Rule::map(unsigned reg, const std::string& set, unsigned result) {
   nftnl_expr* e = add("lookup");
   nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, register_of(reg));
   nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, register_of(result));
+  nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set.c_str());
+  return *this;
+}
+
+Rule& Rule::hash(unsigned reg, uint32_t length, uint32_t seed, uint32_t modulus, unsigned result) {
+  nftnl_expr* e = add("hash");
+  nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_TYPE, NFT_HASH_JENKINS);
+  nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_SREG, register_of(reg));
+  nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_LEN, length);
+  nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_SEED, seed);
+  nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_MODULUS, modulus);
+  nftnl_expr_set_u32(e, NFTNL_EXPR_HASH_DREG, register_of(result));
+  return *this;
+}
+
+Rule& Rule::go_by(unsigned reg, const std::string& set) {
+  nftnl_expr* e = add("lookup");
+  nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_SREG, register_of(reg));
+  nftnl_expr_set_u32(e, NFTNL_EXPR_LOOKUP_DREG, NFT_REG_VERDICT);
   nftnl_expr_set_str(e, NFTNL_EXPR_LOOKUP_SET, set.c_str());
   return *this;
 }

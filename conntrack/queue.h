@@ -77,6 +77,9 @@ struct QueueCounters {
   uint64_t overruns = 0;         // ENOBUFS: the kernel passed (UDP) or dropped (TCP) packets we never saw
   uint64_t refused_verdicts = 0; // the kernel did not know the packet any more
   uint64_t malformed = 0;
+  void add(const QueueCounters& other) {
+    packets += other.packets, overruns += other.overruns, refused_verdicts += other.refused_verdicts, malformed += other.malformed;
+  }
 };
 
 class Queue {

@@ -7,6 +7,10 @@
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
 
+#include <cstring>
+
+#include "alg/base/shard.h"
+
 namespace sipalg::ruleset {
 namespace {
 
@@ -55,6 +59,9 @@ class Builder {
   void match(Slot slot);
   void take(Slot slot);
   void timeouts(Slot slot);
+  void worker_queues();
+  void spread(Slot slot);
+  void queue(const std::string& chain, uint16_t number);
   void births(Slot slot);
   void record(Slot slot, const std::string& map_name, uint32_t address, uint32_t port, uint32_t third);
   void doors();
@@ -151,6 +158,7 @@ void Builder::dispatch(const std::string& base, const char* stem, bool steered_o
 void Builder::steering() {
   const nft::Hook hook{NF_INET_POST_ROUTING, options_.manual ? manual_priority : hook_priority, "filter"};
   nft::put_chain(batch_, options_.table, "sipalg", &hook);
+  if (options_.workers > 1 && !options_.manual) worker_queues();
   for (const Slot slot : slots)
     if (steers(slot)) take(slot), match(slot);
   nft::put_chain(batch_, options_.table, "signalling");
@@ -197,12 +205,45 @@ void Builder::take(Slot slot) {
   if (abilities_.timeouts && slot.protocol == Protocol::udp) timeouts(slot);
   if (options_.births) births(slot);
   if (options_.manual) return;
-  const uint16_t queue = queue_of(options_, slot.protocol);
+  if (slot.protocol == Protocol::udp && options_.workers > 1) return spread(slot);
+  queue(chain, queue_of(options_, slot.protocol));
+}
+
+void Builder::queue(const std::string& chain, uint16_t number) {
   if (options_.births) {
     nft::Rule first = rule(chain);
-    unconfirmed(first).queue(static_cast<uint16_t>(queue + 1), abilities_.native_queue).put(batch_);
+    unconfirmed(first).queue(static_cast<uint16_t>(number + 1), abilities_.native_queue).put(batch_);
   }
-  rule(chain).queue(queue, abilities_.native_queue).put(batch_);
+  rule(chain).queue(number, abilities_.native_queue).put(batch_);
+}
+
+// A chain for each worker, and the way there by the hash of an inside host.
+void Builder::worker_queues() {
+  std::vector<nft::Element> ways;
+  for (uint32_t worker = 0; worker < options_.workers; ++worker) {
+    nft::put_chain(batch_, options_.table, worker_chain(worker));
+    queue(worker_chain(worker), queue_of(options_, Protocol::udp, worker));
+    nft::Bytes key(sizeof worker);
+    std::memcpy(key.data(), &worker, sizeof worker);
+    ways.push_back({key, {}, false, worker_chain(worker)});
+  }
+  nft::put_set(batch_, options_.table, {workers_map, next_id_++, NFT_SET_MAP, nft::mark, 4, NFT_DATA_VERDICT, sizeof(uint32_t), 0});
+  nft::put_elements(batch_, options_.table, workers_map, ways);
+}
+
+// The inside host, whichever way the flow's packet goes: who began it where his source is translated or he is inside, else who
+// he began it with. Whatever worker it reaches, the packet is handled alike (alg/base/shard.h).
+void Builder::spread(Slot slot) {
+  const std::string chain = name("take", slot);
+  const Layout& l = layout_of(slot.family);
+  const auto go = [&](nft::Rule& r, int direction) {
+    r.ct(l.ct_source, direction, 0).hash(0, l.length, shard_seed, options_.workers, 4).go_by(4, workers_map).put(batch_);
+  };
+  nft::Rule translated = rule(chain), from_inside = rule(chain), to_inside = rule(chain);
+  constexpr std::array<uint8_t, 4> none{};
+  go(translated.ct(NFT_CT_STATUS, -1, 0).mask(0, IPS_SRC_NAT).differs(0, none), original);
+  go(from_inside.ct(l.ct_source, original, 0).in_set(0, inside_set(slot.family)), original);
+  go(to_inside, reply);
 }
 
 // Only an unconfirmed conntrack can be given a timeout policy.

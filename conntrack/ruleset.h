@@ -50,8 +50,12 @@ inline constexpr std::chrono::duration<uint64_t, std::milli> births_pause{200};
 inline constexpr int hook_priority = 150, manual_priority = 149;
 inline constexpr int doors_out_priority = 99, doors_in_priority = -99;
 
-// The queue of a slot's packets; unconfirmed ones without NFQA_CT take the next number.
-uint16_t queue_of(const SteeringOptions& options, Protocol protocol);
+// The queue of a slot's packets; unconfirmed ones without NFQA_CT take the next number. UDP of worker 0, then TCP, then UDP of
+// the other workers.
+uint16_t queue_of(const SteeringOptions& options, Protocol protocol, uint32_t worker = 0);
+uint32_t queue_count(uint32_t workers); // numbers that are taken, from the first on
+inline const std::string workers_map = "workers"; // of verdicts, by the hash of an inside host
+std::string worker_chain(uint32_t worker);
 
 // A table in one transaction (without the marks that begin and end it).
 struct Abilities {

@@ -54,9 +54,11 @@ std::string door_map(bool in, Scope scope, Slot slot) {
   return std::string(in ? "in_" : "out_") + text_of(scope) + std::string(name_of(slot.protocol)) + digit(slot.family);
 }
 
-uint16_t queue_of(const SteeringOptions& options, Protocol protocol) {
-  return static_cast<uint16_t>(options.queue + (protocol == Protocol::tcp ? 2 : 0));
+uint16_t queue_of(const SteeringOptions& options, Protocol protocol, uint32_t worker) {
+  return static_cast<uint16_t>(options.queue + (protocol == Protocol::tcp ? 2 : worker == 0 ? 0 : 2 + 2 * worker));
 }
+uint32_t queue_count(uint32_t workers) { return 2 + 2 * workers; }
+std::string worker_chain(uint32_t worker) { return "worker_" + std::to_string(worker); }
 
 nft::Bytes endpoint_key(const Endpoint& endpoint) {
   nft::Bytes key;

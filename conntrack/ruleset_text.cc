@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Our table in nft's language, for people: what ruleset.cc builds. nft 1.0.6 knows no `ct original proto-dst @set`, so
 // ports stand in braces, and no concatenation of them: the endpoint sets are described in comments there.
+#include <cstdio>
+
+#include "alg/base/shard.h"
 #include "conntrack/ruleset.h"
 
 namespace sipalg {
@@ -57,7 +60,9 @@ class Writer {
   void match(Slot slot);
   void first_look();
   void take(Slot slot);
-  void queue(Protocol protocol, const std::string& match);
+  void workers();
+  void spread(Slot slot);
+  void queue(Protocol protocol, const std::string& match, uint32_t worker = 0);
   void doors();
   void door_rules(bool in, Slot slot);
 
@@ -141,8 +146,8 @@ void Writer::first_look() {
 }
 
 // In an administrator's ruleset nothing guards connections with edits: their segments must not pass without us.
-void Writer::queue(Protocol protocol, const std::string& match) {
-  const uint16_t number = ruleset::queue_of(options_, protocol);
+void Writer::queue(Protocol protocol, const std::string& match, uint32_t worker) {
+  const uint16_t number = ruleset::queue_of(options_, protocol, worker);
   const std::string to = options_.manual && protocol == Protocol::tcp ? "queue to " : "queue flags bypass to ";
   if (options_.births) line(match + "ct status & confirmed == 0 " + to + std::to_string(number + 1));
   line(match + to + std::to_string(number));
@@ -165,8 +170,33 @@ void Writer::take(Slot slot) {
     line("#   " + ruleset::birth_destinations(slot) + " { " + key + " timeout 30s : ct original " + ip +
          " daddr . ct original proto-dst . ct status }");
   }
-  if (!options_.manual) queue(slot.protocol, "");
+  if (!options_.manual) slot.protocol == Protocol::udp && options_.workers > 1 ? spread(slot) : queue(slot.protocol, "");
   close();
+}
+
+void Writer::workers() {
+  line("# a chain for each worker, and the way there by the hash of an inside host");
+  std::string ways;
+  for (uint32_t worker = 0; worker < options_.workers; ++worker) {
+    open("chain " + ruleset::worker_chain(worker));
+    queue(Protocol::udp, "", worker);
+    close();
+    ways += (worker == 0 ? "" : ", ") + std::to_string(worker) + " : goto " + ruleset::worker_chain(worker);
+  }
+  line("map " + ruleset::workers_map + " { type mark : verdict; elements = { " + ways + " }; }");
+}
+
+void Writer::spread(Slot slot) {
+  const std::string ip = words_of(slot.family).ip;
+  const auto go = [&](const std::string& match, const std::string& direction) {
+    std::array<char, 16> seed{};
+    std::snprintf(seed.data(), seed.size(), "%#x", shard_seed);
+    line(match + "jhash ct " + direction + " " + ip + " saddr mod " + std::to_string(options_.workers) + " seed " + seed.data() +
+         " vmap @" + ruleset::workers_map);
+  };
+  go("ct status & snat != 0 ", "original");
+  go("ct original " + ip + " saddr @inside" + ruleset::digit(slot.family) + " ", "original");
+  go("", "reply");
 }
 
 void Writer::door_rules(bool in, Slot slot) {
@@ -204,6 +234,7 @@ std::string Writer::table() {
   if (options_.births)
     for (const Slot slot : ruleset::slots)
       if (steers(slot)) births_maps(slot);
+  if (options_.workers > 1 && !options_.manual) workers();
   line("# steering: signalling is what has one of these ports or endpoints in its conntrack tuple");
   for (const Slot slot : ruleset::slots)
     if (steers(slot)) take(slot), match(slot);

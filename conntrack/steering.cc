@@ -30,20 +30,6 @@ Scope scope_of_canonical(const Translation& t) {
   return t.scope.prefix == 0 ? Scope::peers : Scope::one;
 }
 
-Birth parse_birth(Protocol protocol, const nft::Bytes& source, const nft::Bytes& destination) {
-  const std::size_t length = source.size() - 8; // address, port padded to 4, third field
-  const auto endpoint = [&](const nft::Bytes& data) {
-    return Endpoint{Address::from_bytes({data.data(), length}),
-                    static_cast<uint16_t>(data[length] << 8 | data[length + 1])};
-  };
-  Birth birth{{protocol, endpoint(source), endpoint(destination)}, 0, 0};
-  std::memcpy(&birth.zone, &source[length + 4], sizeof birth.zone);
-  std::memcpy(&birth.status, &destination[length + 4], sizeof birth.status);
-  return birth;
-}
-
-std::size_t birth_length(Family family) { return (family == Family::v6 ? 16U : 4U) + 8U; }
-
 } // namespace
 
 bool SteeringChange::empty() const {
@@ -104,13 +90,20 @@ Steering::Result Steering::install() {
 }
 
 Steering::Result Steering::commit(NetlinkBatch& batch) {
+  const std::lock_guard lock(mutex_);
   nft::end_batch(batch);
   if (const auto error = first_error(socket_.exchange(batch, {}, NetlinkSocket::everything)))
     return std::unexpected(error);
   return {};
 }
 
+NetlinkSocket::Results Steering::ask(NetlinkBatch& questions) {
+  const std::lock_guard lock(mutex_);
+  return socket_.exchange(questions);
+}
+
 Steering::Result Steering::set_ports(std::vector<uint16_t> udp, std::vector<uint16_t> tcp) {
+  const std::lock_guard lock(mutex_);
   if (!options_.tcp && !tcp.empty()) return std::unexpected(errno_code(EINVAL));
   NetlinkBatch batch;
   nft::begin_batch(batch);
@@ -137,6 +130,7 @@ static void put_networks(NetlinkBatch& batch, const std::string& table, const st
 }
 
 Steering::Result Steering::set_inside(std::vector<Network> networks) {
+  const std::lock_guard lock(mutex_);
   NetlinkBatch batch;
   nft::begin_batch(batch);
   for (const Family family : ruleset::families)
@@ -147,6 +141,7 @@ Steering::Result Steering::set_inside(std::vector<Network> networks) {
 }
 
 Steering::Result Steering::set_peers(std::vector<Network> networks) {
+  const std::lock_guard lock(mutex_);
   NetlinkBatch batch;
   nft::begin_batch(batch);
   for (const Family family : ruleset::families)
@@ -255,6 +250,7 @@ void Steering::put_translations(Translations& translations, bool adding) {
 }
 
 Steering::Result Steering::apply(const SteeringChange& change) {
+  const std::lock_guard lock(mutex_);
   if (const auto gathered = gather(change.add_translations, true, adds_); !gathered) return gathered;
   static_cast<void>(gather(change.remove_translations, false, removes_));
   EndpointCounts endpoints = count(change);
@@ -333,27 +329,13 @@ Steering::Result Steering::stop() {
 }
 
 std::size_t Steering::endpoint_count(Protocol protocol) const {
+  const std::lock_guard lock(mutex_);
   return static_cast<std::size_t>(
       std::count_if(endpoints_.begin(), endpoints_.end(), [=](const auto& e) { return e.first.protocol == protocol; }));
 }
 
-std::expected<Birth, std::error_code> Steering::find_birth(const Tuple& header) {
-  const Slot slot = slot_of(header.protocol, header.source);
-  nft::Bytes key = ruleset::endpoint_key(header.source);
-  nft::append(key, header.destination);
-  NetlinkBatch batch;
-  nft::put_element_get(batch, options_.table, ruleset::birth_sources(slot), key);
-  nft::put_element_get(batch, options_.table, ruleset::birth_destinations(slot), key);
-  std::array<nft::Bytes, 2> data;
-  const auto results =
-      socket_.exchange(batch, [&](std::size_t i, const nlmsghdr& m) { data[i] = nft::element_data(m); });
-  if (const auto error = first_error(results)) return std::unexpected(error);
-  for (const auto& half : data)
-    if (half.size() != birth_length(slot.family)) return std::unexpected(errno_code(ENOENT));
-  return parse_birth(header.protocol, data[0], data[1]);
-}
-
 bool Steering::has_flowtables() {
+  const std::lock_guard lock(mutex_);
   NetlinkBatch batch;
   batch.begin_netfilter(NFNL_SUBSYS_NFTABLES, NFT_MSG_GETFLOWTABLE, NLM_F_ACK, NFPROTO_UNSPEC);
   batch.end();
@@ -365,6 +347,7 @@ bool Steering::has_flowtables() {
 // A set that is not there has none of them.
 std::expected<std::vector<uint16_t>, std::error_code> Steering::find_missing_ports(const std::string& table, const std::string& set,
                                                                                    std::span<const uint16_t> ports) {
+  const std::lock_guard lock(mutex_);
   NetlinkBatch batch;
   nft::put_table_get(batch, table);
   for (const uint16_t port : ports)  // a key of its own has no padding, unlike one field of several

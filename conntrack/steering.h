@@ -15,11 +15,13 @@
 // counted. Nearly every translation has one owner, and the kernel knows that it is there: only further owners are kept
 // here. A change is sent as if each translation in it had one; when the kernel says otherwise (or we know better) it is
 // asked for each, and the change is sent anew.
+// May be called by several threads; options() by the one alone that calls what changes them.
 #pragma once
 #include <chrono>
 #include <cstdint>
 #include <expected>
 #include <map>
+#include <mutex>
 #include <span>
 #include <string>
 #include <system_error>
@@ -34,7 +36,8 @@ namespace sipalg {
 
 struct SteeringOptions {
   std::string table = "sipalg"; // table inet NAME
-  uint16_t queue = 5060;        // UDP: queue, unconfirmed without NFQA_CT queue + 1. TCP: queue + 2, queue + 3
+  uint16_t queue = 5060;        // as ruleset::queue_of
+  uint32_t workers = 1;         // whose queues UDP is spread over, by inside host
   std::vector<uint16_t> udp_ports{5060};
   bool tcp = false;                                // false: TCP is not steered at all, endpoints of TCP doors neither
   std::vector<uint16_t> tcp_ports;
@@ -68,13 +71,6 @@ struct SteeringChange {
   void add(const SteeringChange& other);
 };
 
-// A packet's original tuple, recorded before its conntrack was confirmed.
-struct Birth {
-  Tuple original;
-  uint16_t zone = 0;
-  uint32_t status = 0; // IPS_SRC_NAT, IPS_DST_NAT
-};
-
 class Steering {
  public:
   enum class Way : uint8_t { manual, native, compat };
@@ -97,8 +93,6 @@ class Steering {
   Result stop();
   // Endpoints beside the ports that signalling doors have brought here.
   std::size_t endpoint_count(Protocol protocol) const;
-  // ENOENT: nothing recorded for that header.
-  std::expected<Birth, std::error_code> find_birth(const Tuple& header);
   // Flowtables carry packets past us: true when somebody's ruleset has one.
   bool has_flowtables();
   // What the port set of somebody else's table inet lacks of `ports`. ENOENT: there is no such table.
@@ -111,6 +105,7 @@ class Steering {
   using PortCounts = std::map<uint16_t, uint32_t>;
   using Translations = std::vector<Translation>;
   Result commit(NetlinkBatch& batch);
+  NetlinkSocket::Results ask(NetlinkBatch& questions);
   Result install();
   EndpointCounts count(const SteeringChange& change) const;
   Result gather(const std::vector<Translation>& from, bool adding, Translations& into) const;
@@ -124,6 +119,7 @@ class Steering {
   void put_ports(const PortCounts& ports, bool adding);
   void put_translations(Translations& translations, bool adding);
   const nft::SetHead& map_head(bool in, const Translation& canonical) const;
+  mutable std::recursive_mutex mutex_; // of what follows
   SteeringOptions options_;
   NetlinkSocket socket_;
   Way way_ = Way::manual;

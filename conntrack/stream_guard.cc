@@ -134,7 +134,7 @@ std::vector<bool> StreamGuard::are_held(std::span<const Tuple> originals) const 
   if (steering_.way() == Steering::Way::manual) return std::vector<bool>(originals.size(), true);
   NetlinkBatch batch;
   for (const Tuple& original : originals) nft::put_element_get(batch, table_, held_set(family_of(original)), ruleset::connection_key(original));
-  const auto results = steering_.socket_.exchange(batch);
+  const auto results = steering_.ask(batch);
   std::vector<bool> held;
   for (std::size_t i = 0; i < results.size(); ++i) held.push_back(!results[i]);
   return held;
@@ -157,7 +157,7 @@ Steering::Result StreamGuard::adopt(const std::vector<Tuple>& originals) {
 bool StreamGuard::is_there() const {
   NetlinkBatch probe;
   nft::put_table_get(probe, table_);
-  return !first_error(steering_.socket_.exchange(probe));
+  return !first_error(steering_.ask(probe));
 }
 
 // Somebody has flushed the ruleset; our own table is still there.

@@ -30,17 +30,20 @@ control::Error no_such_call(const std::string& call_id) {
 }  // namespace
 
 // In the order of kernel_names.
-std::vector<uint64_t> Daemon::kernel_counts() const {
-  const QueueCounters& queue = queue_.counters();
+std::vector<uint64_t> Daemon::kernel_counts() {
+  QueueCounters queue = queue_.counters();
+  for (const auto& worker : workers_) queue.add(worker->counters());
+  const auto held = shared_keeper_.lock();
   const KeeperCounters& keeper = keeper_.counters();
   return {queue.packets, queue.overruns, queue.refused_verdicts, queue.malformed, keeper.opened, keeper.refused,
           keeper.closed, keeper.anchors_repaired, keeper.pinholes_repaired, keeper.resyncs, keeper.flows_deleted,
           keeper.leftovers};
 }
 
-Json Daemon::answer_stats() const {
+Json Daemon::answer_stats() {
   Stats sum = engine_.stats();
   sum.add(stats_);
+  for (const auto& worker : workers_) sum.add(worker->stats());
   Json out = to_json(sum);
   const std::vector<uint64_t> counts = kernel_counts();
   Json& kernel = out["kernel"] = Json::object();
@@ -56,6 +59,7 @@ Json Daemon::answer_stats() const {
 Json Daemon::clear_stats() {
   Json before = answer_stats();
   stats_ = Stats{};
+  for (const auto& worker : workers_) worker->clear_stats();
   engine_.clear_stats();
   kernel_counts_cleared_ = kernel_counts();
   return before;

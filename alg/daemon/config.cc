@@ -62,6 +62,7 @@ class Reader {
                        std::move(cure)});
   }
   Config finish() {
+    check_queues();
     std::ranges::stable_sort(errors_, {}, &ConfigError::line);  // a table of TOML does not keep the order of the file
     if (!errors_.empty()) throw BadConfig(std::move(errors_));
     return std::move(config_);
@@ -80,6 +81,16 @@ class Reader {
       add(node.source(), "bad value for `" + full_name(*it) + "`", it->expected,
           "for example: " + std::string(it->cure));
     }
+  }
+
+  // Each worker has two numbers, TCP has two (ruleset::queue_of).
+  void check_queues() {
+    if (config_.workers > 1 && config_.steering == Config::Steering::manual)
+      errors_.push_back({std::string(file_), 0, 0, "several `workers` and `steering = \"manual\"`", "",
+                         "sipalgd spreads packets over workers by rules of its own: leave one of the two keys out"});
+    if (config_.queue + 2 * config_.workers + 1 > 65535)
+      errors_.push_back({std::string(file_), 0, 0, "there are not enough queue numbers from `queue` on", "",
+                         "each worker needs two, and TCP two more: take a lower one"});
   }
 
   std::string_view file_;

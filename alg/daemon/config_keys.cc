@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "alg/base/shard.h"
 #include "alg/base/text.h"
 #include "alg/daemon/values.h"
 
@@ -30,6 +31,13 @@ bool read_one(const toml::node& node, uint16_t& out) {
   const auto* value = node.as_integer();
   if (value == nullptr || value->get() < 0 || value->get() > 65535) return false;
   out = static_cast<uint16_t>(value->get());
+  return true;
+}
+
+bool read_workers(const toml::node& node, uint32_t& out) {
+  const auto* value = node.as_integer();
+  if (value == nullptr || value->get() < 1 || value->get() > most_shards) return false;
+  out = static_cast<uint32_t>(value->get());
   return true;
 }
 
@@ -124,7 +132,7 @@ bool is_path(std::string_view text) {
 }
 bool is_socket_path(std::string_view text) { return is_path(text) && text.size() <= longest_socket_path; }
 
-const std::array<ConfigKey, 18> keys{{
+const std::array<ConfigKey, 19> keys{{
     {"", "inside", "a list of networks", R"(inside = ["192.168.1.0/24", "2001:db8:1::/48"], or leave the key out to have them detected)",
      [](const toml::node& n, Config& c) { return read_list(n, c.inside.emplace()); },
      [](const Config& c) { return c.inside ? show_list(*c.inside) : Json(nullptr); }},
@@ -159,6 +167,8 @@ const std::array<ConfigKey, 18> keys{{
      [](const Config& c) { return show_word(c.steering, steerings); }},
     {"", "queue", "a queue number from 0 to 65535", "queue = 5060",
      [](const toml::node& n, Config& c) { return read_one(n, c.queue); }, [](const Config& c) { return Json(c.queue); }},
+    {"", "workers", "a number from 1 to 64", "workers = 4",
+     [](const toml::node& n, Config& c) { return read_workers(n, c.workers); }, [](const Config& c) { return Json(c.workers); }},
     {"", "table", "a name of up to 31 letters, digits and underscores that begins with a letter, not sipalg_zones", R"(table = "sipalg")",
      [](const toml::node& n, Config& c) { return read_one(n, c.table) && is_table_name(c.table); },
      [](const Config& c) { return Json(c.table); }},

@@ -12,6 +12,7 @@
 #include "alg/daemon/kernel_settings.h"
 #include "alg/daemon/memory.h"
 #include "alg/daemon/start_error.h"
+#include "conntrack/ruleset.h"
 
 namespace sipalg {
 namespace {
@@ -36,6 +37,7 @@ SteeringOptions steering_options(const Config& config, const ServiceSwitch& serv
   options.tcp_ports = service.steered(Protocol::tcp);
   options.manual = config.steering == Config::Steering::manual;
   options.births = births;
+  options.workers = config.workers;
   options.inside = inside;
   options.peers = config.signalling_peers;
   return options;
@@ -71,6 +73,10 @@ NfDoorKeeper make_keeper(Steering& steering) {
                     });
 }
 
+std::unique_ptr<Births> make_births(bool has_conntrack, const Config& config) {
+  return has_conntrack ? nullptr : std::make_unique<Births>(config.table);
+}
+
 uint64_t salt() {
   std::random_device random;
   return uint64_t{random()} << 32 | random();
@@ -93,22 +99,48 @@ Daemon::Daemon(Config config, LoadConfig load, Log& log)
     : log_(log), load_(std::move(load)), config_(std::move(config)), switch_(config_.service), links_(make_links()),
       queue_(make_queue(config_)),
       steering_(make_steering(steering_options(config_, switch_, inside(), !queue_.has_conntrack()))),
-      conntrack_(make_conntrack()), flows_(conntrack_, &steering_), keeper_(make_keeper(steering_)),
-      engine_(policy(), keeper_, salt()), logged_engine_(engine_, log_), guard_(steering_),
+      conntrack_(make_conntrack()), births_(make_births(queue_.has_conntrack(), config_)),
+      flows_(conntrack_, births_.get(), steering_.way() == Steering::Way::manual), keeper_(make_keeper(steering_)),
+      shared_keeper_(keeper_), engine_(policy(), shared_keeper_, salt(), config_.workers), logged_engine_(engine_, log_), guard_(steering_),
       store_(make_store(config_, log_)), streams_(logged_engine_, conntrack_, guard_, store_.get(), stats_, log_),
-      path_(logged_engine_, streams_, stats_, flows_, links_, log_),
+      path_(logged_engine_, &streams_, stats_, flows_, links_.mtus(), log_),
       control_(loop_, config_.control_socket, [this](const control::Request& request) { return answer(request); }),
       kernel_counts_cleared_(kernel_counts().size()) {
   engine_.set_service(switch_.service());
   static constexpr std::array signals{SIGTERM, SIGINT, SIGHUP};
   loop_.watch_signals(signals, [this](int signal) { on_signal(signal); });
   loop_.watch(queue_.fd(), EPOLLIN, [this] { take_packets(); });
-  loop_.watch(keeper_.event_fd(), EPOLLIN, [this] { keeper_.on_events(); });
+  loop_.watch(keeper_.event_fd(), EPOLLIN, [this] {
+    const auto held = shared_keeper_.lock();
+    keeper_.on_events();
+  });
   loop_.watch(links_.event_fd(), EPOLLIN, [this] { on_links(); });
   loop_.set_timer([this] {
-    keeper_.flush();  // before each wait: no door that was closed stays open longer than this turn
+    shared_keeper_.flush();  // before each wait: no door that was closed stays open longer than this turn
     return next_timer();
   }, [this] { on_timer(); });
+  make_workers();
+}
+
+// After the signals are blocked: threads inherit that.
+void Daemon::make_workers() {
+  for (uint32_t number = 1; number < config_.workers; ++number) {
+    Worker::Kernel kernel{queue_options(config_), config_.table};
+    kernel.queue.queue = ruleset::queue_of(steering_.options(), Protocol::udp, number);
+    kernel.queue.tcp = false;
+    workers_.push_back(start_step("queue " + std::to_string(kernel.queue.queue) + " of worker " + std::to_string(number + 1),
+                                  "nobody else may read this queue (`queue` in the configuration chooses others)", [&] {
+      return std::make_unique<Worker>(kernel, number, engine_, shared_keeper_, links_.mtus(), log_);
+    }));
+    Worker* worker = workers_.back().get();
+    loop_.watch(worker->failure_fd(), EPOLLIN, [worker] { worker->rethrow_failure(); });
+  }
+}
+
+// A worker looks at the time once a second.
+bool Daemon::workers_live(Instant now) const {
+  constexpr std::chrono::seconds longest_turn{10};
+  return std::ranges::all_of(workers_, [&](const auto& worker) { return worker->last_turn() + longest_turn > now; });
 }
 
 void Daemon::run() {
@@ -117,6 +149,7 @@ void Daemon::run() {
   if (restored > 0) log_.info("TCP connections that go on: " + std::to_string(restored));
   tell_advice();
   on_timer();
+  for (const auto& worker : workers_) worker->start();
   service_.ready();
   loop_.run();
   stop();
@@ -141,26 +174,29 @@ void Daemon::on_links() {
   }
   for (const Address& address : links_.own_addresses())
     if (!before.contains(address)) engine_.outside_address_returned(address);
+  for (const auto& worker : workers_) worker->set_mtus(links_.mtus());
   tell_refusal("inside networks", steering_.set_inside(inside()));
   engine_.set_policy(policy());
 }
 
 Instant Daemon::next_timer() const {
-  return std::min({housekeeping_ + housekeeping_period, engine_.next_timer(), streams_.next_timer(), keeper_.next_tick()});
+  const Instant of_records = std::min(engine_.next_timer_of(0), streams_.next_timer());
+  const auto held = shared_keeper_.lock();  // last: a worker has it while it has rooms of the engine
+  return std::min({housekeeping_ + housekeeping_period, of_records, keeper_.next_tick()});
 }
 
 void Daemon::on_timer() {
   const Instant now = boot_time();
-  engine_.tick(now, ended_at_once);
+  engine_.tick_shard(0, now, ended_at_once);
   streams_.tick(now);
   queue_.flush();
   const bool is_housekeeping = now >= housekeeping_ + housekeeping_period;
-  if (is_housekeeping || now >= keeper_.next_tick()) keeper_.tick(now);
+  if (const auto held = shared_keeper_.lock(); is_housekeeping || now >= keeper_.next_tick()) keeper_.tick(now);
   if (!is_housekeeping) return;
   housekeeping_ = now;
   drain_ports();
   control_.tick(now);
-  service_.alive(now);
+  if (workers_live(now)) service_.alive(now);
   if (now >= memory_looked_at_ + memory_period) {
     memory_looked_at_ = now;
     give_back_free_memory();
@@ -196,6 +232,7 @@ void Daemon::reload() {
 void Daemon::apply(Config next) {
   tell_needs_restart(next);
   next.queue = config_.queue;
+  next.workers = config_.workers;
   next.table = config_.table;
   next.steering = config_.steering;
   next.control_socket = config_.control_socket;
@@ -209,7 +246,10 @@ void Daemon::apply(Config next) {
   tell_refusal("inside networks", steering_.set_inside(inside()));
   tell_refusal("signalling-peers", steering_.set_peers(config_.signalling_peers));
   engine_.set_policy(policy());
-  keeper_.raise_limit();  // somebody may have set it since
+  {
+    const auto held = shared_keeper_.lock();
+    keeper_.raise_limit();  // somebody may have set it since
+  }
   tell_advice();
 }
 
@@ -218,6 +258,7 @@ void Daemon::tell_needs_restart(const Config& next) const {
     if (differs) log_.warning(std::string("`") + key + "` changes with a restart only; it stays as it was");
   };
   tell(next.queue != config_.queue, "queue");
+  tell(next.workers != config_.workers, "workers");
   tell(next.table != config_.table, "table");
   tell(next.steering != config_.steering, "steering");
   tell(next.control_socket != config_.control_socket, "control-socket");
@@ -235,6 +276,9 @@ void Daemon::tell_start() const {
   for (const Network& network : inside()) networks += " " + to_string(network);
   log_.info("steering: " + std::string(name_of(steering_.way())) + ", queue " + std::to_string(config_.queue) +
             ", table inet " + config_.table);
+  if (config_.workers > 1)
+    log_.info("workers: " + std::to_string(config_.workers) + ", queues " + std::to_string(config_.queue) + " to " +
+              std::to_string(config_.queue + ruleset::queue_count(config_.workers) - 1));
   log_.info(steering_.births() ? "conntrack tuples: from our births map and by lookup (this kernel gives none with the packet)"
                                : "conntrack tuples: come with each packet");
   log_.info("expectations: the kernel allows " + kernel_setting("net/netfilter/nf_conntrack_expect_max"));
@@ -257,9 +301,14 @@ void Daemon::tell_advice() {
 void Daemon::stop() {
   service_.stopping();
   log_.info("stopping");
+  for (const auto& worker : workers_) worker->let_pass();
   engine_.close_all(boot_time());
-  keeper_.close_all();
+  {
+    const auto held = shared_keeper_.lock();
+    keeper_.close_all();
+  }
   if (const auto stopped = steering_.stop(); !stopped) log_.error("the steering rules stay: " + stopped.error().message());
+  for (const auto& worker : workers_) worker->drain();
   streams_.stop_editing();
   const Instant now = boot_time();
   queue_.drain([this, now](const QueuedPacket& packet, PendingVerdict verdict) {

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // All parts of the daemon, put together, from start to end.
 //
-// How it works. One thread waits in Loop for queued packets, netlink events, the control socket, signals and one timer.
+// How it works. One thread waits in Loop for queued packets, netlink events, the control socket, signals and one timer. With
+// `workers` there are more threads that handle packets (worker.h); all else is this one's.
 //     start   links, queue, table, keeper, engine, control socket; then READY
 //     SIGHUP  a good file takes effect with the next message; a bad one is told and changes nothing
 //     links   an address that went closes its doors; what is inside is found anew
@@ -22,12 +23,14 @@
 #include "alg/daemon/service_switch.h"
 #include "alg/daemon/state_store.h"
 #include "alg/daemon/stream_path.h"
+#include "alg/daemon/worker.h"
 #include "alg/engine/engine.h"
 #include "conntrack/ctnetlink.h"
 #include "conntrack/flow_lookup.h"
 #include "conntrack/links.h"
 #include "conntrack/nf_door_keeper.h"
 #include "conntrack/queue.h"
+#include "conntrack/shared_door_keeper.h"
 #include "conntrack/steering.h"
 
 namespace sipalg {
@@ -42,6 +45,8 @@ class Daemon {
 
  private:
   // --- packets, events, time ---
+  void make_workers();
+  bool workers_live(Instant now) const;
   void take_packets();
   void on_links();
   void on_timer();
@@ -65,11 +70,11 @@ class Daemon {
   // --- answers (answers.cc) ---
   std::expected<Json, control::Error> answer(const control::Request& request);
   std::expected<Json, control::Error> answer_call(const std::string& call_id) const;
-  Json answer_stats() const;
+  Json answer_stats();
   Json answer_config();
   Json clear_stats();
   std::expected<Json, control::Error> clear_call(const std::string& call_id);
-  std::vector<uint64_t> kernel_counts() const;
+  std::vector<uint64_t> kernel_counts();
 
   // --- the service (answers_service.cc) ---
   Json answer_service();
@@ -91,8 +96,10 @@ class Daemon {
   Queue queue_;
   Steering steering_;
   Ctnetlink conntrack_;
+  std::unique_ptr<Births> births_;  // null: the kernel needs none
   FlowLookup flows_;
   NfDoorKeeper keeper_;
+  SharedDoorKeeper shared_keeper_;
   Stats stats_;
   Engine engine_;
   LoggedEngine logged_engine_;
@@ -100,6 +107,7 @@ class Daemon {
   std::unique_ptr<StateStore> store_;  // null: it could not be opened
   StreamPath streams_;
   PacketPath path_;
+  std::vector<std::unique_ptr<Worker>> workers_;  // beside this thread
   ControlServer control_;
   Instant housekeeping_{}, memory_looked_at_{};
   std::vector<uint64_t> kernel_counts_cleared_;  // what they were at `clear stats`

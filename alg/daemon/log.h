@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // One line of log with fields: to the journal when it reads us, else to stderr.
 #pragma once
+#include <atomic>
 #include <initializer_list>
 #include <string>
 #include <string_view>
@@ -18,8 +19,8 @@ class Log {
   using Fields = std::vector<Field>;
 
   Log();  // finds out whether the journal reads stderr
-  void set_level(LogLevel level) { level_ = level; }
-  bool has(LogLevel level) const { return level <= level_; }
+  void set_level(LogLevel level) { level_.store(level, std::memory_order_relaxed); }
+  bool has(LogLevel level) const { return level <= level_.load(std::memory_order_relaxed); }
 
   void error(const std::string& text, const Fields& fields = {}) const { write(LogLevel::error, text, fields); }
   void warning(const std::string& text, const Fields& fields = {}) const { write(LogLevel::warning, text, fields); }
@@ -28,7 +29,7 @@ class Log {
 
  private:
   void write(LogLevel level, const std::string& text, const Fields& fields) const;
-  LogLevel level_ = LogLevel::info;
+  std::atomic<LogLevel> level_ = LogLevel::info;  // workers read it
   bool to_journal_ = false;
 };
 

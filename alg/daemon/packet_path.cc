@@ -20,9 +20,9 @@ Reason reason_of(PacketError error) {
 
 }  // namespace
 
-PacketPath::PacketPath(LoggedEngine& engine, StreamPath& streams, Stats& stats, FlowLookup& flows, const Links& links,
-                       const Log& log)
-    : engine_(engine), streams_(streams), stats_(stats), flows_(flows), links_(links), log_(log),
+PacketPath::PacketPath(LoggedEngine& engine, StreamPath* streams, Stats& stats, FlowLookup& flows, const Mtus& mtus,
+                       const Log& log, uint32_t shard)
+    : engine_(engine), streams_(streams), stats_(stats), flows_(flows), mtus_(mtus), log_(log), scratch_(shard),
       exceptions_(told_per_period, period) {}
 
 void PacketPath::handle(const QueuedPacket& packet, PendingVerdict verdict, Instant now) {
@@ -32,8 +32,8 @@ void PacketPath::handle(const QueuedPacket& packet, PendingVerdict verdict, Inst
     if (!view) return stats_.count_packet(reason_of(view.error()));
     const auto flow = flows_.find(packet, *view, now);
     if (!flow) return pass_unknown(*view, verdict);
-    const uint32_t mtu = links_.mtu(packet.outdev);
-    if (view->protocol == Protocol::tcp) return streams_.handle(*view, *flow, mtu, std::move(verdict), now);
+    const uint32_t mtu = mtus_[packet.outdev];
+    if (view->protocol == Protocol::tcp) return streams_ != nullptr ? streams_->handle(*view, *flow, mtu, std::move(verdict), now) : void();
     handle_datagram(*view, *flow, mtu, verdict, now);
   } catch (const std::exception& error) {
     tell_exception(error.what(), now);
@@ -42,7 +42,7 @@ void PacketPath::handle(const QueuedPacket& packet, PendingVerdict verdict, Inst
 
 void PacketPath::pass_unknown(const DatagramView& view, PendingVerdict& verdict) {
   stats_.count_packet(Reason::unknown_flow);
-  if (view.protocol == Protocol::tcp && streams_.is_guarded(view)) verdict.drop();
+  if (view.protocol == Protocol::tcp && streams_ != nullptr && streams_->is_guarded(view)) verdict.drop();
 }
 
 void PacketPath::handle_datagram(const DatagramView& view, const Flow& flow, uint32_t mtu, PendingVerdict& verdict, Instant now) {

@@ -21,8 +21,9 @@ namespace sipalg {
 
 class PacketPath {
  public:
-  // Borrows everything.
-  PacketPath(LoggedEngine& engine, StreamPath& streams, Stats& stats, FlowLookup& flows, const Links& links, const Log& log);
+  // Borrows everything. `streams` is null where no TCP comes. `shard`: Scratch::shard.
+  PacketPath(LoggedEngine& engine, StreamPath* streams, Stats& stats, FlowLookup& flows, const Mtus& mtus, const Log& log,
+             uint32_t shard = 0);
 
   void handle(const QueuedPacket& packet, PendingVerdict verdict, Instant now);
 
@@ -32,10 +33,10 @@ class PacketPath {
   void tell_exception(const char* what, Instant now);
 
   LoggedEngine& engine_;
-  StreamPath& streams_;
+  StreamPath* streams_;
   Stats& stats_;
   FlowLookup& flows_;
-  const Links& links_;
+  const Mtus& mtus_;
   const Log& log_;
   Scratch scratch_;
   RateLimit exceptions_;

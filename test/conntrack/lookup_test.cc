@@ -34,6 +34,7 @@ struct Reader {
   SteeringOptions options;
   std::optional<Steering> steering;
   Ctnetlink conntrack;
+  std::optional<Births> births;
   std::optional<FlowLookup> lookup;
   std::vector<std::string> seen;
   Instant now{1h};
@@ -43,7 +44,8 @@ struct Reader {
     options.births = !queue.has_conntrack();
     options.inside = {*parse_network("10.0.0.0/24"), *parse_network("fd00::/64")};
     steering.emplace(options);
-    lookup.emplace(conntrack, &*steering);
+    if (options.births) births.emplace(options.table);
+    lookup.emplace(conntrack, births ? &*births : nullptr);
     world.pump = [this] { queue.receive([this](const QueuedPacket& p, PendingVerdict v) { take(p, std::move(v)); }); };
   }
   void take(const QueuedPacket& packet, PendingVerdict verdict) {
@@ -293,9 +295,9 @@ TEST_CASE("links: own addresses, what lies behind, MTUs, and changes") {
   CHECK(inside() == "10.0.0.0/24 192.168.7.0/24 fd00::/64 ");
   uint32_t lan = 0;
   for (uint32_t i = 1; i < 10; ++i)
-    if (links.mtu(i) == 1400) lan = i;
+    if (links.mtus()[i] == 1400) lan = i;
   CHECK(lan != 0);
-  CHECK(links.mtu(999) == 1500);
+  CHECK(links.mtus()[999] == 1500);
   world.run(Side::router, "ip route add default via 10.0.0.2 dev lan0 metric 500");
   CHECK(links.on_events());
   CHECK(inside().empty());

@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+// See worker.h.
+#include "alg/daemon/worker.h"
+
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+
+#include <algorithm>
+#include <system_error>
+
+#include "alg/daemon/loop.h"
+
+namespace sipalg {
+namespace {
+
+constexpr std::size_t ended_at_once = 64;  // records whose time is over, before packets get their turn again
+constexpr std::chrono::seconds longest_wait{1};
+
+FileDescriptor make_eventfd() {
+  const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+  if (fd < 0) throw std::system_error(errno, std::system_category(), "eventfd");
+  return FileDescriptor(fd);
+}
+
+void ring(const FileDescriptor& bell) { eventfd_write(bell.get(), 1); }
+
+}  // namespace
+
+Worker::Worker(const Kernel& kernel, uint32_t shard, Engine& engine, DoorKeeper& keeper, const Mtus& mtus, const Log& log)
+    : shard_(shard), engine_(engine), keeper_(keeper), queue_(kernel.queue),
+      births_(queue_.has_conntrack() ? nullptr : std::make_unique<Births>(kernel.table)), flows_(conntrack_, births_.get()),
+      logged_engine_(engine, log), mtus_(mtus), path_(logged_engine_, nullptr, stats_, flows_, mtus_, log, shard),
+      ending_(make_eventfd()), failed_(make_eventfd()), last_turn_(boot_time()) {
+  loop_.watch(queue_.fd(), EPOLLIN, [this] { take_packets(); });
+  loop_.watch(ending_.get(), EPOLLIN, [this] { loop_.stop(); });
+  loop_.set_timer([this] {
+    keeper_.flush();  // as the daemon's own thread does before each wait
+    return next_timer();
+  }, [this] { on_timer(); });
+}
+
+Worker::~Worker() { drain(); }
+
+void Worker::start() {
+  thread_ = std::thread([this] { run(); });
+}
+
+void Worker::run() {
+  try {
+    loop_.run();
+    const std::lock_guard turn(turn_);
+    queue_.drain([](const QueuedPacket&, PendingVerdict) {});
+  } catch (...) {
+    failure_ = std::current_exception();
+    ring(failed_);
+  }
+}
+
+void Worker::take_packets() {
+  const std::lock_guard turn(turn_);
+  const Instant now = boot_time();
+  queue_.receive([this, now](const QueuedPacket& packet, PendingVerdict verdict) {
+    if (!passes_) path_.handle(packet, std::move(verdict), now);
+  });
+}
+
+void Worker::on_timer() {
+  const std::lock_guard turn(turn_);
+  const Instant now = boot_time();
+  if (!passes_) engine_.tick_shard(shard_, now, ended_at_once);
+  last_turn_.store(now, std::memory_order_relaxed);
+}
+
+Instant Worker::next_timer() const {
+  return std::min(passes_ ? Instant::max() : engine_.next_timer_of(shard_), last_turn() + longest_wait);
+}
+
+void Worker::set_mtus(const Mtus& mtus) {
+  const std::lock_guard turn(turn_);
+  mtus_ = mtus;
+}
+
+void Worker::let_pass() {
+  const std::lock_guard turn(turn_);
+  passes_ = true;
+}
+
+void Worker::drain() {
+  if (!thread_.joinable()) return;
+  ring(ending_);
+  thread_.join();
+}
+
+Stats Worker::stats() const {
+  const std::lock_guard turn(turn_);
+  return stats_;
+}
+
+QueueCounters Worker::counters() const {
+  const std::lock_guard turn(turn_);
+  return queue_.counters();
+}
+
+void Worker::clear_stats() {
+  const std::lock_guard turn(turn_);
+  stats_ = Stats{};
+}
+
+void Worker::rethrow_failure() const {
+  if (failure_) std::rethrow_exception(failure_);
+}
+
+}  // namespace sipalg
