@@ -175,24 +175,25 @@ void Writer::take(Slot slot) {
 }
 
 void Writer::workers() {
-  line("# a chain for each worker, and the way there by the hash of an inside host");
-  std::string ways;
+  line("# a chain for each worker; the way there is by the hash of an inside host");
   for (uint32_t worker = 0; worker < options_.workers; ++worker) {
     open("chain " + ruleset::worker_chain(worker));
     queue(Protocol::udp, "", worker);
     close();
-    ways += (worker == 0 ? "" : ", ") + std::to_string(worker) + " : goto " + ruleset::worker_chain(worker);
   }
-  line("map " + ruleset::workers_map + " { type mark : verdict; elements = { " + ways + " }; }");
 }
 
+// nft 1.0.6 gives a named map no key of a hash's type: the ways stand in braces.
 void Writer::spread(Slot slot) {
+  std::string ways;
+  for (uint32_t worker = 0; worker < options_.workers; ++worker)
+    ways += (worker == 0 ? "" : ", ") + std::to_string(worker) + " : goto " + ruleset::worker_chain(worker);
   const std::string ip = words_of(slot.family).ip;
   const auto go = [&](const std::string& match, const std::string& direction) {
     std::array<char, 16> seed{};
     std::snprintf(seed.data(), seed.size(), "%#x", shard_seed);
     line(match + "jhash ct " + direction + " " + ip + " saddr mod " + std::to_string(options_.workers) + " seed " + seed.data() +
-         " vmap @" + ruleset::workers_map);
+         " vmap { " + ways + " }");
   };
   go("ct status & snat != 0 ", "original");
   go("ct original " + ip + " saddr @inside" + ruleset::digit(slot.family) + " ", "original");

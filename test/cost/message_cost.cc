@@ -22,6 +22,7 @@
 
 #include "alg/engine/engine.h"
 #include "alg/engine/scratch.h"
+#include "test/fake/willing_keeper.h"
 #include "test/load/messages.h"
 
 namespace {
@@ -55,21 +56,6 @@ namespace sipalg::load {
 namespace {
 
 constexpr uint64_t calls = 60, first_cseq = 1'000'001;
-
-class WillingKeeper : public DoorKeeper {
- public:
-  std::expected<void, std::error_code> open(std::span<const KernelDoor>, std::span<DoorHandle> handles, DoorHandle) override {
-    for (DoorHandle& handle : handles) handle = ++last_;
-    return {};
-  }
-  void close(std::span<const DoorHandle>) override {}
-  void flush() override {}
-  bool is_free(Protocol, const Endpoint&) override { return true; }
-  bool has_flow(std::span<const DoorHandle>) override { return true; }
-
- private:
-  DoorHandle last_ = 0;
-};
 
 Policy policy() {
   Policy policy;
@@ -110,7 +96,7 @@ class Cost {
     const FlowEnd provider{*parse_endpoint("203.0.113.2:5060"), *parse_endpoint("203.0.113.2:5060")};
     return {Protocol::udp, out ? phone : provider, out ? provider : phone, 0, out, false};
   }
-  WillingKeeper keeper_;
+  test::WillingKeeper keeper_;
   Engine engine_;
   Scratch scratch_;
   Style style_;

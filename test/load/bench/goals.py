@@ -32,6 +32,15 @@ def _ratios(rows):
             yield _line(f"{workload}: {metric} against {reference}", ratio["median"], sign, bound)
 
 
+def _workers(rows):
+    """Two workers against one, with cores for no more than that and the generator."""
+    for workload, metric in (("hosts-invite-known", THROUGHPUT), ("hosts-in-dialog", THROUGHPUT), ("calls-hold-0s", "calls_per_second")):
+        two, one = rows.get((workload, "workers")), rows.get((workload, "sipalgd"))
+        ratio = two.ratio(metric, one) if two and one else None
+        if ratio:
+            yield _line(f"{workload}: {metric} of two workers against one", ratio["median"], ">", 1.0)
+
+
 def _costs(rows):
     """Of one message's CPU time against that of another workload."""
     pairs = (("calls-hold-0s", "invite-known", 3.0, "a message of a new call against one of a known call"),
@@ -48,7 +57,7 @@ def _costs(rows):
 
 def judge(rows):
     """rows: {(workload, candidate): Row}."""
-    return [*_ratios(rows), *_costs(rows)]
+    return [*_ratios(rows), *_workers(rows), *_costs(rows)]
 
 
 def show(lines):

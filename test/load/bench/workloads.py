@@ -39,6 +39,13 @@ def _throughput():
             yield Workload(name + "-tcp", title + ", TCP", [*words, "--tcp"], candidates=STREAMS)
 
 
+def _several_hosts():
+    """What workers share among them; one host's messages are one worker's."""
+    for name, title, kind in (("invite-known", "INVITE with SDP in known calls", "reinvite"), ("in-dialog", "small in-dialog messages", "info")):
+        yield Workload(f"hosts-{name}", f"{title} of 16 inside hosts, UDP", ["--workload", kind, *STANDING], hosts=16,
+                       candidates=("plain", "accept", "replace", "helper", "sipalgd", "workers"))
+
+
 def _latency():
     for name, title in (("invite-known", "INVITE with SDP in known calls"), ("in-dialog", "small in-dialog messages"),
                         ("trunk", "trunk mix")):
@@ -56,7 +63,7 @@ def _calls():
         yield Workload(f"calls-hold-{hold}s", "calls set up and torn down with their doors (INVITE 200 ACK BYE 200), UDP, 16 inside hosts, "
                        f"16 outside addresses, hold time {hold} s, at most {calls} at once",
                        ["--workload", "calls", "--flows", "16", "--calls", str(calls), "--window", "64", "--hold", str(hold)],
-                       "calls", hosts=16, candidates=("helper", "sipalgd", "kamailio"), expectations=262144, warmup=0.5 + hold)
+                       "calls", hosts=16, candidates=("helper", "sipalgd", "workers", "kamailio"), expectations=262144, warmup=0.5 + hold)
 
 
 def _sizes():
@@ -71,7 +78,7 @@ def everything(builds=()):
     rtp = Workload("rtp", "RTP through doors, there and back, 16 calls",
                    ["--workload", "rtp", "--flows", "16", "--calls", "16", "--window", "128"], "rtp",
                    candidates=("plain", "helper", "sipalgd", "kamailio"))
-    found = [*_throughput(), *_latency(), *_calls(), rtp, *_sizes()]
+    found = [*_throughput(), *_several_hosts(), *_latency(), *_calls(), rtp, *_sizes()]
     for workload in found:
         workload.candidates = (*workload.candidates, *builds)
     return found

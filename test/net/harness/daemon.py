@@ -38,7 +38,7 @@ def rows(answer):
 def workers_for(config):
     """SIPALG_TEST_WORKERS runs any test with so many workers."""
     wanted = os.environ.get("SIPALG_TEST_WORKERS")
-    return f"workers = {wanted}" if wanted and "workers" not in config and "manual" not in config else ""
+    return f"\nworkers = {wanted}" if wanted and "workers" not in config and "manual" not in config else ""
 
 
 class Daemon:
@@ -67,7 +67,7 @@ class Daemon:
         with open(self.config, "w", encoding="utf-8") as file:
             level = "" if "log-level" in config else 'log-level = "debug"'
             state = f'state = "{os.path.dirname(self.socket)}/state"'
-            file.write(f'control-socket = "{self.socket}"\n{state}\n{level}\n{workers_for(config)}\n{config}\n')
+            file.write(f'control-socket = "{self.socket}"\n{state}\n{level}{workers_for(config)}\n{config}\n')
 
     def start(self):
         command = [self._program, "--config", self.config] + (["--user", self._user] if self._user else [])
