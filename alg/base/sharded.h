@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Equal parts of one table, each behind a lock of its own and on cache lines of its own: workers that keep to their parts
 // write nothing in common. A table of one part has one user and needs no lock.
+//
+// at() locks for one step. Who has many steps in one part stays there: from the first on he keeps its lock, and lets it go
+// before he enters another part. Before he waits for any lock of which the order says that it comes first, he has to let_go().
 #pragma once
 #include <cstdint>
 #include <memory>
@@ -23,11 +26,13 @@ template <typename T> class Sharded {
   // `f` gets the part, locked.
   template <typename F> decltype(auto) at(uint32_t i, F&& f) {
     if (only_ != nullptr) return f(*only_);
+    if (stays_in(i)) return f(parts_[i]->value);
     const std::lock_guard held(parts_[i]->mutex);
     return f(parts_[i]->value);
   }
   template <typename F> decltype(auto) at(uint32_t i, F&& f) const {
     if (only_ != nullptr) return f(std::as_const(*only_));
+    if (stays_in(i)) return f(std::as_const(parts_[i]->value));
     const std::lock_guard held(parts_[i]->mutex);
     return f(std::as_const(parts_[i]->value));
   }
@@ -36,6 +41,23 @@ template <typename T> class Sharded {
   }
   template <typename F> void for_each(F&& f) const {
     for (uint32_t i = 0; i < size(); ++i) at(i, f);
+  }
+
+  // This thread stays in part `i`, of one table of these at a time.
+  class Stay {
+   public:
+    Stay(const Sharded& all, uint32_t i) {
+      if (!all.is_alone()) staying_ = {&all, i, false};
+    }
+    ~Stay() {
+      if (staying_.all != nullptr) staying_.all->let_go();
+      staying_.all = nullptr;
+    }
+    Stay(const Stay&) = delete;
+    Stay& operator=(const Stay&) = delete;
+  };
+  void let_go() const {
+    if (staying_.all == this && std::exchange(staying_.is_locked, false)) parts_[staying_.part]->mutex.unlock();
   }
 
   // For who holds one over several steps.
@@ -51,6 +73,18 @@ template <typename T> class Sharded {
     mutable std::mutex mutex;
     T value;
   };
+  struct Staying {
+    const Sharded* all = nullptr;
+    uint32_t part = 0;
+    bool is_locked = false;
+  };
+  bool stays_in(uint32_t i) const {
+    if (staying_.all != this) return false;
+    if (staying_.part != i) return let_go(), false;
+    if (!std::exchange(staying_.is_locked, true)) parts_[i]->mutex.lock();
+    return true;
+  }
+  static inline thread_local Staying staying_;
   std::vector<std::unique_ptr<Part>> parts_;
   T* only_ = nullptr;
 };

@@ -115,6 +115,7 @@ void Registrations::end_all(std::string_view aor, const Address& inside_host, co
 }
 
 bool Registrations::has(std::string_view aor, const Address& registrar, std::span<const Address> inside_hosts) const {
+  doors_.let_go();
   const auto is_there = [&](const Address& host) {
     return tables_.at(shard_of(host, tables_.size()), [&](const Part& part) { return !part.table.of(aor, host, registrar).empty(); });
   };

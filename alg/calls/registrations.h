@@ -45,7 +45,7 @@ class RegistrationTable {
 
 class Registrations {
  public:
-  Registrations(Doors& doors, uint32_t parts) : tables_(parts, [&](uint32_t) { return Part(doors); }) {}
+  Registrations(Doors& doors, uint32_t parts) : doors_(doors), tables_(parts, [&](uint32_t) { return Part(doors); }) {}
 
   // Takes over the doors; an older registration of the same key lets go of its own.
   void add(Registration registration, Instant now);
@@ -55,6 +55,7 @@ class Registrations {
   bool has(std::string_view aor, const Address& registrar, std::span<const Address> inside_hosts) const;
   // `f` gets those of this inside endpoint, under their lock.
   template <typename F> auto with_those_at(const Endpoint& inside, F&& f) const {
+    doors_.let_go();
     return tables_.at(shard_of(inside.address, tables_.size()), [&](const Part& part) { return f(part.table.at(inside)); });
   }
 
@@ -76,8 +77,10 @@ class Registrations {
     RegistrationTable table;
   };
   template <typename F> auto with_host(const Address& inside_host, F&& f) {
+    doors_.let_go();
     return tables_.at(shard_of(inside_host, tables_.size()), [&](Part& part) { return f(part.table); });
   }
+  Doors& doors_;
   Sharded<Part> tables_;
 };
 

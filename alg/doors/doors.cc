@@ -41,6 +41,7 @@ auto Doors::claim(uint32_t part, const Endpoint& inside, const Network& scope, I
 void Doors::ask(const DoorTable::Place& place, uint32_t for_part, const Endpoint& inside, const Network& scope, Instant now,
                 Asking& asking) {
   using Answer = DoorTable::Answer;
+  let_go();
   const OutsidePorts::Holder holder = ports_.holder(place.protocol, place.endpoint);
   if (holder == OutsidePorts::nobody || holder == OutsidePorts::of(for_part)) return;
   if (holder != OutsidePorts::several)

@@ -2,9 +2,9 @@
 // All doors, as the rules see them: shared by the workers.
 //
 // How it works
-//   A door belongs to the part of the table that has its inside host (shard_of); each part has a lock, which is held for one
-//   step here and never while another's is taken. A worker's messages are about inside hosts of its own part, so its lock is
-//   free and its cache lines are its own. It takes another's where a message names another host's endpoint.
+//   A door belongs to the part of the table that has its inside host (shard_of); each part has a lock. Nobody holds two. A
+//   worker's messages are about inside hosts of its own part, so its lock is free and its cache lines are its own; it keeps
+//   that lock for a message (stay), and takes another's where a message names another host's endpoint.
 //   An outside endpoint is one part's to give away (outside_ports.h). A claim that comes upon another's is told so, lets go of
 //   its lock, asks that part, and is made again: each time with one answer more.
 //   What several parts have (disjoint scopes) is claimed under `several_`, after all others were asked.
@@ -22,6 +22,12 @@
 namespace sipalg {
 
 class Doors {
+  struct Part {
+    Part(DoorKeeper& keeper, OutsidePorts* shared, uint32_t number) : table(keeper, stats, shared, OutsidePorts::of(number)) {}
+    Stats stats;
+    DoorTable table;
+  };
+
  public:
   // Borrows the keeper, which must be safe to be called by all workers.
   Doors(DoorKeeper& keeper, uint32_t parts);
@@ -30,6 +36,10 @@ class Doors {
 
   void set_ports(PortRange pool, const std::vector<PortRange>& reserved);
   void learn_forwarded(Protocol protocol, const Endpoint& outside, const Endpoint& inside);
+
+  // For the steps of one message, whose thread takes no lock that comes before ours meanwhile, unless it lets go.
+  [[nodiscard]] auto stay(uint32_t part) { return Sharded<Part>::Stay(tables_, part); }
+  void let_go() const { tables_.let_go(); }
 
   // As DoorTable's.
   std::expected<DoorId, Reason> claim_signalling(const DoorTable::SignallingWish& wish, Instant now);
@@ -87,11 +97,6 @@ class Doors {
   void clear_stats();
 
  private:
-  struct Part {
-    Part(DoorKeeper& keeper, OutsidePorts* shared, uint32_t number) : table(keeper, stats, shared, OutsidePorts::of(number)) {}
-    Stats stats;
-    DoorTable table;
-  };
   // Slab::place_of leaves these bits: limits::doors is below 2^24.
   static constexpr int part_shift = 24;
   static constexpr DoorId part_bits = DoorId{most_shards - 1} << part_shift;

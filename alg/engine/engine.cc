@@ -80,6 +80,7 @@ Reason pass(EngineHouse& house, Lease& lease, const SipDatagram& datagram, std::
   const FlowEnd& peer = out ? flow.receiver : flow.sender;
   lease.move_to(me.inside.address);
   EngineRooms& rooms = lease.rooms();
+  const auto stay = house.doors.stay(lease.shard());
   const Passage passage{bytes, scratch.message, me, peer.outside, flow.protocol, flow.zone, out, out == flow.begun_by_sender, now};
   scratch.edits.clear();
   Exchange exchange(rooms, scratch, passage, trace);
@@ -166,7 +167,10 @@ void Engine::tick(Instant now, std::size_t most) {
 }
 
 void Engine::tick_shard(uint32_t shard, Instant now, std::size_t most) {
-  house_->rooms.at(shard, [&](EngineRooms& rooms) { rooms.calls.tick(now, most); });
+  house_->rooms.at(shard, [&](EngineRooms& rooms) {
+    const auto stay = house_->doors.stay(shard);
+    rooms.calls.tick(now, most);
+  });
   house_->registrations.tick(shard, now, most);
   house_->doors.tick(shard, now);
 }

@@ -3,7 +3,7 @@
 //
 // How it works
 //   A message belongs to the calls of its inside end's host (shard_of). Rooms are locked for one message; nobody holds two.
-//   Within that come the locks of registrations, and within those the ones of doors, one at a time each.
+//   Within that come the locks of registrations, and within those the ones of doors, one at a time each; last the keeper's.
 //   Policy and service are in each of the rooms, so that reading them touches nothing in common.
 #pragma once
 #include "alg/calls/call_database.h"
