@@ -164,10 +164,20 @@ std::optional<KernelDoor> Doors::living_inbound(DoorId id) const {
   return out;
 }
 
-bool Doors::is_open(DoorId id) const {
-  bool is_open = false;
-  look(id, [&](const DoorTable&, const Door& door) { is_open = door.handle != 0; });
-  return is_open;
+bool Doors::is_closed(DoorId id) const {
+  bool is_closed = false;
+  look(id, [&](const DoorTable&, const Door& door) { is_closed = door.handle == 0; });
+  return is_closed;
+}
+
+bool Doors::lacks(DoorId id, const Address& remote) const {
+  bool lacks = false;
+  look(id, [&](const DoorTable& table, const Door& door) {
+    if (door.dead || !door.is_inbound()) return;
+    const DoorWay& way = table.way_of(door);
+    lacks = table.find_signalling(way.protocol, table.inside_of(door), way.outside.address, remote) == 0;
+  });
+  return lacks;
 }
 
 bool Doors::has(DoorId id) const {

@@ -66,8 +66,10 @@ class Doors {
   };
   std::optional<Found> find(DoorId id) const;
   std::optional<KernelDoor> living_inbound(DoorId id) const;
-  bool is_open(DoorId id) const;
+  bool is_closed(DoorId id) const;  // it is there, and not in the kernel
   bool has(DoorId id) const;
+  // It lives for packets that come in, and no door of the same endpoints, whatever their scope, lets `remote` in.
+  bool lacks(DoorId id, const Address& remote) const;
   Endpoint outside_of(DoorId id) const;  // not set: it is gone
   Address inside_host_of(DoorId id) const;  // the same
   std::optional<Found> find_signalling(Protocol protocol, const Endpoint& inside, const Address& outside_address,

@@ -70,11 +70,9 @@ void Exchange::join_peers() {
   if (path.peers.empty() || rooms_.policy.signalling_from_any) return;
   SmallList<DoorId, 4> fresh;
   for (std::size_t i = 0; i < path.doors.size() && path.doors.size() < limits::doors_per_dialog; ++i) {
-    const auto door = rooms_.doors.living_inbound(path.doors[i]);
-    if (!door) continue;
-    const KernelDoor& known = *door;
     for (const Endpoint& peer : path.peers) {
-      if (rooms_.doors.has_signalling(known.protocol, known.inside, known.outside.address, peer.address)) continue;
+      if (!rooms_.doors.lacks(path.doors[i], peer.address)) continue;
+      const KernelDoor known = *rooms_.doors.living_inbound(path.doors[i]);
       DoorTable::SignallingWish wish;
       wish.protocol = known.protocol;
       wish.inside = known.inside;

@@ -10,7 +10,7 @@ void Group::edit(Span span, Field field, std::string_view text) {
 }
 
 bool Group::opens_something() const {
-  const auto is_closed = [this](DoorId id) { return rules_.doors.has(id) && !rules_.doors.is_open(id); };
+  const auto is_closed = [this](DoorId id) { return rules_.doors.is_closed(id); };
   return std::ranges::any_of(doors_, is_closed) || std::ranges::any_of(reserved_, is_closed);
 }
 
