@@ -139,6 +139,7 @@ void show_stats(const Json& answer, std::ostream& out) {
   show_counters("NOT READABLE", member(answer, "scan_errors"), false, out);
   show_counters("DOORS AND CALLS", member(answer, "events"), false, out);
   show_counters("KERNEL", member(answer, "kernel"), false, out);
+  if (answer.contains("workers")) show_counters("WORKERS", member(answer, "workers"), false, out);
   show_counters("NOW", member(answer, "now"), false, out);
   out << "\nfields edited: " << text_of(answer, "edits") << "\n";
 }

@@ -48,10 +48,25 @@ Json Daemon::answer_stats() {
   const std::vector<uint64_t> counts = kernel_counts();
   Json& kernel = out["kernel"] = Json::object();
   for (std::size_t i = 0; i < kernel_names.size(); ++i) kernel[kernel_names[i]] = counts[i] - kernel_counts_cleared_[i];
+  if (!workers_.empty()) out["workers"] = answer_workers();
   Json& now = out["now"] = report::to_json(engine_.totals());
   now["connections"] = streams_.connections();
   now["held_segments"] = streams_.held_packets();
   now["held_bytes"] = streams_.held_bytes();
+  return out;
+}
+
+// Packets of each: is the load spread?
+std::vector<uint64_t> Daemon::packets_of_workers() const {
+  std::vector<uint64_t> packets{queue_.counters().packets};
+  for (const auto& worker : workers_) packets.push_back(worker->counters().packets);
+  return packets;
+}
+
+Json Daemon::answer_workers() const {
+  Json out = Json::object();
+  const std::vector<uint64_t> packets = packets_of_workers();
+  for (std::size_t i = 0; i < packets.size(); ++i) out["packets-" + std::to_string(i + 1)] = packets[i] - packets_cleared_[i];
   return out;
 }
 
@@ -62,6 +77,7 @@ Json Daemon::clear_stats() {
   for (const auto& worker : workers_) worker->clear_stats();
   engine_.clear_stats();
   kernel_counts_cleared_ = kernel_counts();
+  packets_cleared_ = packets_of_workers();
   return before;
 }
 

@@ -120,6 +120,7 @@ Daemon::Daemon(Config config, LoadConfig load, Log& log)
     return next_timer();
   }, [this] { on_timer(); });
   make_workers();
+  packets_cleared_ = packets_of_workers();
 }
 
 // After the signals are blocked: threads inherit that.

@@ -75,6 +75,8 @@ class Daemon {
   Json clear_stats();
   std::expected<Json, control::Error> clear_call(const std::string& call_id);
   std::vector<uint64_t> kernel_counts();
+  std::vector<uint64_t> packets_of_workers() const;
+  Json answer_workers() const;
 
   // --- the service (answers_service.cc) ---
   Json answer_service();
@@ -110,7 +112,7 @@ class Daemon {
   std::vector<std::unique_ptr<Worker>> workers_;  // beside this thread
   ControlServer control_;
   Instant housekeeping_{}, memory_looked_at_{};
-  std::vector<uint64_t> kernel_counts_cleared_;  // what they were at `clear stats`
+  std::vector<uint64_t> kernel_counts_cleared_, packets_cleared_;  // what they were at `clear stats`
 };
 
 }  // namespace sipalg
