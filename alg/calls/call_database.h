@@ -116,10 +116,12 @@ class CallDatabase {
   enum class Kind : uint8_t { transaction, leg, registration };
   void schedule(Instant when, Kind kind, uint64_t id) { timers_.add({when, id, static_cast<uint8_t>(kind)}); }
   void expire(const TimerWheel::Deadline& deadline, Instant now);
+  void prefetch_ended() const;
   void note_ended_transaction(TransactionId id, Instant now);
   void note_ended_leg(LegId id, Instant now);
   void expire_transaction(TransactionId id, Instant now);
   void give_up(Transaction& transaction, TransactionId id, Instant now);
+  void end_unanswered_branches(Leg& leg, TransactionId invite, Instant now);
   void expire_leg(LegId id, Instant now);
   void expire_idle(LegId id, Leg& leg, Instant now);
   void erase_transaction(TransactionId id, Instant now);

@@ -64,6 +64,7 @@ class RestoredUris {
   bool empty() const { return items_.empty(); }
   std::size_t size() const { return items_.size(); }
   std::size_t bytes() const { return texts_.size(); }
+  void prefetch() const { items_.prefetch(); }
   RestoredUri operator[](std::size_t i) const;
   void clear();
   void add(const RestoredUri& uri);

@@ -98,6 +98,7 @@ struct Transaction {
   Instant ends{};
   bool is_final() const { return last_status >= 200; }
   void recycle();  // as one made new, in the memory it has
+  void prefetch_lists() const;
 };
 
 // One use of a media door or a way out by a leg.

@@ -100,17 +100,23 @@ void CallDatabase::expire_transaction(TransactionId id, Instant now) {
   if (!answered) {
     stats_.count(Event::transactions_timed_out);
     give_up(*t, id, now);
-  } else if (Leg* forked = legs_.find(leg); forked && t->method == sip::Method::invite) {
-    // No 2xx of another branch comes any more (RFC 3261 section 13.2.2.4). Where the one that came brought no SDP, a branch is
-    // a To tag that a careless server changed, and the media is the early dialog's.
-    const auto answered_itself = [id](const Dialog& dialog) { return dialog.attempt == id && dialog.is_call() && dialog.has_sdp; };
-    if (std::ranges::any_of(forked->dialogs, answered_itself)) end_early_dialogs(*forked, id, now);
+  } else if (t->method == sip::Method::invite) {
+    if (Leg* forked = legs_.find(leg)) end_unanswered_branches(*forked, id, now);
   }
-  if (Leg* open = legs_.find(leg); open && answered && t->dialog != 0) {
-    give_up_offer(*open, t->offer, now);  // a 2xx without the answer that was due
-    schedule_leg(leg);
+  if (answered && t->dialog != 0 && t->offer.sdp != 0) {  // most have none, and their leg has left the processor's cache by now
+    if (Leg* open = legs_.find(leg)) {
+      give_up_offer(*open, t->offer, now);  // a 2xx without the answer that was due
+      schedule_leg(leg);
+    }
   }
   erase_transaction(id, now);
+}
+
+// No 2xx of another branch comes any more (RFC 3261 section 13.2.2.4). Where the one that came brought no SDP, a branch is a To
+// tag that a careless server changed, and the media is the early dialog's.
+void CallDatabase::end_unanswered_branches(Leg& leg, TransactionId invite, Instant now) {
+  const auto answered_itself = [invite](const Dialog& dialog) { return dialog.attempt == invite && dialog.is_call() && dialog.has_sdp; };
+  if (std::ranges::any_of(leg.dialogs, answered_itself)) end_early_dialogs(leg, invite, now);
 }
 
 // Nobody answers it any more: as if it had been refused.
@@ -138,7 +144,18 @@ void CallDatabase::tick(Instant now, std::size_t most) {
   doors_.flush();
 }
 
+// What goes has not been looked at since thousands of others ended: the record is asked for some turns before, then what it holds.
+void CallDatabase::prefetch_ended() const {
+  constexpr std::size_t turns = 2;
+  if (const TransactionId next = ended_transactions_.soon(2 * turns)) transactions_.prefetch(next);
+  const Transaction* t = transactions_.find(ended_transactions_.soon(turns));
+  if (!t) return;
+  t->prefetch_lists();
+  by_key_.prefetch(t->key.low);
+}
+
 void CallDatabase::note_ended_transaction(TransactionId id, Instant now) {
+  prefetch_ended();
   const TransactionId oldest = ended_transactions_.push(id, [this](TransactionId other) {
     const Transaction* t = transactions_.find(other);
     return t && t->is_final();
