@@ -120,14 +120,22 @@ void CallDatabase::erase_transaction(TransactionId id, Instant now) {
 
 // --- legs ---
 
-uint32_t CallDatabase::hash_of_call(std::string_view call_id, const Address& inside_host) const {
-  return static_cast<uint32_t>(hash_text(call_id, salt_ ^ std::hash<Address>{}(inside_host)));
+CallDatabase::CallKey CallDatabase::call_key(std::string_view call_id, const Address& inside_host) const {
+  return hash_text(call_id, sipalg::hash_of(inside_host, salt_));
 }
 
-LegId CallDatabase::find_leg(std::string_view call_id, const Address& inside_host, TagId inside_tag, TagId outside_tag) const {
-  return by_call_id_.find(hash_of_call(call_id, inside_host), [&](const Leg& leg) {
-    if (leg.beginner != (leg.outgoing ? inside_tag : outside_tag)) return false;
-    if (leg.texts[Leg::call_id] != call_id || path_of(leg).inside_host != inside_host) return false;
+void CallDatabase::prefetch_parts(CallKey call) const {
+  by_call_id_.find(call, [call](const Leg& leg) {
+    if (leg.call != call) return false;
+    leg.dialogs.prefetch();
+    leg.givens.prefetch();
+    return true;
+  });
+}
+
+LegId CallDatabase::find_leg(CallKey call, TagId inside_tag, TagId outside_tag) const {
+  return by_call_id_.find(call, [&](const Leg& leg) {
+    if (leg.call != call || leg.beginner != (leg.outgoing ? inside_tag : outside_tag)) return false;
     const TagId other = leg.outgoing ? outside_tag : inside_tag;
     return !leg.learnt || other == 0 || std::ranges::find(leg.dialogs, other, &Dialog::id) != leg.dialogs.end();
   });
@@ -138,7 +146,7 @@ LegId CallDatabase::begin_leg(Leg leg, const LegPath& path, Instant now) {
     stats_.count(Event::calls_refused_by_bound);
     return 0;
   }
-  leg.call_hash = hash_of_call(leg.texts[Leg::call_id], path.inside_host);
+  leg.call = call_key(leg.texts[Leg::call_id], path.inside_host);
   leg.path = paths_.hold(path);
   leg.begun = leg.last_message = now;
   const LegId id = legs_.insert(std::move(leg));
@@ -167,10 +175,6 @@ std::size_t CallDatabase::PathHash::operator()(const LegPath& path) const {
 
 void CallDatabase::add_peer(Leg& leg, const Endpoint& peer) {
   change_path(leg, [&](LegPath& path) { path.peers.push_back(peer); });
-}
-
-void CallDatabase::touch(LegId id, Instant now) {
-  if (Leg* leg = legs_.find(id)) leg->last_message = now;
 }
 
 void CallDatabase::schedule_leg(LegId id) {

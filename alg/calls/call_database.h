@@ -44,13 +44,21 @@ class CallDatabase {
 
   // --- legs ---
   TagId tag_id(std::string_view tag) const { return tag.empty() ? 0 : static_cast<TagId>(hash_text(tag, salt_)) | 1; }
-  LegId find_leg(std::string_view call_id, const Address& inside_host, TagId inside_tag, TagId outside_tag) const;
+  // Stands for Call-ID and inside host, as TransactionKey does for more; with the tags, which are no part of it, it is wide enough.
+  using CallKey = uint64_t;
+  CallKey call_key(std::string_view call_id, const Address& inside_host) const;
+  LegId find_leg(CallKey call, TagId inside_tag, TagId outside_tag) const;
+  // Before that search, each some hundred instructions after the one before: each reads what the last one asked for, and asks
+  // for what it leads to (prefetch.h).
+  void prefetch_place(CallKey call) const { by_call_id_.prefetch(call); }
+  void prefetch_leg(CallKey call) const { by_call_id_.prefetch_first(call); }
+  void prefetch_parts(CallKey call) const;
   Leg* leg(LegId id) { return legs_.find(id); }
   LegId begin_leg(Leg leg, const LegPath& path, Instant now);  // 0: the table is full
   Dialog* add_dialog(Leg& leg, std::string_view tag);  // finds or makes; nullptr: a bound
   const LegPath& path_of(const Leg& leg) const { return paths_[leg.path]; }
   void add_peer(Leg& leg, const Endpoint& peer);  // it has none like it
-  void touch(LegId id, Instant now);      // a message of it was seen: it is not idle
+  void touch(Leg& leg, Instant now) { leg.last_message = now; }  // a message of it was seen: it is not idle
   void begin_call(Leg& leg);              // an INVITE is its matter, again perhaps; counted once
   void revive(Leg& leg);                  // a new attempt or subscription of a leg that was ending
   // All that speaks is done: media closes now, the rest in 64*T1.
@@ -135,8 +143,6 @@ class CallDatabase {
   Instant leg_deadline(const Leg& leg) const;
   Instant idle_deadline(const Leg& leg) const;
 
-  uint32_t hash_of_call(std::string_view call_id, const Address& inside_host) const;
-
   DoorTable& doors_;
   Stats& stats_;
   uint64_t salt_;
@@ -153,10 +159,10 @@ class CallDatabase {
     std::size_t operator()(const Transaction& transaction) const { return transaction.key.low; }
   };
   struct CallHash {
-    std::size_t operator()(const Leg& leg) const { return leg.call_hash; }
+    std::size_t operator()(const Leg& leg) const { return leg.call; }
   };
   ChainIndex<Transaction, &Transaction::next_by_key, KeyHash, Found::newest_first, 8> by_key_{transactions_};
-  ChainIndex<Leg, &Leg::next_by_call_id, CallHash, Found::newest_first, 4> by_call_id_{legs_};
+  ChainIndex<Leg, &Leg::next_by_call_id, CallHash, Found::newest_first, 8> by_call_id_{legs_};
   std::unordered_map<std::string, RegistrationId> by_registration_;
   std::unordered_multimap<Endpoint, RegistrationId> by_contact_;
   std::unordered_multimap<std::string, RegistrationId> by_aor_;

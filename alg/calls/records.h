@@ -170,7 +170,7 @@ struct LegPath {
 struct Leg {
   enum Text : std::size_t { call_id, beginner_tag, from, to, dialog_tags };  // from, to: URIs, for people; the tag of each dialog
   PackedTexts texts;
-  uint32_t call_hash = 0;        // of Call-ID and inside host
+  uint64_t call = 0;             // CallDatabase::CallKey
   uint32_t next_by_call_id = 0;  // ChainIndex
   TagId beginner = 0;  // of the beginner's tag
   uint32_t sequence = 0;  // counts SDPs
@@ -185,12 +185,12 @@ struct Leg {
   bool is_call : 1 = false;   // an INVITE is its matter; else it is a subscription, or a REFER outside of a call
   bool is_counted = false;  // as a call that began, and not yet as one that ended
   MaybeInstant ends;        // ending: media is closed, the rest goes then
+  ShortInstant begun, last_message;
 
   Givens givens;
   CompactList<MediaUse> media;
   CompactList<Dialog> dialogs;
   FewNumbers invites;         // TransactionIds: attempts without a final response
-  Instant begun{}, last_message{};
   Instant scheduled = Instant::max();  // of its one timer entry that counts
   struct Exceptions {
     CompactList<AckBody> ack_bodies;   // the last ones

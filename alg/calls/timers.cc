@@ -18,7 +18,7 @@ void earlier(MaybeInstant& deadline, Instant other) {
 Instant CallDatabase::idle_deadline(const Leg& leg) const {
   auto idle = leg.is_held() ? idle_held_ : idle_;
   if (leg.session_interval != Leg::no_interval) idle = std::min(idle, leg.session_interval + limits::transaction_end);
-  return leg.last_message + idle;
+  return Instant(leg.last_message) + idle;
 }
 
 // When this leg is to be looked at next.
@@ -30,7 +30,7 @@ Instant CallDatabase::leg_deadline(const Leg& leg) const {
     if (leg.has_invite_usage()) earlier(deadline, std::max(idle_deadline(leg), leg.exceptions->recheck));
     for (const Dialog& dialog : leg.dialogs)
       if (dialog.subscribed_until) earlier(deadline, *dialog.subscribed_until);
-    if (!leg.has_invite_usage() && !leg.is_subscribed()) earlier(deadline, leg.last_message + limits::transaction_end);
+    if (!leg.has_invite_usage() && !leg.is_subscribed()) earlier(deadline, Instant(leg.last_message) + limits::transaction_end);
   }
   return *deadline;
 }
@@ -63,7 +63,7 @@ void CallDatabase::expire_idle(LegId id, Leg& leg, Instant now) {
     return;
   }
   if (!leg.invites.empty() || leg.is_subscribed()) return;
-  if (leg.is_confirmed() || now >= leg.last_message + limits::transaction_end) end_leg(id, now, false);
+  if (leg.is_confirmed() || now >= Instant(leg.last_message) + limits::transaction_end) end_leg(id, now, false);
 }
 
 void CallDatabase::expire_leg(LegId id, Instant now) {
@@ -147,7 +147,9 @@ void CallDatabase::tick(Instant now, std::size_t most) {
 // What goes has not been looked at since thousands of others ended: the record is asked for some turns before, then what it holds.
 void CallDatabase::prefetch_ended() const {
   constexpr std::size_t turns = 2;
-  if (const TransactionId next = ended_transactions_.soon(2 * turns)) transactions_.prefetch(next);
+  const TransactionId far = ended_transactions_.soon(2 * turns);
+  if (far == 0) return;  // nothing has to go
+  transactions_.prefetch(far);
   const Transaction* t = transactions_.find(ended_transactions_.soon(turns));
   if (!t) return;
   t->prefetch_lists();
