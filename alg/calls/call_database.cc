@@ -78,7 +78,7 @@ TransactionId CallDatabase::begin_transaction(const TransactionKey& key, Instant
   transaction.key = key;
   transaction.ends = now + limits::transaction_end;
   by_key_.insert(id);
-  schedule(transaction.ends, Kind::transaction, id);
+  schedule_transaction(id, transaction, now);
   stats_.count(Event::transactions_begun);
   return id;
 }
@@ -100,7 +100,6 @@ void CallDatabase::heard_response(TransactionId id, uint16_t status, Instant now
     return;
   }
   t->ends = now + (t->method == sip::Method::invite ? limits::transaction_end : limits::response_linger);
-  schedule(t->ends, Kind::transaction, id);
   note_ended_transaction(id, now);
 }
 

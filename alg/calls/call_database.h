@@ -7,8 +7,8 @@
 //   Of one call the media doors belong to attempts and dialogs: a use names its dialog, or by the number of its SDP the
 //   INVITE that offered it, and goes with it while other branches live on.
 //   Timers: each record has one deadline, a function of its fields; a wheel holds (time, record) pairs. A deadline that
-//   moved later is found when the old entry comes up; one that moved earlier gets a second entry. So messages of a living
-//   call touch no timer.
+//   moved later is found when the old entry comes up; one that moved earlier gets a second entry (a transaction's needs none:
+//   it is looked at early enough). So messages of a living call touch no timer.
 //   Records that have ended and only wait for late copies of their messages are remembered in the order they ended
 //   (EndedRing). Where more end than it holds, the oldest go before their time: what is over never fills the tables.
 //   The living are never cut: before time ends a confirmed call the kernel is asked whether its media still has a
@@ -127,6 +127,7 @@ class CallDatabase {
   void prefetch_ended() const;
   void note_ended_transaction(TransactionId id, Instant now);
   void note_ended_leg(LegId id, Instant now);
+  void schedule_transaction(TransactionId id, const Transaction& t, Instant now);
   void expire_transaction(TransactionId id, Instant now);
   void give_up(Transaction& transaction, TransactionId id, Instant now);
   void end_unanswered_branches(Leg& leg, TransactionId invite, Instant now);

@@ -83,10 +83,17 @@ void CallDatabase::expire_leg(LegId id, Instant now) {
   schedule(leg->scheduled, Kind::leg, id);
 }
 
+// A transaction has one entry, which is never later than its end: one that waits for its final response is looked at again in
+// the time it would live on after that. So a response needs no second entry; there would be millions of both.
+void CallDatabase::schedule_transaction(TransactionId id, const Transaction& t, Instant now) {
+  const std::chrono::milliseconds linger = t.method == sip::Method::invite ? limits::transaction_end : limits::response_linger;
+  schedule(t.is_final() ? t.ends : std::min(t.ends, now + linger), Kind::transaction, id);
+}
+
 void CallDatabase::expire_transaction(TransactionId id, Instant now) {
   Transaction* t = transactions_.find(id);
   if (!t) return;
-  if (t->ends > now) return schedule(t->ends, Kind::transaction, id);
+  if (t->ends > now) return schedule_transaction(id, *t, now);
   const LegId leg = t->leg;
   const bool answered = t->is_final();
   // Early media is a media packet after the last 1xx; that of a re-INVITE is its call's and says nothing of it.
@@ -94,7 +101,7 @@ void CallDatabase::expire_transaction(TransactionId id, Instant now) {
     const Leg* ringing = legs_.find(leg);
     if (ringing && media_lives(*ringing)) {
       t->ends = now + media_recheck;
-      return schedule(t->ends, Kind::transaction, id);
+      return schedule_transaction(id, *t, now);
     }
   }
   if (!answered) {
