@@ -75,7 +75,7 @@ class RestoredUris {
     uint32_t begin, came_size, left_size;
   };
   CompactList<Item> items_;
-  std::string texts_;
+  CompactList<char> texts_;
 };
 
 }  // namespace sipalg
