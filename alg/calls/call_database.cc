@@ -28,8 +28,8 @@ template <typename Record> FlowPorts ports_of(const Record& record) {
 
 // --- ownership ---
 
-void CallDatabase::own(CompactList<DoorId>& owned, DoorId door, Instant now) {
-  if (std::ranges::find(owned, door) == owned.end()) {
+void CallDatabase::own(FewNumbers& owned, DoorId door, Instant now) {
+  if (!owned.contains(door)) {
     owned.push_back(door);
   } else {
     doors_.release(door, now);
@@ -49,7 +49,7 @@ void CallDatabase::own(Leg& leg, DoorId door, Instant now) {
   change_path(leg, [door](LegPath& path) { path.doors.push_back(door); });
 }
 
-void CallDatabase::release_all(CompactList<DoorId>& owned, Instant now) {
+void CallDatabase::release_all(FewNumbers& owned, Instant now) {
   for (DoorId door : owned) doors_.release(door, now);
   owned.clear();
 }
@@ -123,18 +123,11 @@ CallDatabase::CallKey CallDatabase::call_key(std::string_view call_id, const Add
   return hash_text(call_id, sipalg::hash_of(inside_host, salt_));
 }
 
-void CallDatabase::prefetch_parts(CallKey call) const {
-  by_call_id_.find(call, [call](const Leg& leg) {
-    if (leg.call != call) return false;
-    leg.dialogs.prefetch();
-    leg.givens.prefetch();
-    return true;
-  });
-}
-
 LegId CallDatabase::find_leg(CallKey call, TagId inside_tag, TagId outside_tag) const {
   return by_call_id_.find(call, [&](const Leg& leg) {
     if (leg.call != call || leg.beginner != (leg.outgoing ? inside_tag : outside_tag)) return false;
+    leg.dialogs.prefetch();  // what is looked at next
+    leg.givens.prefetch();
     const TagId other = leg.outgoing ? outside_tag : inside_tag;
     return !leg.learnt || other == 0 || std::ranges::find(leg.dialogs, other, &Dialog::id) != leg.dialogs.end();
   });

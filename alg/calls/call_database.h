@@ -48,11 +48,10 @@ class CallDatabase {
   using CallKey = uint64_t;
   CallKey call_key(std::string_view call_id, const Address& inside_host) const;
   LegId find_leg(CallKey call, TagId inside_tag, TagId outside_tag) const;
-  // Before that search, each some hundred instructions after the one before: each reads what the last one asked for, and asks
-  // for what it leads to (prefetch.h).
+  // Before that search, each some hundred instructions after the one before: the second reads what the first asked for, and asks
+  // for what it leads to, as the search itself does (prefetch.h).
   void prefetch_place(CallKey call) const { by_call_id_.prefetch(call); }
   void prefetch_leg(CallKey call) const { by_call_id_.prefetch_first(call); }
-  void prefetch_parts(CallKey call) const;
   Leg* leg(LegId id) { return legs_.find(id); }
   LegId begin_leg(Leg leg, const LegPath& path, Instant now);  // 0: the table is full
   Dialog* add_dialog(Leg& leg, std::string_view tag);  // finds or makes; nullptr: a bound
@@ -94,9 +93,9 @@ class CallDatabase {
 
   // --- ownership ---
   // The owner's list is a set: a door it has already is released again.
-  void own(CompactList<DoorId>& owned, DoorId door, Instant now);
+  void own(FewNumbers& owned, DoorId door, Instant now);
   void own(Leg& leg, DoorId door, Instant now);
-  void release_all(CompactList<DoorId>& owned, Instant now);
+  void release_all(FewNumbers& owned, Instant now);
   // These owners let go of the door, whichever of them have it.
   void disown(DoorId door, Transaction* transaction, Leg* leg, Instant now);
 

@@ -29,7 +29,6 @@ void Transaction::recycle() {
 void Transaction::prefetch_lists() const {
   givens.prefetch();
   restored.prefetch();
-  doors.prefetch();
   wishes.prefetch();
   bodies.prefetch();
   offer.said.prefetch();

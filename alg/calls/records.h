@@ -43,7 +43,7 @@ struct RegistrationWish {
   Endpoint inside;
   Endpoint given;
   std::string before;
-  CompactList<DoorId> doors;
+  FewNumbers doors;  // DoorIds
   std::optional<uint32_t> asked;  // seconds
 };
 
@@ -80,7 +80,7 @@ struct Transaction {
   TagId dialog = 0;    // tag of the party that did not begin the leg; 0 outside a dialog
   Givens givens;
   RestoredUris restored;  // of a request in; empty: it was left as it came, and so are its copies
-  CompactList<DoorId> doors;
+  FewNumbers doors;  // DoorIds: mostly that of its Via
   CompactList<RegistrationWish> wishes;
   bool removes_all = false;         // REGISTER with Contact: *
   bool header_failed = false;       // first message decided: untouched. So are all of it.
@@ -215,7 +215,7 @@ struct Registration {
   Endpoint remote;
   std::string contact_text;
   Givens givens;  // Contact, Path, Service-Route
-  CompactList<DoorId> doors;
+  FewNumbers doors;  // DoorIds
   Instant ends{};             // 64*T1 after what was granted
   Instant scheduled = Instant::max();  // of its one timer entry that counts
 };

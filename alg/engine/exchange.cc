@@ -109,7 +109,6 @@ bool Exchange::find_or_begin(bool outgoing) {
   if (is_known_ || !message_.is_request || message_.method == Method::ack || message_.method == Method::cancel)
     return is_known_;
   transaction_id_ = rooms_.calls.begin_transaction(wanted, passage_.now);
-  rooms_.calls.prefetch_parts(call_);
   transaction_ = rooms_.calls.transaction(transaction_id_);
   if (!transaction_) return false;
   transaction_->cseq = message_.cseq;
