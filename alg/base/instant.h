@@ -48,6 +48,7 @@ class MaybeInstant {
   static constexpr uint16_t none = 0x8000;
   ShortInstant instant_;
 };
+static_assert(Instant(ShortInstant()) == Instant{} && sizeof(ShortInstant) == 6 && sizeof(MaybeInstant) == 6);
 static_assert(!MaybeInstant() && *MaybeInstant(Instant(std::chrono::milliseconds{-5})) == Instant(std::chrono::milliseconds{-5}));
 
 }  // namespace sipalg
