@@ -98,7 +98,7 @@ void DoorFlows::take_ports(const PortScan& scan) {
   for (const auto* handles : {&closed_, &sweeping_closed_})
     for (const DoorHandle handle : *handles) {
       const auto door = doors_.find(handle);
-      if (!door || doors_[*door].is_swept || doors_[*door].is_way_out || doors_.protocol(*door) != scan.protocol) continue;
+      if (!door || doors_[*door].is_swept || doors_.is_way_out(*door) || doors_.protocol(*door) != scan.protocol) continue;
       if (const Endpoint outside = doors_.outside(*door); outside.address == scan.address) place.last.flows.reset(outside.port);
     }
   const auto places = static_cast<Clock::rep>(ports_.size()); // each is dumped in its turn
@@ -217,7 +217,7 @@ bool DoorFlows::is_new_pair(const DoorKey& door, const Endpoint& remote) const {
     bool has = false;
     doors_.any_of(key, [&](uint32_t place) {
       const DoorStore::Record& r = doors_[place];
-      const bool is_it = r.is_open && !r.is_signalling;
+      const bool is_it = r.is_open && !doors_.is_signalling(place);
       has = has || is_it;
       is_fresh = is_fresh || (is_it && r.is_fresh);
       return false;

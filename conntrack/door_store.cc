@@ -2,22 +2,9 @@
 // What the kernel edge remembers of each door.
 #include "conntrack/door_store.h"
 
-#include <bit>
 #include <random>
 
 namespace sipalg {
-namespace {
-
-Address address_from(const std::array<uint64_t, 2>& words, bool is_v6) {
-  const auto bytes = std::bit_cast<std::array<uint8_t, 16>>(words);
-  return is_v6 ? Address::v6(bytes) : Address::v4({bytes[0], bytes[1], bytes[2], bytes[3]});
-}
-
-bool is_same(const std::array<uint64_t, 2>& words, bool is_v6, uint16_t port, const Endpoint& endpoint) {
-  return port == endpoint.port && words == endpoint.address.words() && is_v6 == (endpoint.address.family() == Family::v6);
-}
-
-} // namespace
 
 DoorKey key_of(const KernelDoor& door) {
   const Endpoint inside = door.kind == KernelDoor::Kind::way_out ? Endpoint{door.inside.address, 0} : door.inside;
@@ -42,27 +29,28 @@ uint32_t DoorStore::hash_of(const DoorKey& key) const {
   return key.kind == KernelDoor::Kind::inbound ? inside : inside * 31U + secret_hash(key.protocol, key.outside);
 }
 
+std::size_t DoorStore::WayHash::operator()(const Way& way) const {
+  const std::size_t kind = static_cast<std::size_t>(way.kind) << 1 | static_cast<std::size_t>(way.signalling);
+  const std::size_t ends = sipalg::hash_of(way.outside.address, secret_hash(way.protocol, way.inside) + (kind << 48) + (std::size_t{way.zone} << 32));
+  return way.scope.is_any() ? ends : sipalg::hash_of(way.scope.address, ends + way.scope.prefix);
+}
+
 uint32_t DoorStore::insert(const KernelDoor& door) {
-  const DoorKey key = key_of(door);
   const uint32_t place = records_.insert();
   Record& r = records_[place];
-  r.inside = key.inside.address.words(), r.inside_port = key.inside.port;
-  r.outside = key.outside.address.words(), r.outside_port = key.outside.port;
+  Way way = door;
+  way.inside.port = way.outside.port = 0;
+  r.way = ways_.hold(way);
+  r.inside_port = key_of(door).inside.port;
+  r.outside_port = door.outside.port;
   r.serial = ++last_serial_;
-  r.zone = door.zone;
-  r.is_way_out = door.kind == KernelDoor::Kind::way_out;
-  r.is_tcp = door.protocol == Protocol::tcp;
-  r.is_v6 = door.outside.address.family() == Family::v6;
-  r.is_signalling = door.signalling;
-  r.has_scope = !door.scope.is_any();
-  if (r.has_scope) scopes_[place] = door.scope;
-  index_.insert(hash_of(key), place);
+  index_.insert(hash_of(key_of(door)), place);
   return place;
 }
 
 void DoorStore::erase(uint32_t place) {
   index_.erase(hash_of(key_of(door(place))), place);
-  if (records_[place].has_scope) scopes_.erase(place);
+  ways_.release(records_[place].way);
   records_.erase(place);
 }
 
@@ -72,31 +60,22 @@ std::optional<uint32_t> DoorStore::find(DoorHandle handle) const {
   return place;
 }
 
-Endpoint DoorStore::outside(uint32_t place) const {
-  const Record& r = records_[place];
-  return {address_from(r.outside, r.is_v6), r.outside_port};
-}
-
 KernelDoor DoorStore::door(uint32_t place) const {
   const Record& r = records_[place];
-  KernelDoor door;
-  door.kind = r.is_way_out ? KernelDoor::Kind::way_out : KernelDoor::Kind::inbound;
-  door.protocol = protocol(place);
-  door.inside = {address_from(r.inside, r.is_v6), r.inside_port};
-  door.outside = outside(place);
-  if (r.has_scope) door.scope = scopes_.at(place);
-  door.signalling = r.is_signalling;
-  door.zone = r.zone;
+  KernelDoor door = way_of(r);
+  door.inside.port = r.inside_port;
+  door.outside.port = r.outside_port;
   return door;
 }
 
-bool DoorStore::is_inside(const Record& r, const DoorKey& key) {
-  return r.is_way_out == (key.kind == KernelDoor::Kind::way_out) && r.is_tcp == (key.protocol == Protocol::tcp) &&
-         is_same(r.inside, r.is_v6, r.inside_port, key.inside);
+bool DoorStore::is_inside(const Record& r, const DoorKey& key) const {
+  if (r.inside_port != key.inside.port) return false;
+  const Way& way = way_of(r);
+  return way.kind == key.kind && way.protocol == key.protocol && way.inside.address == key.inside.address;
 }
 
-bool DoorStore::is(const Record& r, const DoorKey& key) {
-  return is_inside(r, key) && is_same(r.outside, r.is_v6, r.outside_port, key.outside);
+bool DoorStore::is(const Record& r, const DoorKey& key) const {
+  return r.outside_port == key.outside.port && is_inside(r, key) && way_of(r).outside.address == key.outside.address;
 }
 
 } // namespace sipalg

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the kernel edge remembers of each door, in few bytes.
 //
-// How it works. A record is 48 bytes for both families and knows its door, its anchor and its state; a scope other than
-// everybody stands beside it (signalling doors have one, and they are few). One index finds doors by what a flow shows:
-// inbound ones by their inside endpoint, ways out by host and remote. States:
+// How it works. A record is 20 bytes: its anchor, its state, its ports, and the number of all else that its door is, which
+// most doors of one host toward one remote have in common (a way). One index finds doors by what a flow shows: inbound ones
+// by their inside endpoint, ways out by host and remote. States:
 //
 //     open      its handle is good
 //     standing  the kernel has it: from open until its closing was sent
@@ -11,11 +11,10 @@
 //
 // A record stays as long as one of them needs it. Handles are never used again for another door.
 #pragma once
-#include <array>
 #include <cstdint>
 #include <optional>
-#include <unordered_map>
 
+#include "alg/base/shared_values.h"
 #include "conntrack/ctnetlink.h"
 #include "conntrack/door_keeper.h"
 #include "conntrack/places.h"
@@ -37,21 +36,16 @@ Pinhole pinhole_of(const KernelDoor& door);
 class DoorStore {
  public:
   struct Record {
-    std::array<uint64_t, 2> inside{}, outside{}; // Address::words()
-    uint32_t serial = 0;                         // of its handle
+    uint32_t serial = 0; // of its handle
     uint32_t anchor = no_place;
-    uint16_t inside_port = 0, outside_port = 0, zone = 0;
-    bool is_way_out : 1 = false;
-    bool is_tcp : 1 = false;
-    bool is_v6 : 1 = false;
-    bool is_signalling : 1 = false;
-    bool has_scope : 1 = false; // in scopes_
+    uint32_t way = 0; // in ways_
+    uint16_t inside_port = 0, outside_port = 0;
     bool is_open : 1 = false;
     bool is_standing : 1 = false;
     bool is_swept : 1 = true;
     bool is_fresh : 1 = false; // opened since the last sweep
   };
-  static_assert(sizeof(Record) == 48);
+  static_assert(sizeof(Record) == 20); // a call has four
 
   // Neither open nor standing yet.
   uint32_t insert(const KernelDoor& door);
@@ -65,8 +59,10 @@ class DoorStore {
   std::optional<uint32_t> find(DoorHandle handle) const; // in any state
   KernelDoor door(uint32_t place) const;
   Pinhole pinhole(uint32_t place) const { return pinhole_of(door(place)); }
-  Protocol protocol(uint32_t place) const { return records_[place].is_tcp ? Protocol::tcp : Protocol::udp; }
-  Endpoint outside(uint32_t place) const;
+  Protocol protocol(uint32_t place) const { return way_of(records_[place]).protocol; }
+  bool is_way_out(uint32_t place) const { return way_of(records_[place]).kind == KernelDoor::Kind::way_out; }
+  bool is_signalling(uint32_t place) const { return way_of(records_[place]).signalling; }
+  Endpoint outside(uint32_t place) const { return {way_of(records_[place]).outside.address, records_[place].outside_port}; }
 
   // Asks about each record of this key, in whichever state, until `is_it` says yes.
   template <typename F> bool any_of(const DoorKey& key, F&& is_it) const {
@@ -81,13 +77,18 @@ class DoorStore {
   std::size_t size() const { return records_.size(); }
 
  private:
+  using Way = KernelDoor; // its ports are 0
+  struct WayHash {
+    std::size_t operator()(const Way& way) const;
+  };
+  const Way& way_of(const Record& record) const { return ways_[record.way]; }
   uint32_t hash_of(const DoorKey& key) const;
-  static bool is_inside(const Record& record, const DoorKey& key);
-  static bool is(const Record& record, const DoorKey& key);
+  bool is_inside(const Record& record, const DoorKey& key) const;
+  bool is(const Record& record, const DoorKey& key) const;
 
   Places<Record> records_;
   PlaceIndex index_;
-  std::unordered_map<uint32_t, Network> scopes_;
+  SharedValues<Way, WayHash> ways_;
   uint32_t last_serial_ = 0;
 };
 

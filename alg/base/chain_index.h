@@ -55,6 +55,14 @@ class ChainIndex {
       return false;
     });
   }
+  // For a search to come: first where its chain begins, and when that has come, the chain's first record.
+  void prefetch(std::size_t hash) const {
+    if (!heads_.empty()) sipalg::prefetch(&heads_[place_of(hash)], 1);
+  }
+  void prefetch_first(std::size_t hash) const {
+    if (heads_.empty()) return;
+    if (const uint32_t first = heads_[place_of(hash)]; first != 0) records_.prefetch_at(first - 1);
+  }
   std::size_t size() const { return size_; }
 
  private:

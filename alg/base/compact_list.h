@@ -8,6 +8,8 @@
 #include <new>
 #include <utility>
 
+#include "alg/base/prefetch.h"
+
 namespace sipalg {
 
 // Iterators are pointers; they and references hold until the list changes.
@@ -43,6 +45,9 @@ template <typename T> class CompactList {
   T& back() { return end()[-1]; }
   const T& back() const { return end()[-1]; }
 
+  void prefetch() const {  // its first line
+    if (head_) sipalg::prefetch(head_, 1);
+  }
   void reserve(std::size_t capacity) {
     if (capacity > this->capacity()) move_to(capacity);
   }

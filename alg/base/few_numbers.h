@@ -45,6 +45,11 @@ class FewNumbers {
     }
     list().push_back(number);
   }
+  template <typename Iterator> void assign(Iterator first, Iterator last) {
+    clear();
+    std::for_each(first, last, [this](uint64_t number) { push_back(number); });
+  }
+  void clear() { has_list() ? list().clear() : void(word_ = 0); }  // keeps its memory
   template <typename F> friend std::size_t erase_if(FewNumbers& numbers, F&& is_it) {
     if (numbers.has_list()) return erase_if(numbers.list(), is_it);
     if (numbers.word_ == 0 || !is_it(numbers.word_)) return 0;

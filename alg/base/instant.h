@@ -17,25 +17,38 @@ struct BootClock {
 };
 using Instant = BootClock::time_point;
 
-// An Instant or none, in six bytes: records have many. Good for four thousand years.
+// An Instant in six bytes: records have many. Good for four thousand years.
+class ShortInstant {
+ public:
+  constexpr ShortInstant() = default;
+  constexpr ShortInstant(Instant instant) : ShortInstant(instant.time_since_epoch().count()) {}
+  constexpr operator Instant() const {
+    const int64_t ms = int64_t{static_cast<int16_t>(words_[2])} << 32 | int64_t{words_[1]} << 16 | words_[0];
+    return Instant(std::chrono::milliseconds{ms});
+  }
+
+ private:
+  friend class MaybeInstant;
+  constexpr explicit ShortInstant(int64_t ms)
+      : words_{static_cast<uint16_t>(ms), static_cast<uint16_t>(ms >> 16), static_cast<uint16_t>(ms >> 32)} {}
+  std::array<uint16_t, 3> words_{};  // the lowest first
+};
+
+// The same, or none.
 class MaybeInstant {
  public:
-  constexpr MaybeInstant() = default;
-  constexpr MaybeInstant(Instant instant) : MaybeInstant(instant.time_since_epoch().count()) {}
-  constexpr bool has_value() const { return words_[2] != none; }
+  constexpr MaybeInstant() { instant_.words_[2] = none; }
+  constexpr MaybeInstant(Instant instant) : instant_(instant) {}
+  constexpr bool has_value() const { return instant_.words_[2] != none; }
   constexpr explicit operator bool() const { return has_value(); }
-  constexpr Instant operator*() const { return Instant(std::chrono::milliseconds{milliseconds()}); }
+  constexpr Instant operator*() const { return instant_; }
   constexpr void reset() { *this = {}; }
 
  private:
   static constexpr uint16_t none = 0x8000;
-  constexpr explicit MaybeInstant(int64_t ms)
-      : words_{static_cast<uint16_t>(ms), static_cast<uint16_t>(ms >> 16), static_cast<uint16_t>(ms >> 32)} {}
-  constexpr int64_t milliseconds() const {
-    return int64_t{static_cast<int16_t>(words_[2])} << 32 | int64_t{words_[1]} << 16 | words_[0];
-  }
-  std::array<uint16_t, 3> words_{0, 0, none};  // the lowest first
+  ShortInstant instant_;
 };
+static_assert(Instant(ShortInstant()) == Instant{} && sizeof(ShortInstant) == 6 && sizeof(MaybeInstant) == 6);
 static_assert(!MaybeInstant() && *MaybeInstant(Instant(std::chrono::milliseconds{-5})) == Instant(std::chrono::milliseconds{-5}));
 
 }  // namespace sipalg

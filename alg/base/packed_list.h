@@ -42,6 +42,7 @@ template <typename T, typename Form> class PackedList {
   bool empty() const { return bytes_.empty(); }
   std::size_t size() const { return static_cast<std::size_t>(std::distance(begin(), end())); }  // walks through it
   std::size_t bytes() const { return bytes_.size(); }
+  void prefetch() const { bytes_.prefetch(); }
   void reserve(std::size_t more_bytes) { bytes_.reserve(bytes_.size() + more_bytes); }
   void clear() { bytes_.clear(); }  // keeps its memory
   void add(const T& item) { Form::write(item, bytes_.grow(Form::size_of(item))); }

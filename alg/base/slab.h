@@ -10,6 +10,8 @@
 #include <utility>
 #include <vector>
 
+#include "alg/base/prefetch.h"
+
 namespace sipalg {
 
 // An id is (generation << 32 | index + 1); 0 is none. An id of an erased record finds nothing, even when its place was
@@ -48,6 +50,11 @@ template <typename T> class Slab {
     return chunk.generations[index % 64] == static_cast<uint32_t>(id >> 32) ? &chunk.values[index % 64] : nullptr;
   }
   const T* find(Id id) const { return const_cast<Slab*>(this)->find(id); }
+  // For one that is wanted in some hundred instructions: what find() and its caller read comes into the processor's cache meanwhile.
+  void prefetch(Id id) const {
+    const uint32_t index = place_of(id);
+    if (index / 64 < chunks_.size()) prefetch_at(index);
+  }
   bool erase(Id id) {
     if (!find(id)) return false;
     const uint32_t index = place_of(id);
@@ -67,6 +74,11 @@ template <typename T> class Slab {
   static uint32_t place_of(Id id) { return static_cast<uint32_t>(id & 0xffffffffU) - 1; }
   T& at(uint32_t place) { return chunks_[place / 64]->values[place % 64]; }
   const T& at(uint32_t place) const { return chunks_[place / 64]->values[place % 64]; }
+  void prefetch_at(uint32_t place) const {
+    const Chunk& chunk = *chunks_[place / 64];
+    sipalg::prefetch(&chunk.generations[place % 64], 1);
+    sipalg::prefetch(&chunk.values[place % 64], sizeof(T));
+  }
   Id id_at(uint32_t place) const { return id_of(*chunks_[place / 64], place); }
 
   template <typename F> void for_each(F&& f) const {

@@ -8,8 +8,8 @@ namespace sipalg {
 
 // --- ownership ---
 
-void CallDatabase::own(CompactList<DoorId>& owned, DoorId door, Instant now) {
-  if (std::ranges::find(owned, door) == owned.end()) {
+void CallDatabase::own(FewNumbers& owned, DoorId door, Instant now) {
+  if (!owned.contains(door)) {
     owned.push_back(door);
   } else {
     doors_.release(door, now);
@@ -29,7 +29,7 @@ void CallDatabase::own(Leg& leg, DoorId door, Instant now) {
   change_path(leg, [door](LegPath& path) { path.doors.push_back(door); });
 }
 
-void CallDatabase::release_all(CompactList<DoorId>& owned, Instant now) { doors_.release_all(owned, now); }
+void CallDatabase::release_all(FewNumbers& owned, Instant now) { doors_.release_all(owned, now); }
 
 void CallDatabase::disown(DoorId door, Transaction* transaction, Leg* leg, Instant now) {
   std::size_t held = 0;
@@ -55,7 +55,7 @@ TransactionId CallDatabase::begin_transaction(const TransactionKey& key, Instant
   transaction.key = key;
   transaction.ends = now + limits::transaction_end;
   by_key_.insert(id);
-  schedule(transaction.ends, Kind::transaction, id);
+  schedule_transaction(id, transaction, now);
   stats_.count(Event::transactions_begun);
   return id;
 }
@@ -77,7 +77,6 @@ void CallDatabase::heard_response(TransactionId id, uint16_t status, Instant now
     return;
   }
   t->ends = now + (t->method == sip::Method::invite ? limits::transaction_end : limits::response_linger);
-  schedule(t->ends, Kind::transaction, id);
   note_ended_transaction(id, now);
 }
 
@@ -97,14 +96,15 @@ void CallDatabase::erase_transaction(TransactionId id, Instant now) {
 
 // --- legs ---
 
-uint32_t CallDatabase::hash_of_call(std::string_view call_id, const Address& inside_host) const {
-  return static_cast<uint32_t>(hash_text(call_id, salt_ ^ std::hash<Address>{}(inside_host)));
+CallDatabase::CallKey CallDatabase::call_key(std::string_view call_id, const Address& inside_host) const {
+  return hash_text(call_id, sipalg::hash_of(inside_host, salt_));
 }
 
-LegId CallDatabase::find_leg(std::string_view call_id, const Address& inside_host, TagId inside_tag, TagId outside_tag) const {
-  return by_call_id_.find(hash_of_call(call_id, inside_host), [&](const Leg& leg) {
-    if (leg.beginner != (leg.outgoing ? inside_tag : outside_tag)) return false;
-    if (leg.texts[Leg::call_id] != call_id || path_of(leg).inside_host != inside_host) return false;
+LegId CallDatabase::find_leg(CallKey call, TagId inside_tag, TagId outside_tag) const {
+  return by_call_id_.find(call, [&](const Leg& leg) {
+    if (leg.call != call || leg.beginner != (leg.outgoing ? inside_tag : outside_tag)) return false;
+    leg.dialogs.prefetch();  // what is looked at next
+    leg.givens.prefetch();
     const TagId other = leg.outgoing ? outside_tag : inside_tag;
     return !leg.learnt || other == 0 || std::ranges::find(leg.dialogs, other, &Dialog::id) != leg.dialogs.end();
   });
@@ -115,7 +115,7 @@ LegId CallDatabase::begin_leg(Leg leg, const LegPath& path, Instant now) {
     stats_.count(Event::calls_refused_by_bound);
     return 0;
   }
-  leg.call_hash = hash_of_call(leg.texts[Leg::call_id], path.inside_host);
+  leg.call = call_key(leg.texts[Leg::call_id], path.inside_host);
   leg.path = paths_.hold(path);
   leg.begun = leg.last_message = now;
   const LegId id = legs_.insert(std::move(leg));
@@ -144,10 +144,6 @@ std::size_t CallDatabase::PathHash::operator()(const LegPath& path) const {
 
 void CallDatabase::add_peer(Leg& leg, const Endpoint& peer) {
   change_path(leg, [&](LegPath& path) { path.peers.push_back(peer); });
-}
-
-void CallDatabase::touch(LegId id, Instant now) {
-  if (Leg* leg = legs_.find(id)) leg->last_message = now;
 }
 
 void CallDatabase::schedule_leg(LegId id) {

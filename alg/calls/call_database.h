@@ -8,8 +8,8 @@
 //   Of one call the media doors belong to attempts and dialogs: a use names its dialog, or by the number of its SDP the
 //   INVITE that offered it, and goes with it while other branches live on.
 //   Timers: each record has one deadline, a function of its fields; a wheel holds (time, record) pairs. A deadline that
-//   moved later is found when the old entry comes up; one that moved earlier gets a second entry. So messages of a living
-//   call touch no timer.
+//   moved later is found when the old entry comes up; one that moved earlier gets a second entry (a transaction's needs none:
+//   it is looked at early enough). So messages of a living call touch no timer.
 //   Records that have ended and only wait for late copies of their messages are remembered in the order they ended
 //   (EndedRing). Where more end than it holds, the oldest go before their time: what is over never fills the tables.
 //   The living are never cut: before time ends a confirmed call the kernel is asked whether its media still has a
@@ -44,13 +44,20 @@ class CallDatabase {
 
   // --- legs ---
   TagId tag_id(std::string_view tag) const { return tag.empty() ? 0 : static_cast<TagId>(hash_text(tag, salt_)) | 1; }
-  LegId find_leg(std::string_view call_id, const Address& inside_host, TagId inside_tag, TagId outside_tag) const;
+  // Stands for Call-ID and inside host, as TransactionKey does for more; with the tags, which are no part of it, it is wide enough.
+  using CallKey = uint64_t;
+  CallKey call_key(std::string_view call_id, const Address& inside_host) const;
+  LegId find_leg(CallKey call, TagId inside_tag, TagId outside_tag) const;
+  // Before that search, each some hundred instructions after the one before: the second reads what the first asked for, and asks
+  // for what it leads to, as the search itself does (prefetch.h).
+  void prefetch_place(CallKey call) const { by_call_id_.prefetch(call); }
+  void prefetch_leg(CallKey call) const { by_call_id_.prefetch_first(call); }
   Leg* leg(LegId id) { return legs_.find(id); }
   LegId begin_leg(Leg leg, const LegPath& path, Instant now);  // 0: the table is full
   Dialog* add_dialog(Leg& leg, std::string_view tag);  // finds or makes; nullptr: a bound
   const LegPath& path_of(const Leg& leg) const { return paths_[leg.path]; }
   void add_peer(Leg& leg, const Endpoint& peer);  // it has none like it
-  void touch(LegId id, Instant now);      // a message of it was seen: it is not idle
+  void touch(Leg& leg, Instant now) { leg.last_message = now; }  // a message of it was seen: it is not idle
   void begin_call(Leg& leg);              // an INVITE is its matter, again perhaps; counted once
   void revive(Leg& leg);                  // a new attempt or subscription of a leg that was ending
   // All that speaks is done: media closes now, the rest in 64*T1.
@@ -73,9 +80,9 @@ class CallDatabase {
 
   // --- ownership ---
   // The owner's list is a set: a door it has already is released again.
-  void own(CompactList<DoorId>& owned, DoorId door, Instant now);
+  void own(FewNumbers& owned, DoorId door, Instant now);
   void own(Leg& leg, DoorId door, Instant now);
-  void release_all(CompactList<DoorId>& owned, Instant now);
+  void release_all(FewNumbers& owned, Instant now);
   // These owners let go of the door, whichever of them have it.
   void disown(DoorId door, Transaction* transaction, Leg* leg, Instant now);
 
@@ -100,10 +107,13 @@ class CallDatabase {
   enum class Kind : uint8_t { transaction, leg };
   void schedule(Instant when, Kind kind, uint64_t id) { timers_.add({when, id, static_cast<uint8_t>(kind)}); }
   void expire(const TimerWheel::Deadline& deadline, Instant now);
+  void prefetch_ended() const;
   void note_ended_transaction(TransactionId id, Instant now);
   void note_ended_leg(LegId id, Instant now);
+  void schedule_transaction(TransactionId id, const Transaction& t, Instant now);
   void expire_transaction(TransactionId id, Instant now);
   void give_up(Transaction& transaction, TransactionId id, Instant now);
+  void end_unanswered_branches(Leg& leg, TransactionId invite, Instant now);
   void expire_leg(LegId id, Instant now);
   void expire_idle(LegId id, Leg& leg, Instant now);
   void erase_transaction(TransactionId id, Instant now);
@@ -116,8 +126,6 @@ class CallDatabase {
   bool media_lives(const Leg& leg) const;
   Instant leg_deadline(const Leg& leg) const;
   Instant idle_deadline(const Leg& leg) const;
-
-  uint32_t hash_of_call(std::string_view call_id, const Address& inside_host) const;
 
   Doors& doors_;
   Stats& stats_;
@@ -134,10 +142,10 @@ class CallDatabase {
     std::size_t operator()(const Transaction& transaction) const { return transaction.key.low; }
   };
   struct CallHash {
-    std::size_t operator()(const Leg& leg) const { return leg.call_hash; }
+    std::size_t operator()(const Leg& leg) const { return leg.call; }
   };
   ChainIndex<Transaction, &Transaction::next_by_key, KeyHash, Found::newest_first, 8> by_key_{transactions_};
-  ChainIndex<Leg, &Leg::next_by_call_id, CallHash, Found::newest_first, 4> by_call_id_{legs_};
+  ChainIndex<Leg, &Leg::next_by_call_id, CallHash, Found::newest_first, 8> by_call_id_{legs_};
   TimerWheel timers_;
   std::size_t counted_calls_ = 0;
   EndedRing ended_transactions_{limits::ended_transactions}, ended_legs_{limits::ended_dialogs};

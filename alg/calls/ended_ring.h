@@ -13,7 +13,7 @@ class EndedRing {
   // The oldest that `has_ended(id)` still says yes to, when there are too many with this one; 0: none has to go.
   template <typename F> uint64_t push(uint64_t id, F&& has_ended) {
     if (count_ == ids_.size()) grow();
-    ids_[(first_ + count_++) % ids_.size()] = id;
+    ids_[place_of(count_++)] = id;
     ++living_;
     while (count_ > 0 && !has_ended(ids_[first_])) pop();
     if (living_ <= most_ || count_ == 0) return 0;
@@ -22,21 +22,24 @@ class EndedRing {
     return oldest;
   }
   void gone() { --living_; }
+  // The one that so many pushes later is likely to have to go; 0: none.
+  uint64_t soon(std::size_t pushes) const { return living_ < most_ || count_ <= pushes ? 0 : ids_[place_of(pushes)]; }
 
  private:
+  std::size_t place_of(std::size_t nth) const { return (first_ + nth) & (ids_.size() - 1); }
   void pop() {
-    first_ = (first_ + 1) % ids_.size();
+    first_ = place_of(1);
     --count_;
   }
   void grow() {
     std::vector<uint64_t> larger(ids_.empty() ? 64 : 2 * ids_.size());
-    for (std::size_t i = 0; i < count_; ++i) larger[i] = ids_[(first_ + i) % ids_.size()];
+    for (std::size_t i = 0; i < count_; ++i) larger[i] = ids_[place_of(i)];
     ids_ = std::move(larger);
     first_ = 0;
   }
   std::size_t most_, living_ = 0;
   std::size_t first_ = 0, count_ = 0;
-  std::vector<uint64_t> ids_;
+  std::vector<uint64_t> ids_;  // a power of two of them
 };
 
 }  // namespace sipalg

@@ -102,7 +102,7 @@ bool Givens::has(Field field, const Endpoint& endpoint) const {
 
 RestoredUri RestoredUris::operator[](std::size_t i) const {
   const Item& item = items_[i];
-  const std::string_view texts(texts_);
+  const std::string_view texts(texts_.begin(), texts_.size());
   return {item.field, texts.substr(item.begin, item.came_size), texts.substr(item.begin + item.came_size, item.left_size)};
 }
 
@@ -114,7 +114,7 @@ void RestoredUris::clear() {
 void RestoredUris::add(const RestoredUri& uri) {
   items_.push_back(Item{uri.field, static_cast<uint32_t>(texts_.size()), static_cast<uint32_t>(uri.came.size()),
                     static_cast<uint32_t>(uri.left.size())});
-  texts_.append(uri.came).append(uri.left);
+  std::ranges::copy(uri.left, std::ranges::copy(uri.came, texts_.grow(uri.came.size() + uri.left.size())).out);
 }
 
 }  // namespace sipalg

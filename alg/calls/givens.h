@@ -64,6 +64,7 @@ class RestoredUris {
   bool empty() const { return items_.empty(); }
   std::size_t size() const { return items_.size(); }
   std::size_t bytes() const { return texts_.size(); }
+  void prefetch() const { items_.prefetch(); }
   RestoredUri operator[](std::size_t i) const;
   void clear();
   void add(const RestoredUri& uri);
@@ -74,7 +75,7 @@ class RestoredUris {
     uint32_t begin, came_size, left_size;
   };
   CompactList<Item> items_;
-  std::string texts_;
+  CompactList<char> texts_;
 };
 
 }  // namespace sipalg

@@ -44,6 +44,7 @@ class MediaSession {
 
   std::size_t bytes() const { return bytes_.size(); }
   void clear() { bytes_.clear(); }  // keeps its memory
+  void prefetch() const { bytes_.prefetch(); }
 
  private:
   static constexpr char held = 1, held_offer = 2;

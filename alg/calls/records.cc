@@ -26,6 +26,14 @@ void Transaction::recycle() {
   *this = std::move(empty);
 }
 
+void Transaction::prefetch_lists() const {
+  givens.prefetch();
+  restored.prefetch();
+  wishes.prefetch();
+  bodies.prefetch();
+  offer.said.prefetch();
+}
+
 Dialog* Leg::find_dialog(TagId tag) {
   const auto it = std::ranges::find(dialogs, tag, &Dialog::id);
   return it == dialogs.end() ? nullptr : &*it;

@@ -44,7 +44,7 @@ struct RegistrationWish {
   Endpoint inside;
   Endpoint given;
   std::string before;
-  CompactList<DoorId> doors;
+  FewNumbers doors;  // DoorIds
   std::optional<uint32_t> asked;  // seconds
 };
 
@@ -88,7 +88,7 @@ struct Transaction {
   TagId dialog = 0;    // tag of the party that did not begin the leg; 0 outside a dialog
   Givens givens;
   RestoredUris restored;  // of a request in; empty: it was left as it came, and so are its copies
-  CompactList<DoorId> doors;
+  FewNumbers doors;  // DoorIds: mostly that of its Via
   CompactList<RegistrationWish> wishes;
   bool removes_all = false;         // REGISTER with Contact: *
   bool header_failed = false;       // first message decided: untouched. So are all of it.
@@ -106,6 +106,7 @@ struct Transaction {
   Instant ends{};
   bool is_final() const { return last_status >= 200; }
   void recycle();  // as one made new, in the memory it has
+  void prefetch_lists() const;
 };
 
 // One use of a media door or a way out by a leg.
@@ -177,7 +178,7 @@ struct LegPath {
 struct Leg {
   enum Text : std::size_t { call_id, beginner_tag, from, to, dialog_tags };  // from, to: URIs, for people; the tag of each dialog
   PackedTexts texts;
-  uint32_t call_hash = 0;        // of Call-ID and inside host
+  uint64_t call = 0;             // CallDatabase::CallKey
   uint32_t next_by_call_id = 0;  // ChainIndex
   TagId beginner = 0;  // of the beginner's tag
   uint32_t sequence = 0;  // counts SDPs
@@ -192,12 +193,12 @@ struct Leg {
   bool is_call : 1 = false;   // an INVITE is its matter; else it is a subscription, or a REFER outside of a call
   bool is_counted = false;  // as a call that began, and not yet as one that ended
   MaybeInstant ends;        // ending: media is closed, the rest goes then
+  ShortInstant begun, last_message;
 
   Givens givens;
   CompactList<MediaUse> media;
   CompactList<Dialog> dialogs;
   FewNumbers invites;         // TransactionIds: attempts without a final response
-  Instant begun{}, last_message{};
   Instant scheduled = Instant::max();  // of its one timer entry that counts
   struct Exceptions {
     CompactList<AckBody> ack_bodies;   // the last ones
@@ -222,7 +223,7 @@ struct Registration {
   Endpoint remote;
   std::string contact_text;
   Givens givens;  // Contact, Path, Service-Route
-  CompactList<DoorId> doors;
+  FewNumbers doors;  // DoorIds
   Instant ends{};             // 64*T1 after what was granted
   Instant scheduled = Instant::max();  // of its one timer entry that counts
 };

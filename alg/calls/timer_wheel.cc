@@ -24,7 +24,7 @@ template <std::size_t n> Instant TimerWheel::Wheel<n>::earliest(std::size_t from
 
 void TimerWheel::put(List& list, const Deadline& deadline) {
   const auto [id, node] = nodes_.add();
-  node = {deadline.when, deadline.id, list.first, deadline.kind};
+  node = {std::bit_cast<std::array<uint32_t, 2>>(deadline.id), list.first, deadline.when, deadline.kind};
   list.first = Slab<Node>::place_of(id) + 1;
   list.earliest = std::min(list.earliest, deadline.when);
 }
@@ -56,7 +56,7 @@ void TimerWheel::spread(List& list) {
     const Node node = nodes_.at(at - 1);
     nodes_.erase(nodes_.id_at(at - 1));
     at = node.next;
-    const Deadline deadline{node.when, node.id, node.kind};
+    const Deadline deadline = node.deadline();
     slot_of(deadline.when) <= current_ ? due_.push_back(deadline) : add(deadline);
   }
 }

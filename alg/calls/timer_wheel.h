@@ -10,6 +10,7 @@
 //   Nodes of all lists live in one slab, so that deadlines that come and go allocate nothing.
 #pragma once
 #include <array>
+#include <bit>
 #include <memory>
 #include <vector>
 
@@ -36,11 +37,13 @@ class TimerWheel {
   static constexpr int slot_bits = 2, block_bits = 14, ring_bits = 9;
   static constexpr std::size_t slots = std::size_t{1} << block_bits, blocks = std::size_t{1} << ring_bits;
   struct Node {  // a Deadline
-    Instant when;
-    uint64_t id = 0;
+    std::array<uint32_t, 2> id{};
     uint32_t next = 0;  // its place in nodes_ + 1; 0: none
+    ShortInstant when;
     uint8_t kind = 0;
+    Deadline deadline() const { return {when, std::bit_cast<uint64_t>(id), kind}; }
   };
+  static_assert(sizeof(Node) == 20);  // each call that stands has one
   struct List {
     uint32_t first = 0;  // as Node::next
     Instant earliest = Instant::max();

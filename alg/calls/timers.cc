@@ -18,7 +18,7 @@ void earlier(MaybeInstant& deadline, Instant other) {
 Instant CallDatabase::idle_deadline(const Leg& leg) const {
   auto idle = leg.is_held() ? idle_held_ : idle_;
   if (leg.session_interval != Leg::no_interval) idle = std::min(idle, leg.session_interval + limits::transaction_end);
-  return leg.last_message + idle;
+  return Instant(leg.last_message) + idle;
 }
 
 // When this leg is to be looked at next.
@@ -30,7 +30,7 @@ Instant CallDatabase::leg_deadline(const Leg& leg) const {
     if (leg.has_invite_usage()) earlier(deadline, std::max(idle_deadline(leg), leg.exceptions->recheck));
     for (const Dialog& dialog : leg.dialogs)
       if (dialog.subscribed_until) earlier(deadline, *dialog.subscribed_until);
-    if (!leg.has_invite_usage() && !leg.is_subscribed()) earlier(deadline, leg.last_message + limits::transaction_end);
+    if (!leg.has_invite_usage() && !leg.is_subscribed()) earlier(deadline, Instant(leg.last_message) + limits::transaction_end);
   }
   return *deadline;
 }
@@ -63,7 +63,7 @@ void CallDatabase::expire_idle(LegId id, Leg& leg, Instant now) {
     return;
   }
   if (!leg.invites.empty() || leg.is_subscribed()) return;
-  if (leg.is_confirmed() || now >= leg.last_message + limits::transaction_end) end_leg(id, now, false);
+  if (leg.is_confirmed() || now >= Instant(leg.last_message) + limits::transaction_end) end_leg(id, now, false);
 }
 
 void CallDatabase::expire_leg(LegId id, Instant now) {
@@ -83,10 +83,17 @@ void CallDatabase::expire_leg(LegId id, Instant now) {
   schedule(leg->scheduled, Kind::leg, id);
 }
 
+// A transaction has one entry, which is never later than its end: one that waits for its final response is looked at again in
+// the time it would live on after that. So a response needs no second entry; there would be millions of both.
+void CallDatabase::schedule_transaction(TransactionId id, const Transaction& t, Instant now) {
+  const std::chrono::milliseconds linger = t.method == sip::Method::invite ? limits::transaction_end : limits::response_linger;
+  schedule(t.is_final() ? t.ends : std::min(t.ends, now + linger), Kind::transaction, id);
+}
+
 void CallDatabase::expire_transaction(TransactionId id, Instant now) {
   Transaction* t = transactions_.find(id);
   if (!t) return;
-  if (t->ends > now) return schedule(t->ends, Kind::transaction, id);
+  if (t->ends > now) return schedule_transaction(id, *t, now);
   const LegId leg = t->leg;
   const bool answered = t->is_final();
   // Early media is a media packet after the last 1xx; that of a re-INVITE is its call's and says nothing of it.
@@ -94,23 +101,29 @@ void CallDatabase::expire_transaction(TransactionId id, Instant now) {
     const Leg* ringing = legs_.find(leg);
     if (ringing && media_lives(*ringing)) {
       t->ends = now + media_recheck;
-      return schedule(t->ends, Kind::transaction, id);
+      return schedule_transaction(id, *t, now);
     }
   }
   if (!answered) {
     stats_.count(Event::transactions_timed_out);
     give_up(*t, id, now);
-  } else if (Leg* forked = legs_.find(leg); forked && t->method == sip::Method::invite) {
-    // No 2xx of another branch comes any more (RFC 3261 section 13.2.2.4). Where the one that came brought no SDP, a branch is
-    // a To tag that a careless server changed, and the media is the early dialog's.
-    const auto answered_itself = [id](const Dialog& dialog) { return dialog.attempt == id && dialog.is_call() && dialog.has_sdp; };
-    if (std::ranges::any_of(forked->dialogs, answered_itself)) end_early_dialogs(*forked, id, now);
+  } else if (t->method == sip::Method::invite) {
+    if (Leg* forked = legs_.find(leg)) end_unanswered_branches(*forked, id, now);
   }
-  if (Leg* open = legs_.find(leg); open && answered && t->dialog != 0) {
-    give_up_offer(*open, t->offer, now);  // a 2xx without the answer that was due
-    schedule_leg(leg);
+  if (answered && t->dialog != 0 && t->offer.sdp != 0) {  // most have none, and their leg has left the processor's cache by now
+    if (Leg* open = legs_.find(leg)) {
+      give_up_offer(*open, t->offer, now);  // a 2xx without the answer that was due
+      schedule_leg(leg);
+    }
   }
   erase_transaction(id, now);
+}
+
+// No 2xx of another branch comes any more (RFC 3261 section 13.2.2.4). Where the one that came brought no SDP, a branch is a To
+// tag that a careless server changed, and the media is the early dialog's.
+void CallDatabase::end_unanswered_branches(Leg& leg, TransactionId invite, Instant now) {
+  const auto answered_itself = [invite](const Dialog& dialog) { return dialog.attempt == invite && dialog.is_call() && dialog.has_sdp; };
+  if (std::ranges::any_of(leg.dialogs, answered_itself)) end_early_dialogs(leg, invite, now);
 }
 
 // Nobody answers it any more: as if it had been refused.
@@ -130,7 +143,20 @@ void CallDatabase::tick(Instant now, std::size_t most) {
   for (; most > 0 && timers_.take_due(now, deadline); --most) expire(deadline, now);
 }
 
+// What goes has not been looked at since thousands of others ended: the record is asked for some turns before, then what it holds.
+void CallDatabase::prefetch_ended() const {
+  constexpr std::size_t turns = 2;
+  const TransactionId far = ended_transactions_.soon(2 * turns);
+  if (far == 0) return;  // nothing has to go
+  transactions_.prefetch(far);
+  const Transaction* t = transactions_.find(ended_transactions_.soon(turns));
+  if (!t) return;
+  t->prefetch_lists();
+  by_key_.prefetch(t->key.low);
+}
+
 void CallDatabase::note_ended_transaction(TransactionId id, Instant now) {
+  prefetch_ended();
   const TransactionId oldest = ended_transactions_.push(id, [this](TransactionId other) {
     const Transaction* t = transactions_.find(other);
     return t && t->is_final();

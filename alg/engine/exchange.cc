@@ -25,7 +25,11 @@ Exchange::Exchange(EngineRooms& rooms, Scratch& scratch, const Passage& passage,
     : rooms_(rooms), scratch_(scratch), passage_(passage), message_(passage.message),
       rules_{rooms.policy, rooms.doors, rooms.registrations, rooms.learned, rooms.stats, scratch.edits, scratch.opened, scratch.failed, trace ? &trace->notes : nullptr},
       trace_(trace), from_tag_(rooms.calls.tag_id(passage.text(message_.from.tag))),
-      to_tag_(rooms.calls.tag_id(passage.text(message_.to.tag))), opened_before_(scratch.opened.size()) {}
+      to_tag_(rooms.calls.tag_id(passage.text(message_.to.tag))), opened_before_(scratch.opened.size()) {
+  if (!message_.is_request) return;
+  call_ = call_key();
+  rooms.calls.prefetch_place(call_);
+}
 
 Reason Exchange::run(std::size_t most_bytes) {
   const Reason reason = follow();
@@ -67,6 +71,10 @@ Reason Exchange::follow() {
   return passage_.out ? response_out() : response_in();
 }
 
+CallDatabase::CallKey Exchange::call_key() const {
+  return rooms_.calls.call_key(passage_.text(message_.call_id), passage_.me.inside.address);
+}
+
 TransactionKey Exchange::key(bool outgoing) const {
   const sip::Via& via = message_.vias.front();
   const Address& host = passage_.me.inside.address;
@@ -85,7 +93,7 @@ bool Exchange::belongs_to_record() const {
   if (calls.find_transaction_id(key(message_.is_request == passage_.out)) != 0) return true;
   if (!message_.is_request) return false;
   if (message_.method != Method::registration)
-    return calls.find_leg(passage_.text(message_.call_id), passage_.me.inside.address, inside_tag(), outside_tag()) != 0;
+    return calls.find_leg(call_, inside_tag(), outside_tag()) != 0;
   std::vector<Address> hosts{passage_.me.inside.address};
   for (const sip::NameAddr& contact : message_.contacts)
     if (const auto endpoint = endpoint_of(contact.uri)) hosts.push_back(endpoint->address);
@@ -94,6 +102,7 @@ bool Exchange::belongs_to_record() const {
 
 bool Exchange::find_or_begin(bool outgoing) {
   const TransactionKey wanted = key(outgoing);
+  if (message_.is_request) rooms_.calls.prefetch_leg(call_);
   transaction_id_ = rooms_.calls.find_transaction_id(wanted);
   transaction_ = rooms_.calls.transaction(transaction_id_);
   is_known_ = transaction_ != nullptr;
@@ -116,7 +125,7 @@ void Exchange::find_leg() {
   leg_id_ = transaction_ && transaction_->leg != 0 ? transaction_->leg : 0;
   leg_ = rooms_.calls.leg(leg_id_);
   if (!leg_) {
-    leg_id_ = rooms_.calls.find_leg(passage_.text(message_.call_id), passage_.me.inside.address, inside_tag(), outside_tag());
+    leg_id_ = rooms_.calls.find_leg(message_.is_request ? call_ : call_key(), inside_tag(), outside_tag());
     leg_ = rooms_.calls.leg(leg_id_);
   }
   if (!leg_ && message_.is_request && !(transaction_ && transaction_->cleared)) begin_leg();
@@ -171,7 +180,7 @@ Dialog* Exchange::add_dialog() {
 
 void Exchange::note_leg_message() {
   if (!leg_) return;
-  rooms_.calls.touch(leg_id_, passage_.now);
+  rooms_.calls.touch(*leg_, passage_.now);
   if (!message_.is_request) return;
   if (message_.method == Method::prack) rooms_.calls.prolong_ringing(*leg_, passage_.now);
   if (message_.method != Method::invite || is_known_ || !transaction_) return;

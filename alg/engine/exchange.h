@@ -38,6 +38,7 @@ class Exchange {
 
   // --- finding (exchange.cc) ---
   TransactionKey key(bool outgoing) const;
+  CallDatabase::CallKey call_key() const;
   TagId inside_tag() const { return message_.is_request == passage_.out ? from_tag_ : to_tag_; }
   TagId outside_tag() const { return message_.is_request == passage_.out ? to_tag_ : from_tag_; }
   bool is_in_dialog() const { return message_.to.tag.is_set(); }
@@ -126,6 +127,7 @@ class Exchange {
   const sip::Message& message_;
   Rules rules_;
   Trace* trace_;
+  CallDatabase::CallKey call_ = 0;  // of a request; a response finds its leg by its transaction
   TagId from_tag_, to_tag_;
   TransactionId transaction_id_ = 0;
   Transaction* transaction_ = nullptr;

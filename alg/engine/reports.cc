@@ -83,8 +83,8 @@ report::Call report_call(const EngineRooms& rooms, const Leg& leg, Instant now) 
   call.state = state_of(leg);
   call.from = leg.texts[Leg::from];
   call.to = leg.texts[Leg::to];
-  call.age = (now - leg.begun).count();
-  call.idle = (now - leg.last_message).count();
+  call.age = (now - Instant(leg.begun)).count();
+  call.idle = (now - Instant(leg.last_message)).count();
   if (const auto ends = rooms.calls.ends_at(leg)) call.remaining = (*ends - now).count();
   call.held = session_of(rooms, leg, dialog).is_held();
   call.streams = streams_of(rooms, leg, dialog);

@@ -111,6 +111,12 @@ TEST_CASE("a record gives back the door it was made of") {
     CHECK(doors.door(places[i]) == made[i]);
     CHECK(doors.find(doors.handle(places[i])) == places[i]);
   }
+  doors.erase(places[0]);  // what it had in common with another stays
+  const uint32_t again = doors.insert(made[0]);
+  doors.erase(places[2]);
+  CHECK(doors.door(again) == made[0]);
+  CHECK(doors.door(places[1]) == made[1]);
+  CHECK_FALSE(doors.any_of(key_of(made[2]), [&](uint32_t place) { return place != again; }));
 }
 
 TEST_CASE("doors are found by key, inbound ones by their inside endpoint alone") {

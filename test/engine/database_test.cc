@@ -58,6 +58,36 @@ TEST_CASE("a trunk: a thousand calls on one 5-tuple, each ends for itself, and a
   CHECK(world.kernel.closed_twice == 0);
 }
 
+TEST_CASE("a transaction ends when its last response says, however late that came") {
+  const auto info = with(with(ack, "ACK", "INFO"), "z9hG4bK2", "z9hG4bK7");
+  const auto ok = with(with(with(with(ok_to_invite, "1 INVITE", "1 INFO"), "z9hG4bK1", "z9hG4bK7"), "<sip:alice@203.0.113.1>", "<sip:alice@10.0.0.2>"),
+                       "Content-Type: application/sdp\n", "");
+  for (const auto answered_after : {0ms, 3000ms, 4999ms, 5001ms, 7300ms, 12000ms, 31900ms}) {
+    World world;
+    begin(world, 1);
+    world.pass_time(40s);
+    REQUIRE(world.engine.totals().transactions == 0);
+    world.out(phone, provider, sip_text(numbered(info, 1)));
+    world.pass_time(answered_after);
+    world.delivered(provider, w, sip_text(numbered(ok, 1)));
+    world.pass_time(4999ms);
+    CHECK(world.engine.totals().transactions == 1);
+    world.pass_time(2ms);
+    CHECK(world.engine.totals().transactions == 0);
+  }
+  for (const auto answered_after : {1s, 31s, 33s, 170s}) {
+    World world;
+    world.out(phone, provider, sip_text(numbered(invite, 1)));
+    world.delivered(provider, w, sip_text(with(numbered(ok_to_invite, 1), "200 OK", "180 Ringing")));
+    world.pass_time(answered_after);
+    world.delivered(provider, w, sip_text(numbered(ok_to_invite, 1)));
+    world.pass_time(31'999ms);
+    CHECK(world.engine.totals().transactions == 1);
+    world.pass_time(2ms);
+    CHECK(world.engine.totals().transactions == 0);
+  }
+}
+
 TEST_CASE("clear call, calls and registrations close the doors at once") {
   World world;
   begin(world, 1);

@@ -133,10 +133,16 @@ TEST_CASE("a ring pushes out the oldest, when more than it may hold are still th
     return oldest;
   };
   for (uint64_t id = 1; id <= 3; ++id) CHECK(push(id) == 0);
-  for (uint64_t id = 4; id <= 200; ++id) CHECK(push(id) == id - 3);
+  for (uint64_t id = 4; id <= 200; ++id) {
+    CHECK(push(id) == id - 3);
+    CHECK(ring.soon(0) == id - 2);  // with the next push, unless it goes before
+    CHECK(ring.soon(2) == id);
+    CHECK(ring.soon(3) == 0);
+  }
   there.erase(199);
   ring.gone();
-  CHECK(push(201) == 0);  // 198, 200, 201
+  CHECK(ring.soon(0) == 0);  // there is room for one more
+  CHECK(push(201) == 0);     // 198, 200, 201
   CHECK(push(202) == 198);
   CHECK(push(203) == 200);
   for (uint64_t id : {201, 202, 203}) there.erase(id), ring.gone();
@@ -165,6 +171,12 @@ TEST_CASE("a few numbers: none, one in place, more in a list") {
         if (round % 20 != 0) break;
         few = FewNumbers();
         expected.clear();
+        break;
+      case 5:
+        if (round % 20 != 0) break;
+        few.clear();
+        CHECK(few.empty());
+        few.assign(expected.begin(), expected.end());
         break;
       default: few.push_back(number), expected.push_back(number);
     }
