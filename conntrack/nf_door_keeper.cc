@@ -86,9 +86,10 @@ void NfDoorKeeper::Plan::clear() {
   change.clear(), batch.clear(), makes.clear();
 }
 
-NfDoorKeeper::Result NfDoorKeeper::plan(std::span<const KernelDoor> doors, DoorHandle sibling) {
-  plan_.clear();
+NfDoorKeeper::Result NfDoorKeeper::add_to_plan(std::span<const KernelDoor> doors, DoorHandle sibling) {
+  plan_.current = no_place;
   if (const auto place = doors_.find(sibling); place && doors_[*place].is_open) plan_.current = doors_[*place].anchor;
+  bool is_siblings = true;  // the anchor that gets the next pinhole
   for (const KernelDoor& door : doors) {
     const Family family = door.outside.address.family();
     const bool fits = plan_.current != no_place && anchors_[plan_.current].family == family &&
@@ -96,11 +97,12 @@ NfDoorKeeper::Result NfDoorKeeper::plan(std::span<const KernelDoor> doors, DoorH
     if (!fits) {
       if (anchors_.size() == anchor_places) return std::unexpected(errno_code(ENOMEM));
       plan_.current = new_anchor(family, door.zone);
+      is_siblings = false;
       plan_.anchors.push_back(plan_.current);
       plan_.makes.push_back(plan_.current);
       put_anchor(plan_.batch, anchor_at(plan_.current), options_.lease);
     }
-    plan_.has_sibling = plan_.has_sibling || plan_.anchors.empty();
+    plan_.has_sibling = plan_.has_sibling || is_siblings;
     const uint32_t place = doors_.insert(door);
     plan_.doors.push_back(place);
     doors_[place].anchor = plan_.current;
@@ -118,10 +120,11 @@ std::expected<void, std::error_code> NfDoorKeeper::open(std::span<const KernelDo
   if (!std::all_of(doors.begin(), doors.end(), is_sound)) return std::unexpected(errno_code(EINVAL));
   if (is_in_the_way(doors)) flush();
   for (int attempt = 1;; ++attempt) {
-    Result result = plan(doors, attempt == 1 ? sibling : 0);
+    plan_.clear();
+    Result result = add_to_plan(doors, attempt == 1 ? sibling : 0);
     if (result) result = make();
     if (result) {
-      keep(handles);
+      keep(plan_.doors, handles);
       counters_.flows_deleted += flows_.clear_strays(doors);
       return {};
     }
@@ -132,6 +135,30 @@ std::expected<void, std::error_code> NfDoorKeeper::open(std::span<const KernelDo
     ++counters_.refused;
     return result;
   }
+}
+
+void NfDoorKeeper::open_all(std::span<Wish* const> wishes) {
+  if (wishes.size() > 1 && open_together(wishes)) return;
+  for (Wish* wish : wishes) wish->result = open(wish->doors, wish->handles, wish->sibling);
+}
+
+// All or nothing: false leaves everything as it was.
+bool NfDoorKeeper::open_together(std::span<Wish* const> wishes) {
+  if (!std::ranges::all_of(wishes, [](const Wish* wish) { return std::ranges::all_of(wish->doors, is_sound); })) return false;
+  if (std::ranges::any_of(wishes, [this](const Wish* wish) { return is_in_the_way(wish->doors); })) flush();
+  plan_.clear();
+  const bool is_planned = std::ranges::all_of(wishes, [this](const Wish* wish) { return add_to_plan(wish->doors, wish->sibling).has_value(); });
+  if (!is_planned || !make()) {
+    forget_plan();
+    return false;
+  }
+  for (std::span<const uint32_t> places = plan_.doors; Wish* wish : wishes) {
+    keep(places.first(wish->doors.size()), wish->handles);
+    places = places.subspan(wish->doors.size());
+    wish->result.emplace();
+  }
+  for (const Wish* wish : wishes) counters_.flows_deleted += flows_.clear_strays(wish->doors);
+  return true;
 }
 
 // Translations first: a pinhole without its translation would lead to the router itself. EAGAIN: an anchor's number
@@ -173,15 +200,15 @@ void NfDoorKeeper::forget_plan() {
   plan_.clear();
 }
 
-void NfDoorKeeper::keep(std::span<DoorHandle> handles) {
-  for (std::size_t i = 0; i < plan_.doors.size(); ++i) {
-    const uint32_t place = plan_.doors[i];
+void NfDoorKeeper::keep(std::span<const uint32_t> places, std::span<DoorHandle> handles) {
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const uint32_t place = places[i];
     handles[i] = doors_.handle(place);
     doors_[place].is_open = doors_[place].is_standing = true;
     flows_.opened(place);
   }
-  open_ += plan_.doors.size();
-  counters_.opened += plan_.doors.size();
+  open_ += places.size();
+  counters_.opened += places.size();
 }
 
 // --- closing ---

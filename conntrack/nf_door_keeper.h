@@ -4,7 +4,9 @@
 // How it works. open(): one nft transaction (translations, steering endpoints), then one ctnetlink send with anchors
 // and their pinholes, four to an anchor; places that a sibling's anchor has left are taken first, since an anchor whose
 // doors all go is deleted by one message. Anything refused: what was made is undone in reverse, the first error is
-// returned. Flows that were there before and would keep packets from the doors are deleted (door_flows.h).
+// returned. Flows that were there before and would keep packets from the doors are deleted (door_flows.h). open_all(): the
+// same for all wishes in one transaction and one send; when anything of it is refused, it is undone as a whole and each wish
+// tried alone.
 // close() collects, flush() tells the kernel: one ctnetlink send and one nft transaction for all calls that ended in one
 // turn of the daemon's loop. Until then the doors stand; an open() that one of them could be in the way of flushes first
 // (`in_the_way_` may say so too often, never too rarely), and so does one that the kernel refuses.
@@ -58,6 +60,7 @@ class NfDoorKeeper : public DoorKeeper {
 
   std::expected<void, std::error_code> open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles,
                                             DoorHandle sibling = 0) override;
+  void open_all(std::span<Wish* const> wishes) override;
   void close(std::span<const DoorHandle> handles) override;
   void flush() override;
   bool is_free(Protocol protocol, const Endpoint& outside) override;
@@ -88,7 +91,7 @@ class NfDoorKeeper : public DoorKeeper {
     bool is_empty() const;
     bool has_room() const;
   };
-  // What one open() is about to make. Kept between calls for its memory.
+  // What one open() or open_all() is about to make. Kept between calls for its memory.
   struct Plan {
     std::vector<uint32_t> doors, anchors; // places, all new
     uint32_t current = no_place;          // the anchor that gets the next pinhole
@@ -108,11 +111,12 @@ class NfDoorKeeper : public DoorKeeper {
   std::optional<uint32_t> find_anchor(const Anchor& anchor) const;
   uint32_t new_anchor(Family family, uint16_t zone);
   void drop_anchor(uint32_t place);
-  Result plan(std::span<const KernelDoor> doors, DoorHandle sibling);
+  Result add_to_plan(std::span<const KernelDoor> doors, DoorHandle sibling);
+  bool open_together(std::span<Wish* const> wishes);
   Result make();
   void undo(const NetlinkSocket::Results& results);
   void forget_plan();
-  void keep(std::span<DoorHandle> handles);
+  void keep(std::span<const uint32_t> places, std::span<DoorHandle> handles);
   bool is_in_the_way(std::span<const KernelDoor> doors) const;
   void flush(std::span<const uint32_t> closing);
   void take_away(const SteeringChange& change);
