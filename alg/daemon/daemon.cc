@@ -94,12 +94,13 @@ Daemon::Daemon(Config config, LoadConfig load, Log& log)
       queue_(make_queue(config_)),
       steering_(make_steering(steering_options(config_, switch_, inside(), !queue_.has_conntrack()))),
       conntrack_(make_conntrack()), flows_(conntrack_, &steering_), keeper_(make_keeper(steering_)),
-      engine_(policy(), keeper_, stats_, salt()), logged_engine_(engine_, stats_, log_), guard_(steering_),
+      engine_(policy(), gathering_, stats_, salt()), logged_engine_(engine_, stats_, log_), guard_(steering_),
       store_(make_store(config_, log_)), streams_(logged_engine_, conntrack_, guard_, store_.get(), stats_, log_),
       path_(logged_engine_, streams_, stats_, flows_, links_, log_),
       control_(loop_, config_.control_socket, [this](const control::Request& request) { return answer(request); }),
       kernel_counts_cleared_(kernel_counts().size()) {
   engine_.set_service(switch_.service());
+  gathering_.set_other_work([this] { return path_.handle_next(queue_); });
   static constexpr std::array signals{SIGTERM, SIGINT, SIGHUP};
   loop_.watch_signals(signals, [this](int signal) { on_signal(signal); });
   loop_.watch(queue_.fd(), EPOLLIN, [this] { take_packets(); });

@@ -22,6 +22,7 @@
 #include "alg/daemon/service_switch.h"
 #include "alg/daemon/state_store.h"
 #include "alg/daemon/stream_path.h"
+#include "alg/doors/gathering_keeper.h"
 #include "alg/engine/engine.h"
 #include "conntrack/ctnetlink.h"
 #include "conntrack/flow_lookup.h"
@@ -93,6 +94,7 @@ class Daemon {
   Ctnetlink conntrack_;
   FlowLookup flows_;
   NfDoorKeeper keeper_;
+  GatheringKeeper gathering_{keeper_};
   Stats stats_;
   Engine engine_;
   LoggedEngine logged_engine_;

@@ -2,6 +2,7 @@
 // See logged_engine.h.
 #include "alg/daemon/logged_engine.h"
 
+#include "alg/base/listed.h"
 #include "alg/base/text.h"
 #include "alg/daemon/trace_log.h"
 #include "alg/sip/scanner.h"
@@ -33,7 +34,8 @@ LoggedEngine::LoggedEngine(Engine& engine, Stats& stats, const Log& log)
       limits_(make_limits(std::make_index_sequence<count_of<Reason>>())) {}
 
 Verdict LoggedEngine::handle(const SipDatagram& datagram, Instant now, Scratch& scratch) {
-  const Groups before = stats_.groups;
+  Groups before = stats_.groups;
+  const Listed listed(under_way_, before);
   const Verdict verdict = log_.has(LogLevel::debug) ? handle_traced(datagram, now, scratch) : engine_.handle(datagram, now, scratch);
   tell_failures(datagram, before, now);
   return verdict;
@@ -46,10 +48,15 @@ Verdict LoggedEngine::handle_traced(const SipDatagram& datagram, Instant now, Sc
   return verdict;
 }
 
-void LoggedEngine::tell_failures(const SipDatagram& datagram, const Groups& before, Instant now) {
+// What is told of this message is not told again of those that wait around it.
+void LoggedEngine::tell_failures(const SipDatagram& datagram, Groups& before, Instant now) {
   if (stats_.groups == before) return;
-  for (std::size_t i = 0; i < before.size(); ++i)
-    if (stats_.groups[i] != before[i]) tell_failure(static_cast<Reason>(i), datagram, now);
+  for (std::size_t i = 0; i < before.size(); ++i) {
+    const uint64_t failed = stats_.groups[i] - before[i];
+    if (failed == 0) continue;
+    tell_failure(static_cast<Reason>(i), datagram, now);
+    for (Groups* counted : under_way_) (*counted)[i] += failed;
+  }
 }
 
 void LoggedEngine::tell_failure(Reason reason, const SipDatagram& datagram, Instant now) {

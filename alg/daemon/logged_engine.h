@@ -4,6 +4,7 @@
 #include <array>
 #include <memory>
 #include <utility>
+#include <vector>
 
 #include "alg/daemon/log.h"
 #include "alg/daemon/rate_limit.h"
@@ -21,12 +22,13 @@ class LoggedEngine {
  private:
   using Groups = decltype(Stats::groups);
   Verdict handle_traced(const SipDatagram& datagram, Instant now, Scratch& scratch);
-  void tell_failures(const SipDatagram& datagram, const Groups& before, Instant now);
+  void tell_failures(const SipDatagram& datagram, Groups& before, Instant now);
   void tell_failure(Reason reason, const SipDatagram& datagram, Instant now);
 
   Engine& engine_;
   Stats& stats_;
   const Log& log_;
+  std::vector<Groups*> under_way_;  // what was counted before each message that is not through yet, those of others inside of it too
   std::unique_ptr<sip::Message> message_;  // for the Call-ID of a warning
   std::array<RateLimit, count_of<Reason>> limits_;
 };
