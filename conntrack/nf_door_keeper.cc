@@ -14,6 +14,8 @@ namespace {
 constexpr unsigned event_groups = NF_NETLINK_CONNTRACK_DESTROY | NF_NETLINK_CONNTRACK_EXP_DESTROY;
 constexpr int attempts = 3; // an anchor of that number may be there already
 
+constexpr std::size_t few_pinholes = 16; // for these alone it is not worth while to stop listening
+
 constexpr std::size_t closings_at_once = 2048; // a transaction of tens of thousands would not fit the send buffer
 
 void append_change(const KernelDoor& door, std::vector<Translation>& translations, std::vector<SteeringEndpoint>& endpoints) {
@@ -22,6 +24,18 @@ void append_change(const KernelDoor& door, std::vector<Translation>& translation
   endpoints.push_back({door.protocol, door.outside});
   if (translates(door)) endpoints.push_back({door.protocol, door.inside});
 }
+
+// Nobody listens for pinholes that go.
+class Unheard {
+ public:
+  explicit Unheard(NetlinkSocket& events) : events_(events) { events_.leave(NFNLGRP_CONNTRACK_EXP_DESTROY); }
+  ~Unheard() { events_.join(NFNLGRP_CONNTRACK_EXP_DESTROY); }
+  Unheard(const Unheard&) = delete;
+  Unheard& operator=(const Unheard&) = delete;
+
+ private:
+  NetlinkSocket& events_;
+};
 
 // A door the kernel could not be asked for.
 bool is_sound(const KernelDoor& door) {
@@ -272,13 +286,25 @@ void NfDoorKeeper::flush(std::span<const uint32_t> closing) {
     put_anchor_delete(batch_, anchor_at(anchor));
     drop_anchor(anchor);
   }
-  conntrack_.socket().exchange(batch_);
+  delete_anchors(closing.size() - singles.size());
   if (!singles.empty()) delete_pinholes(singles);
   take_away(closed_change_);
   for (const uint32_t door : closing) {
     doors_[door].is_standing = false;
     if (DoorStore::is_over(doors_[door])) doors_.erase(door);
   }
+}
+
+// Those of batch_, with so many pinholes. Counted while somebody listens, before and after: what goes is heard, or counted, or both.
+void NfDoorKeeper::delete_anchors(std::size_t pinholes) {
+  const auto before = pinholes < few_pinholes ? std::unexpected(errno_code(0)) : conntrack_.count_gone_expectations();
+  if (!before) return void(conntrack_.socket().exchange(batch_));
+  {
+    const Unheard unheard(events_);
+    conntrack_.socket().exchange(batch_);
+  }
+  const auto after = conntrack_.count_gone_expectations();
+  is_unsure_ = is_unsure_ || !after || *after - *before != pinholes;
 }
 
 void NfDoorKeeper::leave_anchor(uint32_t door) { std::ranges::replace(anchors_[doors_[door].anchor].doors, door, no_place); }

@@ -14,6 +14,9 @@
 //     tick()       refreshes each anchor and its pinholes every 60 s (a pinhole that is gone is made again by that), some
 //                  at a time, and deletes the flows of closed media doors and strays of new doors
 //     on_events()  an anchor or pinhole that somebody else deleted is made again at once; events lost: dump, compare
+// An anchor's deletion by us tells an event for each of its pinholes, which costs more than the deletion. So nobody listens for
+// these while many are deleted; the kernel's count of pinholes that went tells whether somebody else's were among them: then
+// the next tick compares.
 // After `conntrack -F` the nat maps still translate, so only a firewall's `related` is missing until the repair.
 // A killed daemon: its table goes with its socket, pinholes end after their lease, anchors are swept by the next start.
 #pragma once
@@ -121,6 +124,8 @@ class NfDoorKeeper : public DoorKeeper {
   void flush(std::span<const uint32_t> closing);
   void take_away(const SteeringChange& change);
   void retry_unclosed();
+  void delete_anchors(std::size_t pinholes);
+  void compare_if_unsure();
   void leave_anchor(uint32_t door);
   void delete_pinholes(const std::vector<uint32_t>& doors);
   void schedule(uint32_t anchor, Instant at);
@@ -149,7 +154,7 @@ class NfDoorKeeper : public DoorKeeper {
   uint32_t last_round_ = 0;
   std::size_t open_ = 0;
   std::vector<uint32_t> closing_;  // closed, and still standing
-  std::bitset<4096> in_the_way_;   // by hashes of their endpoints
+  std::bitset<65536> in_the_way_;  // by hashes of their endpoints; a read of 256 packets may close and open hundreds
   Plan plan_;
   SteeringChange closed_change_; // scratch of flush()
   SteeringChange unclosed_;      // what the kernel would not take away
@@ -160,6 +165,8 @@ class NfDoorKeeper : public DoorKeeper {
   uint32_t next_retry_ = 0;
   Instant retried_{};
   Instant swept_{};
+  bool is_unsure_ = false; // somebody may have deleted a pinhole unheard
+  Instant compare_at_{};   // not before
   KeeperCounters counters_;
   std::string advice_;
 };
