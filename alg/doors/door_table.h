@@ -104,6 +104,9 @@ class DoorTable {
   // door of the same call, for the keeper; 0 when there is none.
   std::expected<void, Reason> open(std::span<const DoorId> doors, std::vector<DoorId>& opened, DoorId sibling = 0);
 
+  // Has a message come to open() and not gone on yet? Then this one was let come first, and what that one works with must stay.
+  bool is_waited_for() const { return opening_ != nullptr; }
+
   void release(DoorId door, Instant now);
   void flush();  // hands the keeper what was closed since
   void tick(Instant now) { rest_.tick(now); }
