@@ -366,6 +366,21 @@ std::expected<void, std::error_code> Ctnetlink::dump_flows(const FlowFilter& fil
   return socket_.dump(batch, checked);
 }
 
+// One message for each CPU.
+std::expected<uint32_t, std::error_code> Ctnetlink::count_gone_expectations() {
+  NetlinkBatch batch;
+  batch.begin_netfilter(NFNL_SUBSYS_CTNETLINK_EXP, IPCTNL_MSG_EXP_GET_STATS_CPU, 0, AF_UNSPEC);
+  batch.end();
+  uint32_t gone = 0;
+  const auto add = [](const nlattr* attribute, void* sum) {
+    if (mnl_attr_get_type(attribute) == CTA_STATS_EXP_DELETE) *static_cast<uint32_t*>(sum) += ntohl(mnl_attr_get_u32(attribute));
+    return MNL_CB_OK;
+  };
+  const auto result = socket_.dump(batch, [&](const nlmsghdr& m) { mnl_attr_parse(&m, sizeof(nfgenmsg), add, &gone); });
+  if (!result) return std::unexpected(result.error());
+  return gone;
+}
+
 std::expected<void, std::error_code>
 Ctnetlink::dump_expectations(const std::function<void(const Expectation&)>& on_expectation) {
   NetlinkBatch batch;

@@ -111,6 +111,8 @@ class Ctnetlink {
   // The kernel filters when it can (5.8), else we do.
   std::expected<void, std::error_code> dump_flows(const FlowFilter& filter,
                                                   const std::function<void(const ConntrackEntry&)>& on_flow);
+  // How many expectations of this network namespace went since it began, whatever took them; wraps.
+  std::expected<uint32_t, std::error_code> count_gone_expectations();
   std::expected<void, std::error_code> dump_expectations(const std::function<void(const Expectation&)>& on_expectation);
 
  private:

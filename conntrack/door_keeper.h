@@ -4,6 +4,7 @@
 #pragma once
 #include <cstdint>
 #include <expected>
+#include <optional>
 #include <span>
 #include <system_error>
 
@@ -41,6 +42,22 @@ class DoorKeeper {
   // kernel is full; others as the kernel says.
   virtual std::expected<void, std::error_code> open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles,
                                                     DoorHandle sibling = 0) = 0;
+
+  // What one open() asks for, and what became of it.
+  struct Wish {
+    std::span<const KernelDoor> doors;
+    std::span<DoorHandle> handles;  // all set, or none
+    DoorHandle sibling = 0;
+    std::optional<std::expected<void, std::error_code>> result{};  // none: not carried out yet
+  };
+  // Carries out many, each as if it was alone: what the kernel refuses to one is refused to that one.
+  virtual void open_all(std::span<Wish* const> wishes) {
+    for (Wish* wish : wishes) wish->result = open(wish->doors, wish->handles, wish->sibling);
+  }
+
+  // An open() may let other messages be handled before it comes back (GatheringKeeper). After settle() those that have not
+  // come back yet have their handles, or will come back with an error.
+  virtual void settle() {}
 
   // Never fails for the caller: what the kernel has lost already is gone. The handles are void at once, the kernel may be
   // told with the next flush() only; an open() that needs the place tells it before. For doors that are not `signalling`

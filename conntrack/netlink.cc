@@ -124,6 +124,13 @@ NetlinkSocket::NetlinkSocket(int bus, unsigned groups, int receive_bytes)
 int NetlinkSocket::fd() const { return mnl_socket_get_fd(socket_.get()); }
 uint32_t NetlinkSocket::portid() const { return mnl_socket_get_portid(socket_.get()); }
 
+bool NetlinkSocket::join(unsigned group) {
+  return mnl_socket_setsockopt(socket_.get(), NETLINK_ADD_MEMBERSHIP, &group, sizeof group) == 0;
+}
+bool NetlinkSocket::leave(unsigned group) {
+  return mnl_socket_setsockopt(socket_.get(), NETLINK_DROP_MEMBERSHIP, &group, sizeof group) == 0;
+}
+
 NetlinkSocket::Results NetlinkSocket::exchange(NetlinkBatch& batch, const OnReply& on_reply, std::size_t most) {
   Results results(batch.count());
   const std::size_t most_messages = most == everything ? everything : messages_at_once;

@@ -95,6 +95,10 @@ class NetlinkSocket {
   // One request that is answered by many messages.
   std::expected<void, std::error_code> dump(NetlinkBatch& request, const OnMessage& on_message);
 
+  // Events of one more multicast group, or of one less; what has arrived stays. False: the kernel refused.
+  bool join(unsigned group);
+  bool leave(unsigned group);
+
   // Whatever has arrived, without waiting (event sockets). ENOBUFS: messages were lost.
   std::expected<void, std::error_code> receive(const OnMessage& on_message);
 

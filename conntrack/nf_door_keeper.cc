@@ -14,6 +14,8 @@ namespace {
 constexpr unsigned event_groups = NF_NETLINK_CONNTRACK_DESTROY | NF_NETLINK_CONNTRACK_EXP_DESTROY;
 constexpr int attempts = 3; // an anchor of that number may be there already
 
+constexpr std::size_t few_pinholes = 16; // for these alone it is not worth while to stop listening
+
 constexpr std::size_t closings_at_once = 2048; // a transaction of tens of thousands would not fit the send buffer
 
 void append_change(const KernelDoor& door, std::vector<Translation>& translations, std::vector<SteeringEndpoint>& endpoints) {
@@ -22,6 +24,18 @@ void append_change(const KernelDoor& door, std::vector<Translation>& translation
   endpoints.push_back({door.protocol, door.outside});
   if (translates(door)) endpoints.push_back({door.protocol, door.inside});
 }
+
+// Nobody listens for pinholes that go.
+class Unheard {
+ public:
+  explicit Unheard(NetlinkSocket& events) : events_(events) { events_.leave(NFNLGRP_CONNTRACK_EXP_DESTROY); }
+  ~Unheard() { events_.join(NFNLGRP_CONNTRACK_EXP_DESTROY); }
+  Unheard(const Unheard&) = delete;
+  Unheard& operator=(const Unheard&) = delete;
+
+ private:
+  NetlinkSocket& events_;
+};
 
 // A door the kernel could not be asked for.
 bool is_sound(const KernelDoor& door) {
@@ -86,9 +100,10 @@ void NfDoorKeeper::Plan::clear() {
   change.clear(), batch.clear(), makes.clear();
 }
 
-NfDoorKeeper::Result NfDoorKeeper::plan(std::span<const KernelDoor> doors, DoorHandle sibling) {
-  plan_.clear();
+NfDoorKeeper::Result NfDoorKeeper::add_to_plan(std::span<const KernelDoor> doors, DoorHandle sibling) {
+  plan_.current = no_place;
   if (const auto place = doors_.find(sibling); place && doors_[*place].is_open) plan_.current = doors_[*place].anchor;
+  bool is_siblings = true;  // the anchor that gets the next pinhole
   for (const KernelDoor& door : doors) {
     const Family family = door.outside.address.family();
     const bool fits = plan_.current != no_place && anchors_[plan_.current].family == family &&
@@ -96,11 +111,12 @@ NfDoorKeeper::Result NfDoorKeeper::plan(std::span<const KernelDoor> doors, DoorH
     if (!fits) {
       if (anchors_.size() == anchor_places) return std::unexpected(errno_code(ENOMEM));
       plan_.current = new_anchor(family, door.zone);
+      is_siblings = false;
       plan_.anchors.push_back(plan_.current);
       plan_.makes.push_back(plan_.current);
       put_anchor(plan_.batch, anchor_at(plan_.current), options_.lease);
     }
-    plan_.has_sibling = plan_.has_sibling || plan_.anchors.empty();
+    plan_.has_sibling = plan_.has_sibling || is_siblings;
     const uint32_t place = doors_.insert(door);
     plan_.doors.push_back(place);
     doors_[place].anchor = plan_.current;
@@ -118,10 +134,11 @@ std::expected<void, std::error_code> NfDoorKeeper::open(std::span<const KernelDo
   if (!std::all_of(doors.begin(), doors.end(), is_sound)) return std::unexpected(errno_code(EINVAL));
   if (is_in_the_way(doors)) flush();
   for (int attempt = 1;; ++attempt) {
-    Result result = plan(doors, attempt == 1 ? sibling : 0);
+    plan_.clear();
+    Result result = add_to_plan(doors, attempt == 1 ? sibling : 0);
     if (result) result = make();
     if (result) {
-      keep(handles);
+      keep(plan_.doors, handles);
       counters_.flows_deleted += flows_.clear_strays(doors);
       return {};
     }
@@ -132,6 +149,30 @@ std::expected<void, std::error_code> NfDoorKeeper::open(std::span<const KernelDo
     ++counters_.refused;
     return result;
   }
+}
+
+void NfDoorKeeper::open_all(std::span<Wish* const> wishes) {
+  if (wishes.size() > 1 && open_together(wishes)) return;
+  for (Wish* wish : wishes) wish->result = open(wish->doors, wish->handles, wish->sibling);
+}
+
+// All or nothing: false leaves everything as it was.
+bool NfDoorKeeper::open_together(std::span<Wish* const> wishes) {
+  if (!std::ranges::all_of(wishes, [](const Wish* wish) { return std::ranges::all_of(wish->doors, is_sound); })) return false;
+  if (std::ranges::any_of(wishes, [this](const Wish* wish) { return is_in_the_way(wish->doors); })) flush();
+  plan_.clear();
+  const bool is_planned = std::ranges::all_of(wishes, [this](const Wish* wish) { return add_to_plan(wish->doors, wish->sibling).has_value(); });
+  if (!is_planned || !make()) {
+    forget_plan();
+    return false;
+  }
+  for (std::span<const uint32_t> places = plan_.doors; Wish* wish : wishes) {
+    keep(places.first(wish->doors.size()), wish->handles);
+    places = places.subspan(wish->doors.size());
+    wish->result.emplace();
+  }
+  for (const Wish* wish : wishes) counters_.flows_deleted += flows_.clear_strays(wish->doors);
+  return true;
 }
 
 // Translations first: a pinhole without its translation would lead to the router itself. EAGAIN: an anchor's number
@@ -173,15 +214,15 @@ void NfDoorKeeper::forget_plan() {
   plan_.clear();
 }
 
-void NfDoorKeeper::keep(std::span<DoorHandle> handles) {
-  for (std::size_t i = 0; i < plan_.doors.size(); ++i) {
-    const uint32_t place = plan_.doors[i];
+void NfDoorKeeper::keep(std::span<const uint32_t> places, std::span<DoorHandle> handles) {
+  for (std::size_t i = 0; i < places.size(); ++i) {
+    const uint32_t place = places[i];
     handles[i] = doors_.handle(place);
     doors_[place].is_open = doors_[place].is_standing = true;
     flows_.opened(place);
   }
-  open_ += plan_.doors.size();
-  counters_.opened += plan_.doors.size();
+  open_ += places.size();
+  counters_.opened += places.size();
 }
 
 // --- closing ---
@@ -245,13 +286,25 @@ void NfDoorKeeper::flush(std::span<const uint32_t> closing) {
     put_anchor_delete(batch_, anchor_at(anchor));
     drop_anchor(anchor);
   }
-  conntrack_.socket().exchange(batch_);
+  delete_anchors(closing.size() - singles.size());
   if (!singles.empty()) delete_pinholes(singles);
   take_away(closed_change_);
   for (const uint32_t door : closing) {
     doors_[door].is_standing = false;
     if (DoorStore::is_over(doors_[door])) doors_.erase(door);
   }
+}
+
+// Those of batch_, with so many pinholes. Counted while somebody listens, before and after: what goes is heard, or counted, or both.
+void NfDoorKeeper::delete_anchors(std::size_t pinholes) {
+  const auto before = pinholes < few_pinholes ? std::unexpected(errno_code(0)) : conntrack_.count_gone_expectations();
+  if (!before) return void(conntrack_.socket().exchange(batch_));
+  {
+    const Unheard unheard(events_);
+    conntrack_.socket().exchange(batch_);
+  }
+  const auto after = conntrack_.count_gone_expectations();
+  is_unsure_ = is_unsure_ || !after || *after - *before != pinholes;
 }
 
 void NfDoorKeeper::leave_anchor(uint32_t door) { std::ranges::replace(anchors_[doors_[door].anchor].doors, door, no_place); }

@@ -4,7 +4,9 @@
 // How it works. open(): one nft transaction (translations, steering endpoints), then one ctnetlink send with anchors
 // and their pinholes, four to an anchor; places that a sibling's anchor has left are taken first, since an anchor whose
 // doors all go is deleted by one message. Anything refused: what was made is undone in reverse, the first error is
-// returned. Flows that were there before and would keep packets from the doors are deleted (door_flows.h).
+// returned. Flows that were there before and would keep packets from the doors are deleted (door_flows.h). open_all(): the
+// same for all wishes in one transaction and one send; when anything of it is refused, it is undone as a whole and each wish
+// tried alone.
 // close() collects, flush() tells the kernel: one ctnetlink send and one nft transaction for all calls that ended in one
 // turn of the daemon's loop. Until then the doors stand; an open() that one of them could be in the way of flushes first
 // (`in_the_way_` may say so too often, never too rarely), and so does one that the kernel refuses.
@@ -12,6 +14,9 @@
 //     tick()       refreshes each anchor and its pinholes every 60 s (a pinhole that is gone is made again by that), some
 //                  at a time, and deletes the flows of closed media doors and strays of new doors
 //     on_events()  an anchor or pinhole that somebody else deleted is made again at once; events lost: dump, compare
+// An anchor's deletion by us tells an event for each of its pinholes, which costs more than the deletion. So nobody listens for
+// these while many are deleted; the kernel's count of pinholes that went tells whether somebody else's were among them: then
+// the next tick compares.
 // After `conntrack -F` the nat maps still translate, so only a firewall's `related` is missing until the repair.
 // A killed daemon: its table goes with its socket, pinholes end after their lease, anchors are swept by the next start.
 #pragma once
@@ -58,6 +63,7 @@ class NfDoorKeeper : public DoorKeeper {
 
   std::expected<void, std::error_code> open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles,
                                             DoorHandle sibling = 0) override;
+  void open_all(std::span<Wish* const> wishes) override;
   void close(std::span<const DoorHandle> handles) override;
   void flush() override;
   bool is_free(Protocol protocol, const Endpoint& outside) override;
@@ -88,7 +94,7 @@ class NfDoorKeeper : public DoorKeeper {
     bool is_empty() const;
     bool has_room() const;
   };
-  // What one open() is about to make. Kept between calls for its memory.
+  // What one open() or open_all() is about to make. Kept between calls for its memory.
   struct Plan {
     std::vector<uint32_t> doors, anchors; // places, all new
     uint32_t current = no_place;          // the anchor that gets the next pinhole
@@ -108,15 +114,18 @@ class NfDoorKeeper : public DoorKeeper {
   std::optional<uint32_t> find_anchor(const Anchor& anchor) const;
   uint32_t new_anchor(Family family, uint16_t zone);
   void drop_anchor(uint32_t place);
-  Result plan(std::span<const KernelDoor> doors, DoorHandle sibling);
+  Result add_to_plan(std::span<const KernelDoor> doors, DoorHandle sibling);
+  bool open_together(std::span<Wish* const> wishes);
   Result make();
   void undo(const NetlinkSocket::Results& results);
   void forget_plan();
-  void keep(std::span<DoorHandle> handles);
+  void keep(std::span<const uint32_t> places, std::span<DoorHandle> handles);
   bool is_in_the_way(std::span<const KernelDoor> doors) const;
   void flush(std::span<const uint32_t> closing);
   void take_away(const SteeringChange& change);
   void retry_unclosed();
+  void delete_anchors(std::size_t pinholes);
+  void compare_if_unsure();
   void leave_anchor(uint32_t door);
   void delete_pinholes(const std::vector<uint32_t>& doors);
   void schedule(uint32_t anchor, Instant at);
@@ -145,7 +154,7 @@ class NfDoorKeeper : public DoorKeeper {
   uint32_t last_round_ = 0;
   std::size_t open_ = 0;
   std::vector<uint32_t> closing_;  // closed, and still standing
-  std::bitset<4096> in_the_way_;   // by hashes of their endpoints
+  std::bitset<65536> in_the_way_;  // by hashes of their endpoints; a read of 256 packets may close and open hundreds
   Plan plan_;
   SteeringChange closed_change_; // scratch of flush()
   SteeringChange unclosed_;      // what the kernel would not take away
@@ -156,6 +165,8 @@ class NfDoorKeeper : public DoorKeeper {
   uint32_t next_retry_ = 0;
   Instant retried_{};
   Instant swept_{};
+  bool is_unsure_ = false; // somebody may have deleted a pinhole unheard
+  Instant compare_at_{};   // not before
   KeeperCounters counters_;
   std::string advice_;
 };

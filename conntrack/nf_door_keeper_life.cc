@@ -19,6 +19,8 @@ constexpr std::chrono::microseconds slices_time{700};
 constexpr std::chrono::milliseconds slice_pause{10}, late_slice_pause{2};
 constexpr std::chrono::seconds late{20};
 constexpr std::chrono::milliseconds sweep_slice_pause{2}, retry_pause{1000};
+constexpr std::chrono::milliseconds shortest_compare_pause{1000};
+constexpr int compare_share = 20;
 constexpr std::size_t retried_at_once = 64;
 constexpr const char* expect_max = "/proc/sys/net/netfilter/nf_conntrack_expect_max";
 constexpr std::array<Family, 2> families{Family::v4, Family::v6};
@@ -49,6 +51,7 @@ Instant NfDoorKeeper::next_tick() const {
     next = std::max(due, refreshed_ + (refreshed_ - due > late ? late_slice_pause : slice_pause));
   }
   if (!failed_.empty()) next = std::min(next, retried_ + retry_pause);
+  if (is_unsure_) next = std::min(next, std::max(now_, compare_at_));
   if (flows_.is_busy()) return std::min(next, now_ + (flows_.is_waiting() ? slice_pause : sweep_slice_pause));
   if (flows_.has_work()) next = std::min(next, swept_ + flows_.pause());
   return next;
@@ -60,6 +63,7 @@ void NfDoorKeeper::tick(Instant now) {
   refresh_due();
   retry_failed();
   retry_unclosed();
+  compare_if_unsure();
   counters_.flows_deleted += flows_.go_on();
   if (flows_.is_busy() || !flows_.has_work() || now < swept_ + flows_.pause()) return;
   swept_ = now;
@@ -191,6 +195,16 @@ void NfDoorKeeper::remake(const std::set<uint32_t>& lost) {
     if (failure.error != EEXIST) failed.insert(of[failure.index]);
   failed_.insert(failed.begin(), failed.end());
   counters_.anchors_repaired += lost.size() - failed.size();
+}
+
+// Looking through all of them takes a small share of the time, however often others let theirs go while we close ours.
+void NfDoorKeeper::compare_if_unsure() {
+  if (!is_unsure_ || now_ < compare_at_) return;
+  is_unsure_ = false;
+  const auto start = std::chrono::steady_clock::now();
+  resync();
+  const auto took = std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - start);
+  compare_at_ = now_ + std::max(shortest_compare_pause, took * compare_share);
 }
 
 // Events were lost: compare what should be with what is.

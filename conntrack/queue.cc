@@ -214,11 +214,8 @@ std::size_t Queue::receive(const OnPacket& on_packet, std::size_t most) {
       continue;
     }
     if (got <= 0) break;
-    for (std::size_t i = 0; i < static_cast<std::size_t>(got); ++i) {
-      int left = static_cast<int>(buffers_->messages[i].msg_len);
-      const void* start = buffers_->parts[i].iov_base;
-      for (auto* m = static_cast<const nlmsghdr*>(start); mnl_nlmsg_ok(m, left); m = mnl_nlmsg_next(m, &left))
-        take_message(*m, on_packet);
+    begin_reading(static_cast<std::size_t>(got), on_packet);
+    while (give_next({})) {
     }
     flush();
     if (static_cast<std::size_t>(got) < packets_per_read) break;
@@ -226,19 +223,58 @@ std::size_t Queue::receive(const OnPacket& on_packet, std::size_t most) {
   return counters_.packets - before;
 }
 
-void Queue::take_message(const nlmsghdr& message, const OnPacket& on_packet) {
-  if (message.nlmsg_type == (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET))
-    take(message, on_packet);
-  else if (message.nlmsg_type == NLMSG_ERROR &&
-           static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&message))->error != 0)
-    ++counters_.refused_verdicts;
+void Queue::begin_reading(std::size_t count, const OnPacket& on_packet) {
+  reading_ = {&on_packet, 0, count, nullptr, 0};
+  find_message();
 }
 
-void Queue::take(const nlmsghdr& message, const OnPacket& on_packet) {
+// At the beginning of a datagram, or behind one of its messages: the next one there is.
+void Queue::find_message() {
+  Reading& r = reading_;
+  for (; r.message == nullptr || !mnl_nlmsg_ok(r.message, r.left); ++r.datagram) {
+    if (r.datagram == r.count) return void(r.message = nullptr);
+    const void* start = buffers_->parts[r.datagram].iov_base;
+    r.message = static_cast<const nlmsghdr*>(start);
+    r.left = static_cast<int>(buffers_->messages[r.datagram].msg_len);
+  }
+}
+
+void Queue::skip_message() {
+  reading_.message = mnl_nlmsg_next(reading_.message, &reading_.left);
+  find_message();
+}
+
+bool Queue::give_next(const MayCome& may_come) {
+  while (reading_.message != nullptr) {
+    const nlmsghdr& message = *reading_.message;
+    const auto packet = is_packet(message) ? parse(message) : std::nullopt;
+    if (packet && may_come && !may_come(*packet)) return false;
+    skip_message();
+    if (!packet) continue;
+    ++counters_.packets;
+    lane_of(packet->queue).held.push_back(packet->id);
+    (*reading_.on_packet)(*packet, PendingVerdict(*this, packet->queue, packet->id));
+    return true;
+  }
+  return false;
+}
+
+bool Queue::is_packet(const nlmsghdr& message) {
+  if (message.nlmsg_type == (NFNL_SUBSYS_QUEUE << 8 | NFQNL_MSG_PACKET)) return true;
+  if (message.nlmsg_type == NLMSG_ERROR && static_cast<const nlmsgerr*>(mnl_nlmsg_get_payload(&message))->error != 0)
+    ++counters_.refused_verdicts;
+  return false;
+}
+
+std::optional<QueuedPacket> Queue::parse(const nlmsghdr& message) {
   constexpr std::size_t headers = NLMSG_HDRLEN + NLMSG_ALIGN(sizeof(nfgenmsg));
+  const auto malformed = [this] {
+    ++counters_.malformed;
+    return std::nullopt;
+  };
   const void* start = &message;
   const std::span<const uint8_t> bytes(static_cast<const uint8_t*>(start), message.nlmsg_len);
-  if (bytes.size() < headers) return void(++counters_.malformed);
+  if (bytes.size() < headers) return malformed();
   const PacketAttributes attributes(bytes.subspan(headers));
   nfgenmsg netfilter{};
   std::memcpy(&netfilter, &bytes[NLMSG_HDRLEN], sizeof netfilter);
@@ -246,7 +282,7 @@ void Queue::take(const nlmsghdr& message, const OnPacket& on_packet) {
   packet.queue = ntohs(netfilter.res_id);
   if (static_cast<uint16_t>(packet.queue - options_.queue) >= lanes_.size() || !attributes.has_payload ||
       attributes.header.size() < sizeof(nfqnl_msg_packet_hdr))
-    return void(++counters_.malformed);
+    return malformed();
   packet.bytes = attributes.payload;
   packet.id = PacketAttributes::number(attributes.header); // its first field
   packet.from_births = is_births(packet.queue);
@@ -254,9 +290,7 @@ void Queue::take(const nlmsghdr& message, const OnPacket& on_packet) {
   packet.outdev = attributes.outdev;
   packet.mark = attributes.mark;
   packet.conntrack = conntrack_in(attributes);
-  ++counters_.packets;
-  lane_of(packet.queue).held.push_back(packet.id);
-  on_packet(packet, PendingVerdict(*this, packet.queue, packet.id));
+  return packet;
 }
 
 void Queue::drain(const OnPacket& on_packet) {

@@ -6,6 +6,8 @@
 // "accept unchanged" when it is dropped. Verdicts are collected and sent together by receive() or flush(); a run of
 // plain accepts becomes one batch verdict as long as no older packet is still held. Closing the socket makes the kernel
 // drop what it still holds, so end with Steering::stop(), then drain().
+// The callback that a packet is given to may ask for the next one before it is through with its own, see give_next(): all
+// packets of one read stay in the buffer until the last of them is answered or the callbacks have come back.
 // Nothing is allocated per packet: the ids that are held stand in one row, oldest first, as the kernel counts them up
 // (nfnetlink_queue.c, under its lock; they wrap); new bytes are written where the verdict is sent from.
 #pragma once
@@ -96,6 +98,9 @@ class Queue {
 
   // Reads up to `most` packets without waiting, then sends the verdicts. Returns how many there were.
   std::size_t receive(const OnPacket& on_packet, std::size_t most = 256);
+  // Inside on_packet: gives it the next packet of the same read, unless there is none or `may_come` says no; then false.
+  using MayCome = std::function<bool(const QueuedPacket&)>;
+  bool give_next(const MayCome& may_come);
   void flush(); // sends verdicts that were given outside receive()
   // Gives every packet that is still there to `on_packet`; call it when no rule leads here any more.
   void drain(const OnPacket& on_packet);
@@ -107,8 +112,11 @@ class Queue {
   void bind(uint16_t number, bool fail_open);
   void configure(uint16_t number, uint32_t flag, bool required);
   bool ask_conntrack(uint16_t number);
-  void take(const nlmsghdr& message, const OnPacket& on_packet);
-  void take_message(const nlmsghdr& message, const OnPacket& on_packet);
+  void begin_reading(std::size_t count, const OnPacket& on_packet);
+  void find_message();
+  void skip_message();
+  bool is_packet(const nlmsghdr& message); // else it counts what it tells
+  std::optional<QueuedPacket> parse(const nlmsghdr& message);
   void issue(uint16_t number, uint32_t id, uint32_t verdict);
   std::span<uint8_t> begin_packet(std::size_t size);
   void end_packet(uint16_t number, uint32_t id, std::size_t size);
@@ -119,6 +127,13 @@ class Queue {
   void put_verdict(uint8_t type, uint16_t number, uint32_t id, uint32_t verdict, std::size_t packet_bytes = 0);
   void send_messages();
   bool is_births(uint16_t number) const;
+
+  struct Reading {
+    const OnPacket* on_packet = nullptr;
+    std::size_t datagram = 0, count = 0;
+    const nlmsghdr* message = nullptr; // the next to be given; null: all are
+    int left = 0;                      // bytes of the datagram from there on
+  };
 
   struct Lane {
     uint16_t number = 0;
@@ -132,6 +147,7 @@ class Queue {
   bool has_conntrack_ = false;
   QueueCounters counters_;
   std::unique_ptr<Buffers> buffers_;
+  Reading reading_;
   std::array<Lane, 4> lanes_; // by queue number
   Lane* last_accepted_;
   std::size_t filled_ = 0; // bytes of verdicts that are ready to send

@@ -10,11 +10,13 @@ namespace sipalg {
 class EndedRing {
  public:
   explicit EndedRing(std::size_t most) : most_(most) {}
-  // The oldest that `has_ended(id)` still says yes to, when there are too many with this one; 0: none has to go.
-  template <typename F> uint64_t push(uint64_t id, F&& has_ended) {
+  void push(uint64_t id) {
     if (count_ == ids_.size()) grow();
     ids_[place_of(count_++)] = id;
     ++living_;
+  }
+  // The oldest that `has_ended(id)` still says yes to, when there are too many; 0: none has to go.
+  template <typename F> uint64_t take_oldest(F&& has_ended) {
     while (count_ > 0 && !has_ended(ids_[first_])) pop();
     if (living_ <= most_ || count_ == 0) return 0;
     const uint64_t oldest = ids_[first_];

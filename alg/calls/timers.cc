@@ -155,25 +155,34 @@ void CallDatabase::prefetch_ended() const {
   by_key_.prefetch(t->key.low);
 }
 
+// Whoever waits for doors has records in his hands: then those that have to go stay until the next one ends.
 void CallDatabase::note_ended_transaction(TransactionId id, Instant now) {
   prefetch_ended();
-  const TransactionId oldest = ended_transactions_.push(id, [this](TransactionId other) {
+  ended_transactions_.push(id);
+  const auto has_ended = [this](TransactionId other) {
     const Transaction* t = transactions_.find(other);
     return t && t->is_final();
-  });
-  if (oldest == 0 || oldest == id) return;
-  transactions_.find(oldest)->ends = now;
-  expire_transaction(oldest, now);
+  };
+  while (!doors_.is_waited_for()) {
+    const TransactionId oldest = ended_transactions_.take_oldest(has_ended);
+    if (oldest == 0 || oldest == id) return;
+    transactions_.find(oldest)->ends = now;
+    expire_transaction(oldest, now);
+  }
 }
 
 void CallDatabase::note_ended_leg(LegId id, Instant now) {
-  const LegId oldest = ended_legs_.push(id, [this](LegId other) {
+  ended_legs_.push(id);
+  const auto has_ended = [this](LegId other) {
     const Leg* leg = legs_.find(other);
     return leg && leg->ends;
-  });
-  if (oldest == 0 || oldest == id) return;
-  count_end(*legs_.find(oldest), Event::calls_ended_by_message);  // challenged, and nobody came back
-  erase_leg(oldest, now);
+  };
+  while (!doors_.is_waited_for()) {
+    const LegId oldest = ended_legs_.take_oldest(has_ended);
+    if (oldest == 0 || oldest == id) return;
+    count_end(*legs_.find(oldest), Event::calls_ended_by_message);  // challenged, and nobody came back
+    erase_leg(oldest, now);
+  }
 }
 
 std::size_t CallDatabase::clear_legs(std::optional<std::string_view> call_id, Instant now) {

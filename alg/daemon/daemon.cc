@@ -101,12 +101,14 @@ Daemon::Daemon(Config config, LoadConfig load, Log& log)
       steering_(make_steering(steering_options(config_, switch_, inside(), !queue_.has_conntrack()))),
       conntrack_(make_conntrack()), births_(make_births(queue_.has_conntrack(), config_)),
       flows_(conntrack_, births_.get(), steering_.way() == Steering::Way::manual), keeper_(make_keeper(steering_)),
-      shared_keeper_(keeper_), engine_(policy(), shared_keeper_, salt(), config_.workers), logged_engine_(engine_, log_), guard_(steering_),
+      shared_keeper_(keeper_), gathering_(keeper_), engine_(policy(), keeper_for_engine(), salt(), config_.workers),
+      logged_engine_(engine_, log_), guard_(steering_),
       store_(make_store(config_, log_)), streams_(logged_engine_, conntrack_, guard_, store_.get(), stats_, log_),
       path_(logged_engine_, &streams_, stats_, flows_, links_.mtus(), log_),
       control_(loop_, config_.control_socket, [this](const control::Request& request) { return answer(request); }),
       kernel_counts_cleared_(kernel_counts().size()) {
   engine_.set_service(switch_.service());
+  if (config_.workers == 1) gathering_.set_other_work([this] { return path_.handle_next(queue_); });
   static constexpr std::array signals{SIGTERM, SIGINT, SIGHUP};
   loop_.watch_signals(signals, [this](int signal) { on_signal(signal); });
   loop_.watch(queue_.fd(), EPOLLIN, [this] { take_packets(); });
@@ -121,6 +123,13 @@ Daemon::Daemon(Config config, LoadConfig load, Log& log)
   }, [this] { on_timer(); });
   make_workers();
   packets_cleared_ = packets_of_workers();
+}
+
+// Messages of several workers wait for the kernel one after the other, those of one all together: letting others come first
+// would handle them while the first still has its locks.
+DoorKeeper& Daemon::keeper_for_engine() {
+  if (config_.workers > 1) return shared_keeper_;
+  return gathering_;
 }
 
 // After the signals are blocked: threads inherit that.

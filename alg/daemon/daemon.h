@@ -24,6 +24,7 @@
 #include "alg/daemon/state_store.h"
 #include "alg/daemon/stream_path.h"
 #include "alg/daemon/worker.h"
+#include "alg/doors/gathering_keeper.h"
 #include "alg/engine/engine.h"
 #include "conntrack/ctnetlink.h"
 #include "conntrack/flow_lookup.h"
@@ -45,6 +46,7 @@ class Daemon {
 
  private:
   // --- packets, events, time ---
+  DoorKeeper& keeper_for_engine();
   void make_workers();
   bool workers_live(Instant now) const;
   void take_packets();
@@ -102,6 +104,7 @@ class Daemon {
   FlowLookup flows_;
   NfDoorKeeper keeper_;
   SharedDoorKeeper shared_keeper_;
+  GatheringKeeper gathering_;  // where this thread is alone
   Stats stats_;
   Engine engine_;
   LoggedEngine logged_engine_;

@@ -3,6 +3,7 @@
 #include "alg/daemon/packet_path.h"
 
 #include <exception>
+#include <utility>
 
 #include "alg/daemon/payload_room.h"
 
@@ -22,7 +23,7 @@ Reason reason_of(PacketError error) {
 
 PacketPath::PacketPath(LoggedEngine& engine, StreamPath* streams, Stats& stats, FlowLookup& flows, const Mtus& mtus,
                        const Log& log, uint32_t shard)
-    : engine_(engine), streams_(streams), stats_(stats), flows_(flows), mtus_(mtus), log_(log), scratch_(shard),
+    : engine_(engine), streams_(streams), stats_(stats), flows_(flows), mtus_(mtus), log_(log), shard_(shard),
       exceptions_(told_per_period, period) {}
 
 void PacketPath::handle(const QueuedPacket& packet, PendingVerdict verdict, Instant now) {
@@ -46,11 +47,23 @@ void PacketPath::pass_unknown(const DatagramView& view, PendingVerdict& verdict)
 }
 
 void PacketPath::handle_datagram(const DatagramView& view, const Flow& flow, uint32_t mtu, PendingVerdict& verdict, Instant now) {
-  const Verdict decision = engine_.handle({view.payload(), flow, most_payload_bytes(view, mtu)}, now, scratch_);
+  const Overtaking::UnderWay under_way(overtaking_, view.payload());
+  if (scratches_.size() < overtaking_.depth()) scratches_.push_back(std::make_unique<Scratch>(shard_));
+  Scratch& scratch = *scratches_[overtaking_.depth() - 1];
+  const Verdict decision = engine_.handle({view.payload(), flow, most_payload_bytes(view, mtu)}, now, scratch);
   if (!decision.edited()) return;
   const std::size_t size = view.payload_offset + decision.bytes.size();
   const bool clear_dont_fragment = size > mtu && size > view.packet.size();
   verdict.accept(size, [&](std::span<uint8_t> out) { replace_payload(view, decision.bytes, clear_dont_fragment, out); });
+}
+
+bool PacketPath::handle_next(Queue& queue) {
+  return overtaking_.may_wait() && queue.give_next([this](const QueuedPacket& packet) { return may_come_first(packet); });
+}
+
+bool PacketPath::may_come_first(const QueuedPacket& packet) {
+  const auto view = view_datagram(packet.bytes);
+  return !view || (view->protocol == Protocol::udp && overtaking_.may_come_first(view->payload()));
 }
 
 void PacketPath::tell_exception(const char* what, Instant now) {

@@ -6,11 +6,18 @@
 //     bytes -> DatagramView -> flow (who is inside?) -> UDP: Engine -> the verdict, with new bytes when the engine edited
 //                                                   -> TCP: StreamPath (its messages to the Engine, its verdicts at once or later)
 //
+// An INVITE, or a response to one, that waits for its doors lets the packets behind it in the same read go first
+// (GatheringKeeper): handle() is called again deeper in the same stack, with a scratch of its own. Which may, alg/engine/overtaking.h
+// tells; TCP segments may not.
 // The pending verdict says "accept unchanged" when it goes out of scope, so whatever fails on the way, an exception
 // included, lets the packet pass as it came, and no packet gets two verdicts.
 #pragma once
+#include <memory>
+#include <vector>
+
 #include "alg/daemon/logged_engine.h"
 #include "alg/daemon/stream_path.h"
+#include "alg/engine/overtaking.h"
 #include "alg/engine/scratch.h"
 #include "alg/packet/datagram.h"
 #include "conntrack/flow_lookup.h"
@@ -26,8 +33,11 @@ class PacketPath {
              uint32_t shard = 0);
 
   void handle(const QueuedPacket& packet, PendingVerdict verdict, Instant now);
+  // While a message waits for its doors: gives the next packet of the read to handle(), if it may come first.
+  bool handle_next(Queue& queue);
 
  private:
+  bool may_come_first(const QueuedPacket& packet);
   void pass_unknown(const DatagramView& view, PendingVerdict& verdict);
   void handle_datagram(const DatagramView& view, const Flow& flow, uint32_t mtu, PendingVerdict& verdict, Instant now);
   void tell_exception(const char* what, Instant now);
@@ -38,7 +48,9 @@ class PacketPath {
   FlowLookup& flows_;
   const Mtus& mtus_;
   const Log& log_;
-  Scratch scratch_;
+  uint32_t shard_;
+  Overtaking overtaking_;
+  std::vector<std::unique_ptr<Scratch>> scratches_;  // for each that is under way
   RateLimit exceptions_;
 };
 

@@ -108,6 +108,7 @@ void DoorTable::index(DoorId id) {
 }
 
 void DoorTable::hold(DoorId id, Purpose purpose) {
+  if (is_opening(id)) settle();
   Door* door = doors_.find(id);
   ++door->owners;
   door->purposes = static_cast<uint8_t>(door->purposes | static_cast<uint8_t>(purpose));
@@ -205,8 +206,11 @@ std::expected<DoorId, Reason> DoorTable::claim_way_out(Protocol protocol, const 
 }
 
 std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors, std::vector<DoorId>& opened, DoorId sibling) {
-  SmallList<KernelDoor, 4> wanted;
-  SmallList<DoorId, 4> ids;
+  if (std::ranges::any_of(doors, [this](DoorId id) { return is_opening(id); })) settle();
+  Opening opening(*this);
+  auto& wanted = opening.wanted;
+  auto& ids = opening.ids;
+  auto& handles = opening.handles;
   for (DoorId id : doors) {
     const Door* door = doors_.find(id);
     if (!door || door->handle != 0 || door->dead || std::ranges::find(ids, id) != ids.end()) continue;
@@ -215,20 +219,42 @@ std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors, std::
   }
   if (wanted.empty()) return {};
   flush();  // what was closed a moment ago must not stand in the way
-  SmallList<DoorHandle, 4> handles(wanted.size());
+  handles.resize(wanted.size());
   const Door* beside = doors_.find(sibling);
   if (const auto made = keeper_.open({wanted.data(), wanted.size()}, {handles.data(), handles.size()}, beside ? beside->handle : 0); !made) {
+    handles.clear();
     stats_.count(Event::doors_refused, wanted.size());
     const bool full = made.error() == std::errc::too_many_files_open;  // how the kernel says that its expectation table is
     return std::unexpected(full ? Reason::expectations_full : Reason::kernel_refused);
   }
-  for (std::size_t i = 0; i < ids.size(); ++i) doors_.find(ids[i])->handle = handles[i];
-  in_kernel_ += ids.size();
   opened.insert(opened.end(), ids.begin(), ids.end());
-  stats_.count(Event::doors_opened, ids.size());
-  const auto ways_out = std::ranges::count(wanted, KernelDoor::Kind::way_out, &KernelDoor::kind);
-  stats_.count(Event::ways_out_opened, static_cast<uint64_t>(ways_out));
   return {};
+}
+
+DoorTable::Opening::~Opening() {
+  table.note(*this);
+  table.opening_ = outer;
+}
+
+// The kernel has its doors, or has not.
+void DoorTable::note(Opening& opening) {
+  if (std::exchange(opening.is_settled, true) || opening.handles.empty() || opening.handles.front() == 0) return;
+  for (std::size_t i = 0; i < opening.ids.size(); ++i) doors_.find(opening.ids[i])->handle = opening.handles[i];
+  in_kernel_ += opening.ids.size();
+  stats_.count(Event::doors_opened, opening.ids.size());
+  const auto ways_out = std::ranges::count(opening.wanted, KernelDoor::Kind::way_out, &KernelDoor::kind);
+  stats_.count(Event::ways_out_opened, static_cast<uint64_t>(ways_out));
+}
+
+bool DoorTable::is_opening(DoorId id) const {
+  for (const Opening* opening = opening_; opening != nullptr; opening = opening->outer)
+    if (!opening->is_settled && std::ranges::find(opening->ids, id) != opening->ids.end()) return true;
+  return false;
+}
+
+void DoorTable::settle() {
+  keeper_.settle();
+  for (Opening* opening = opening_; opening != nullptr; opening = opening->outer) note(*opening);
 }
 
 void DoorTable::unindex(DoorId id) {

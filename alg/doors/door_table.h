@@ -7,6 +7,8 @@
 //   by one owner, a port chosen, nothing told to the kernel), then *opened* (the kernel holds it), and *released* by each
 //   owner; the last release closes it. One inside endpoint and scope, one door: owners share it.
 //   States: claimed (handle 0) -> open (handle set) -> gone.
+//   While open() waits for the kernel the keeper may let other messages be handled (DoorKeeper::settle): a door that one of them
+//   wants too, by claim or by open(), is settled first, so nobody opens a door twice or finds one half open.
 //   Invariants: an outside endpoint never serves two inside endpoints in overlapping scopes; media doors serve everybody;
 //   nothing below port 1024; a full table refuses the new and keeps the living.
 //   On failure: open() leaves doors that it could not open claimed; their claimers release them.
@@ -124,6 +126,9 @@ class DoorTable {
   // door of the same call, for the keeper; 0 when there is none.
   std::expected<void, Reason> open(std::span<const DoorId> doors, std::vector<DoorId>& opened, DoorId sibling = 0);
 
+  // Has a message come to open() and not gone on yet? Then this one was let come first, and what that one works with must stay.
+  bool is_waited_for() const { return opening_ != nullptr; }
+
   void release(DoorId door, Instant now);
   void flush();  // hands the keeper what was closed since
   void tick(Instant now) { rest_.tick(now); }
@@ -189,6 +194,22 @@ class DoorTable {
   uint16_t choose_signalling_port(const SignallingWish& wish, Instant now);
   uint16_t choose_media_port(const MediaWish& wish, const MediaDoors& run, Instant now);
   bool run_is_free(const MediaWish& wish, const MediaDoors& run, uint32_t first, Instant now);
+  // An open() that has not come back yet, and one that it stands on in the same stack.
+  struct Opening {
+    explicit Opening(DoorTable& t) : table(t), outer(std::exchange(t.opening_, this)) {}
+    ~Opening();
+    Opening(const Opening&) = delete;
+    Opening& operator=(const Opening&) = delete;
+    DoorTable& table;
+    Opening* outer;
+    SmallList<KernelDoor, 4> wanted;
+    SmallList<DoorId, 4> ids;
+    SmallList<DoorHandle, 4> handles;  // 0: not open yet
+    bool is_settled = false;           // the table knows what came of it
+  };
+  bool is_opening(DoorId id) const;
+  void settle();
+  void note(Opening& opening);
   MediaDoors find_run(const MediaWish& wish) const;
   DoorId find_media(Protocol protocol, const Endpoint& inside, const Address& outside_address) const;
   DoorId insert(const KernelDoor& kernel, Purpose purpose);
@@ -215,6 +236,7 @@ class DoorTable {
   PortRange pool_{16384, 65535};
   std::vector<PortRange> reserved_;
   std::vector<DoorHandle> closing_;
+  Opening* opening_ = nullptr;  // the innermost
   std::size_t in_kernel_ = 0;
 };
 

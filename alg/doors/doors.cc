@@ -128,6 +128,11 @@ void Doors::release(DoorId id, Instant now) {
   });
 }
 
+// With several parts nobody is let in while another waits.
+bool Doors::is_waited_for() const {
+  return tables_.is_alone() && tables_.at(0, [](const Part& part) { return part.table.is_waited_for(); });
+}
+
 void Doors::flush(uint32_t part) {
   tables_.at(part, [](Part& mine) { mine.table.flush(); });
 }

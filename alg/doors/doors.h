@@ -48,6 +48,7 @@ class Doors {
                                               bool signalling, uint16_t zone);
   std::expected<void, Reason> open(std::span<const DoorId> doors, std::vector<DoorId>& opened, DoorId sibling = 0);
   void release(DoorId door, Instant now);
+  bool is_waited_for() const;  // some open() has not come back yet (DoorTable)
   template <typename List> void release_all(List& owned, Instant now) {
     for (DoorId door : owned) release(door, now);
     owned.clear();

@@ -2,10 +2,11 @@
 // What the doors of calls cost: plays them through the keeper as the engine does, against the real kernel in a namespace
 // of its own, and prints microseconds of CPU per call. Not a test; needs root.
 //
-//     door_cost [--calls N] [--living N] [--batch N]
+//     door_cost [--calls N] [--living N] [--batch N] [--together 0]
 //
 // A call: two media ports asked for and opened by its INVITE, two ways out by its 200, all four closed by its end.
-// `batch` calls take each step together, as the messages of one receive do; `living` calls stay open meanwhile.
+// `batch` calls take each step together, as the messages of one receive do, and ask for their doors at once unless `together`
+// is 0; `living` calls stay open meanwhile.
 #include <sched.h>
 #include <sys/resource.h>
 #include <unistd.h>
@@ -61,14 +62,20 @@ struct Call {
 
 class Player {
  public:
-  explicit Player(std::size_t living) : living_(living) {}
+  Player(std::size_t living, bool together) : together_(together), living_(living) {}
 
   void play(std::size_t calls) {
     std::vector<Call> batch(calls);
     std::vector<std::size_t> numbers;
     for (std::size_t i = 0; i < calls; ++i) numbers.push_back(next_++);
-    invites_.run([&] { for (std::size_t i = 0; i < calls; ++i) invite(batch[i], numbers[i]); });
-    answers_.run([&] { for (std::size_t i = 0; i < calls; ++i) answer(batch[i], numbers[i]); });
+    invites_.run([&] {
+      for (std::size_t i = 0; i < calls; ++i) invite(batch[i], numbers[i]);
+      open_wishes();
+    });
+    answers_.run([&] {
+      for (std::size_t i = 0; i < calls; ++i) answer(batch[i], numbers[i]);
+      open_wishes();
+    });
     for (const Call& call : batch) open_.push_back(call);
     ends_.run([&] {
       for (; open_.size() > living_; open_.pop_front()) keeper_.close(open_.front().doors);
@@ -120,7 +127,7 @@ class Player {
       doors[i].outside = end(outside_network, number, i);
       if (!keeper_.is_free(doors[i].protocol, doors[i].outside)) ++taken_;
     }
-    if (!keeper_.open(doors, std::span(call.doors).first(2))) ++refused_;
+    ask(doors, std::span(call.doors).first(2), 0);
   }
   void answer(Call& call, std::size_t number) {
     std::array<KernelDoor, 2> doors;
@@ -129,12 +136,27 @@ class Player {
       doors[i].inside = {end(inside_network, number, i).address, 0};
       doors[i].outside = end(remote_network, number, i);
     }
-    if (!open_with(doors, call)) ++refused_;
+    ask(doors, std::span(call.doors).last(2), call.doors[0]);
   }
-  std::expected<void, std::error_code> open_with(std::span<const KernelDoor> doors, Call& call) {
-    return keeper_.open(doors, std::span(call.doors).last(2), call.doors[0]);
+  void ask(const std::array<KernelDoor, 2>& doors, std::span<DoorHandle> handles, DoorHandle sibling) {
+    Asked& asked = asked_.emplace_back();
+    asked.doors = doors;
+    asked.wish = {asked.doors, handles, sibling, {}};
+    if (!together_) open_wishes();
+  }
+  void open_wishes() {
+    std::vector<DoorKeeper::Wish*> wishes;
+    for (Asked& asked : asked_) wishes.push_back(&asked.wish);
+    keeper_.open_all(wishes);
+    for (const Asked& asked : asked_) refused_ += asked.wish.result->has_value() ? 0 : 1;
+    asked_.clear();
   }
   void flush() { keeper_.flush(); }
+
+  struct Asked {
+    std::array<KernelDoor, 2> doors;
+    DoorKeeper::Wish wish;
+  };
 
   World world_{Firewall::outward};
   Steering steering_{[] {
@@ -148,6 +170,8 @@ class Player {
     return options;
   }()};
   std::deque<Call> open_;
+  std::deque<Asked> asked_;
+  bool together_;
   std::size_t living_, next_ = 0, refused_ = 0, taken_ = 0;
   Step invites_{"INVITE"}, answers_{"200"}, ends_{"end"}, events_{"events, tick"};
   double longest_tick_ = 0;
@@ -158,10 +182,10 @@ class Player {
 
 int main(int argc, char* argv[]) {
   if (geteuid() != 0 || unshare(CLONE_NEWNET) != 0) return 77;
-  std::map<std::string, std::size_t> options{{"--calls", 3000}, {"--living", 0}, {"--batch", 8}};
+  std::map<std::string, std::size_t> options{{"--calls", 3000}, {"--living", 0}, {"--batch", 8}, {"--together", 1}};
   for (int i = 1; i + 1 < argc; i += 2) options[argv[i]] = static_cast<std::size_t>(std::atol(argv[i + 1]));
   const std::size_t before = mallinfo2().uordblks + mallinfo2().hblkhd;
-  sipalg::test::Player player(options["--living"]);
+  sipalg::test::Player player(options["--living"], options["--together"] != 0);
   const std::size_t batch = options["--batch"];
   for (std::size_t played = 0; played < options["--living"] + 10 * batch; played += batch) player.play(batch);
   player.settle();

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Doors against the real kernel, with real packets.
 #include <catch2/catch.hpp>
+#include <poll.h>
 #include <thread>
 
 #include "test/conntrack/door_router.h"
@@ -231,6 +232,79 @@ TEST_CASE("expectations alone deleted: they are back at once") {
   r.world.idle(20ms);
   CHECK(r.expectations() == 3);
   CHECK(r.keeper.counters().pinholes_repaired == 3);
+}
+
+TEST_CASE("many doors closed at once tell no events, and what somebody else deletes is heard of again") {
+  Router r;
+  std::vector<DoorHandle> handles;
+  for (int i = 0; i < 40; ++i) {
+    const std::string inside = "10.0.0.2:" + std::to_string(4000 + i), outside = "203.0.113.1:" + std::to_string(5000 + i);
+    handles.push_back(r.open({inbound(inside.c_str(), outside.c_str())}).front());
+  }
+  r.keeper.tick(Instant{std::chrono::hours{1}});
+  r.keeper.close(std::span(handles).first(30));
+  r.keeper.flush();
+  CHECK(r.expectations() == 10);
+  pollfd events{r.keeper.event_fd(), POLLIN, 0};
+  CHECK(poll(&events, 1, 0) == 0);
+  r.keeper.tick(Instant{std::chrono::hours{1} + 1s});
+  CHECK(r.keeper.counters().resyncs == 0);
+  r.world.pump = [&] { r.keeper.on_events(); };
+  r.world.run(Side::router, "conntrack -F expect");
+  r.world.idle(20ms);
+  CHECK(r.expectations() == 10);
+}
+
+TEST_CASE("a pinhole that goes unheard while many doors are closed is found by the next tick") {
+  Router r;
+  std::vector<DoorHandle> handles;
+  for (int i = 0; i < 40; ++i) {
+    const std::string inside = "10.0.0.2:" + std::to_string(4000 + i), outside = "203.0.113.1:" + std::to_string(5000 + i);
+    handles.push_back(r.open({inbound(inside.c_str(), outside.c_str())}).front());
+  }
+  r.keeper.tick(Instant{std::chrono::hours{1}});
+  r.world.run(Side::router, "conntrack -F expect");  // nobody reads what the events tell
+  r.keeper.close(std::span(handles).first(30));
+  r.keeper.flush();
+  CHECK(r.keeper.next_tick() <= Instant{std::chrono::hours{1}});
+  r.keeper.tick(Instant{std::chrono::hours{1}});
+  CHECK(r.keeper.counters().resyncs == 1);
+  CHECK(r.expectations() == 10);
+}
+
+TEST_CASE("many wishes are carried out together, and the one that is refused is refused alone") {
+  Router r;
+  r.open({inbound("10.0.0.9:4000", "203.0.113.1:4020")});
+  std::array<std::vector<KernelDoor>, 4> doors{{{inbound("10.0.0.2:4000", "203.0.113.1:4010"), inbound("10.0.0.2:4001", "203.0.113.1:4011")},
+                                                {inbound("10.0.0.3:4000", "203.0.113.1:4020")},  // it has an owner
+                                                {way_out("10.0.0.2", "203.0.113.2:6000")},
+                                                {inbound("[fd00::2]:4000", "[2001:db8::1]:4010")}}};
+  std::array<std::array<DoorHandle, 2>, 4> handles{};
+  std::array<DoorKeeper::Wish, 4> wishes;
+  std::array<DoorKeeper::Wish*, 4> all{};
+  for (const bool with_refused : {false, true}) {
+    for (std::size_t i = 0; i < wishes.size(); ++i) {
+      wishes[i] = {doors[i], std::span(handles[i]).first(doors[i].size()), 0, {}};
+      all[i] = &wishes[i];
+    }
+    if (!with_refused) std::swap(all[1], all[3]);
+    const std::size_t before = r.expectations();
+    r.keeper.open_all(with_refused ? std::span<DoorKeeper::Wish* const>(all) : std::span<DoorKeeper::Wish* const>(all).first(3));
+    CHECK(r.expectations() == before + 4);
+    for (const std::size_t i : {0U, 2U, 3U}) {
+      REQUIRE(wishes[i].result);
+      CHECK(*wishes[i].result);
+      CHECK(handles[i][0] != 0);
+    }
+    CHECK(wishes[1].result.has_value() == with_refused);
+    if (with_refused) CHECK_FALSE(*wishes[1].result);
+    CHECK(handles[1][0] == 0);
+    for (const std::size_t i : {0U, 2U, 3U}) r.keeper.close(std::span(handles[i]).first(doors[i].size()));
+    r.keeper.flush();
+    CHECK(r.expectations() == 1);
+    CHECK(r.anchors() == 1);
+    CHECK(r.keeper.door_count() == 1);
+  }
 }
 
 TEST_CASE("many refreshes are done by next_tick(), each anchor in its time") {

@@ -12,6 +12,7 @@ namespace {
 
 using namespace std::chrono_literals;
 
+constexpr std::size_t faults_among_strangers = 16;  // about
 constexpr std::size_t repeated_later = 6;  // of the messages before
 constexpr std::chrono::milliseconds repeated_for = 4s;
 
@@ -23,13 +24,38 @@ std::string first_line(const std::string& message) { return message.substr(0, me
 
 Stage::Stage(const World::Setup& setup, Fault fault) : world(setup), fault_(fault), nat_(setup.nat) {
   fault.and_after ? world.kernel.fail_from(fault.at) : world.kernel.fail_at(fault.at);
+  if (fault.among_strangers && World::shards() == 1) world.gathered.set_other_work([this] { return let_stranger_come(); });
+}
+
+// An INVITE of another host, with a door for its Contact, too. Two at most: the second comes while the first waits, and has that
+// door in common with it.
+bool Stage::let_stranger_come() {
+  if (!strangers_may_come_ || strangers_.size() == 2) return false;
+  const std::string number = std::to_string(++strangers_ever_);
+  strangers_.push_back("stranger-" + number);
+  (void)world.out("10.0.0.77:7000", "203.0.113.77:5060", sip_text("INVITE sip:carol@203.0.113.77 SIP/2.0\n"
+    "Via: SIP/2.0/UDP 10.0.0.77:6060;branch=z9hG4bKstranger" + number + "\nFrom: <sip:dan@10.0.0.77>;tag=1\nTo: <sip:carol@203.0.113.77>\n"
+    "Call-ID: stranger-" + number + "\nCSeq: 1 INVITE\nContact: <sip:dan@10.0.0.77:6060>\nContent-Type: application/sdp\n"
+    "Content-Length: {length}\n\nv=0\no=- 1 1 IN IP4 10.0.0.77\ns=-\nc=IN IP4 10.0.0.77\nt=0 0\nm=audio " +
+    std::to_string(20000 + 2 * strangers_.size()) + " RTP/AVP 0\n"));
+  if (world.verdict.reason != Reason::service_off) ++strangers_known_;
+  return true;
+}
+
+void Stage::send_strangers_away() {
+  strangers_may_come_ = false;
+  for (const std::string& call_id : strangers_) world.engine.clear_call(call_id, world.now);
 }
 
 std::string Stage::play(bool out, std::string_view sender, std::string_view receiver, const std::string& message, bool& arrives) {
   const uint64_t before = verdicts(world.stats());
+  strangers_.clear();
+  strangers_known_ = 0;
+  strangers_may_come_ = true;
   const auto arrived = out ? std::optional(world.out(sender, receiver, message)) : world.in(sender, receiver, message);
+  send_strangers_away();
   arrives = arrived.has_value();
-  CHECK(verdicts(world.stats()) == before + (arrives ? 1 : 0));
+  CHECK(verdicts(world.stats()) == before + strangers_.size() + (arrives ? 1 : 0));
   return arrived.value_or("");
 }
 
@@ -97,7 +123,7 @@ void Stage::repeat(const Past& past) {
     CHECK(world.kernel.opened == opened);
     CHECK(world.kernel.living == living);
   }
-  CHECK(world.engine.totals().transactions == totals.transactions);
+  CHECK(world.engine.totals().transactions == totals.transactions + strangers_known_);
   CHECK(world.engine.totals().calls == totals.calls);
   CHECK(world.engine.totals().subscriptions == totals.subscriptions);
   world.trace = trace;
@@ -139,7 +165,8 @@ void Stage::finish() {
 namespace {
 
 std::size_t run(const World::Setup& setup, Script script, Fault fault) {
-  INFO("the kernel refuses operation " << fault.at << (fault.and_after ? " and all after it" : "") << " (0: none)");
+  INFO("the kernel refuses operation " << fault.at << (fault.and_after ? " and all after it" : "") << " (0: none)"
+                                       << (fault.among_strangers ? ", among strangers" : ""));
   Stage stage(setup, fault);
   script(stage);
   stage.finish();
@@ -149,11 +176,13 @@ std::size_t run(const World::Setup& setup, Script script, Fault fault) {
 }  // namespace
 
 void play_sampled(const World::Setup& setup, Script script, std::size_t faults) {
-  const std::size_t operations = run(setup, script, {});
-  const std::size_t step = std::max<std::size_t>(operations / faults, 1);
-  for (std::size_t n = 1; n <= operations; n += step) {
-    run(setup, script, {n, false});
-    run(setup, script, {n, true});
+  for (const bool among_strangers : {false, true}) {
+    const std::size_t operations = run(setup, script, {0, false, among_strangers});
+    const std::size_t step = std::max<std::size_t>(operations / (among_strangers ? std::min(faults, faults_among_strangers) : faults), 1);
+    for (std::size_t n = 1; n <= operations; n += step) {
+      run(setup, script, {n, false, among_strangers});
+      run(setup, script, {n, true, among_strangers});
+    }
   }
 }
 

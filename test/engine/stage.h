@@ -10,6 +10,8 @@
 //     - the ACK to a 2xx is treated as its INVITE was;
 //     - the message sent again, at once and after the next ones, leaves with the same bytes and opens nothing;
 //     - at the end, when all hold times are over, no door, no record and no timer is left.
+//   Among strangers, whenever a message waits for its doors, others' INVITEs come first, so that its doors are opened together with
+//   theirs (gathering_keeper.h); they are cleared before anything is looked at.
 //   What comes back to its writer as it was written is checked by the parties (party.h).
 #pragma once
 #include <deque>
@@ -21,6 +23,7 @@ namespace sipalg::test {
 struct Fault {
   std::size_t at = 0;    // the kernel operation that fails, from 1; 0: none
   bool and_after = false;
+  bool among_strangers = false;
 };
 
 class Stage {
@@ -33,6 +36,7 @@ class Stage {
   void pass_time(std::chrono::milliseconds time);
 
   bool works() const { return fault_.at == 0; }  // the kernel refuses nothing in this run
+  std::size_t strangers() const { return strangers_ever_; }  // calls that began and were cleared beside the script's
   void finish();  // every hold time passes; nothing is left
 
   World world;
@@ -49,11 +53,17 @@ class Stage {
   std::string play(bool out, std::string_view sender, std::string_view receiver, const std::string& message, bool& arrives);
   void repeat(const Past& past);
   void remember(Past past);
+  bool let_stranger_come();
+  void send_strangers_away();
   void follow_invite(bool out, const std::string& message, const std::string& arrived);
 
   Fault fault_;
   bool nat_;
   std::deque<Past> past_;
+  std::vector<std::string> strangers_;  // Call-IDs of those that came while one message was handled
+  std::size_t strangers_known_ = 0;      // of them: have a transaction
+  std::size_t strangers_ever_ = 0;
+  bool strangers_may_come_ = false;
   std::map<std::string, bool> invites_;  // of the inside, by their branch, then by the tag that answered: their Via was mapped
 };
 

@@ -6,6 +6,14 @@
 #include <cstdlib>
 
 namespace sipalg::test {
+namespace {
+
+struct Depth {
+  std::size_t& depth;
+  ~Depth() { --depth; }
+};
+
+}  // namespace
 
 Endpoint ep(std::string_view text) {
   const auto endpoint = parse_endpoint(text);
@@ -44,7 +52,7 @@ uint32_t World::shards() {
   return wanted != nullptr ? static_cast<uint32_t>(std::strtoul(wanted, nullptr, 10)) : 1;
 }
 
-World::World(const Setup& setup) : engine(policy_of(setup), kernel, 0, shards()), nat_(setup.nat) {}
+World::World(const Setup& setup) : engine(policy_of(setup), gathered, 0, shards()), nat_(setup.nat) {}
 
 Address World::outside_address(const Endpoint& inside) const {
   return *parse_address(inside.address.family() == Family::v6 ? "2001:db8::1" : "203.0.113.1");
@@ -91,10 +99,20 @@ World::NatFlow* World::flow_in(const Endpoint& remote, const Endpoint& outside) 
 std::string World::run(std::string_view message, const Flow& taken) {
   // an exactly-sized copy: reading one byte too far is seen by the sanitizer
   const std::vector<char> exact(message.begin(), message.end());
-  trace = {};
-  flow = taken;
-  verdict = engine.handle({{exact.data(), exact.size()}, flow, most_bytes}, now, scratch, &trace);
+  Trace notes;
+  Scratch& own = scratch_of_next();
+  ++depth_;
+  const Depth ends{depth_};
+  const Verdict decision = engine.handle({{exact.data(), exact.size()}, taken, most_bytes}, now, own, &notes);
+  trace = std::move(notes), flow = taken, verdict = decision;
   return verdict.edited() ? std::string(verdict.bytes) : std::string(message);
+}
+
+// Messages may be handled while another one waits for its doors.
+Scratch& World::scratch_of_next() {
+  if (depth_ == 0) return scratch;
+  if (inner_scratches_.size() < depth_) inner_scratches_.emplace_back();
+  return inner_scratches_[depth_ - 1];
 }
 
 std::string World::out(std::string_view inside, std::string_view remote, std::string_view message) {

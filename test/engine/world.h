@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A router with masquerade around the engine: fake kernel, fake clock, endpoints that send literal messages.
 #pragma once
+#include <deque>
 #include <map>
 #include <optional>
 #include <string>
 #include <vector>
 
+#include "alg/doors/gathering_keeper.h"
 #include "alg/engine/engine.h"
 #include "alg/engine/scratch.h"
 #include "test/fake/fake_door_keeper.h"
@@ -49,6 +51,7 @@ class World {
   bool has_inside_address(const std::string& message) const { return message.find("10.0.0.") != std::string::npos; }
 
   FakeDoorKeeper kernel;
+  GatheringKeeper gathered{kernel};
   Engine engine;
   Scratch scratch;
   Instant now{std::chrono::hours{1}};
@@ -69,9 +72,12 @@ class World {
   NatFlow& flow_out(const Endpoint& inside, const Endpoint& remote);
   NatFlow* flow_in(const Endpoint& remote, const Endpoint& outside);
   std::string run(std::string_view message, const Flow& taken);
+  Scratch& scratch_of_next();
   std::optional<Endpoint> mapped_by_door(const Endpoint& inside, const Endpoint& remote) const;
 
   bool nat_;
+  std::size_t depth_ = 0;               // of messages that are not through yet
+  std::deque<Scratch> inner_scratches_;  // of all but the outermost
   std::vector<NatFlow> flows;
   std::map<Endpoint, Endpoint> forwards;
 };

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // A kernel that remembers what it was asked, refuses when told to, and keeps the kernel's rules on overlaps.
 #pragma once
+#include <algorithm>
 #include <map>
+#include <new>
 #include <set>
 #include <vector>
 
@@ -13,6 +15,7 @@ class FakeDoorKeeper : public DoorKeeper {
  public:
   std::expected<void, std::error_code> open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles,
                                             DoorHandle = 0) override {
+    if (throw_at_ > operations && throw_at_ <= operations + doors.size()) throw_now();
     std::vector<DoorHandle> made;
     for (std::size_t i = 0; i < doors.size(); ++i) {
       const auto error = refusal(doors[i]);
@@ -22,10 +25,14 @@ class FakeDoorKeeper : public DoorKeeper {
       }
       living[++last_] = doors[i];
       made.push_back(last_);
-      handles[i] = last_;
     }
+    std::ranges::copy(made, handles.begin());
     opened += doors.size();
     return {};
+  }
+  void open_all(std::span<Wish* const> wishes) override {
+    together.push_back(wishes.size());
+    DoorKeeper::open_all(wishes);
   }
   void close(std::span<const DoorHandle> handles) override {
     for (DoorHandle h : handles) {
@@ -48,10 +55,14 @@ class FakeDoorKeeper : public DoorKeeper {
     fail_until_ = SIZE_MAX;
   }
 
+  // The N-th operation from now on throws, and no other.
+  void throw_at(std::size_t n) { throw_at_ = operations + n; }
+
   std::map<DoorHandle, KernelDoor> living;
   std::set<Endpoint> taken;      // outside endpoints somebody else uses
   std::set<Endpoint> with_flow;  // outside endpoints with a conntrack through them
   std::size_t most = 1'000'000;  // nf_conntrack_expect_max
+  std::vector<std::size_t> together;  // how many wishes each open_all() had
   std::size_t operations = 0, opened = 0, refused = 0, closed_twice = 0;
 
  private:
@@ -74,8 +85,12 @@ class FakeDoorKeeper : public DoorKeeper {
     }
     return std::nullopt;
   }
+  [[noreturn]] void throw_now() {
+    throw_at_ = 0;
+    throw std::bad_alloc();
+  }
   DoorHandle last_ = 0;
-  std::size_t fail_at_ = 0, fail_until_ = 0;
+  std::size_t fail_at_ = 0, fail_until_ = 0, throw_at_ = 0;
 };
 
 }  // namespace sipalg::test

@@ -128,7 +128,8 @@ TEST_CASE("a ring pushes out the oldest, when more than it may hold are still th
   std::set<uint64_t> there;
   const auto push = [&](uint64_t id) {
     there.insert(id);
-    const uint64_t oldest = ring.push(id, [&](uint64_t other) { return there.contains(other); });
+    ring.push(id);
+    const uint64_t oldest = ring.take_oldest([&](uint64_t other) { return there.contains(other); });
     if (there.erase(oldest) != 0) ring.gone();
     return oldest;
   };
@@ -148,6 +149,13 @@ TEST_CASE("a ring pushes out the oldest, when more than it may hold are still th
   for (uint64_t id : {201, 202, 203}) there.erase(id), ring.gone();
   for (uint64_t id = 300; id < 303; ++id) CHECK(push(id) == 0);
   CHECK(push(303) == 300);
+  ring.push(400), ring.push(401);  // nobody asks what has to go
+  there.insert({400, 401});
+  for (uint64_t id : {301, 302}) {
+    CHECK(ring.take_oldest([&](uint64_t other) { return there.contains(other); }) == id);
+    there.erase(id), ring.gone();
+  }
+  CHECK(ring.take_oldest([&](uint64_t other) { return there.contains(other); }) == 0);
 }
 
 TEST_CASE("a few numbers: none, one in place, more in a list") {
