@@ -69,7 +69,7 @@ class NfDoorKeeper : public DoorKeeper {
   bool is_free(Protocol protocol, const Endpoint& outside) override;
   bool has_flow(std::span<const DoorHandle> handles) override;
 
-  void tick(Instant now);    // once a second, and by next_tick(): a slice of the refreshes takes about a millisecond
+  void tick(Instant now);    // once a second, and by next_tick(): a slice of the refreshes takes a fifth of a millisecond
   Instant next_tick() const;
   int event_fd() const { return events_.fd(); }
   void on_events(); // when event_fd() is readable

@@ -15,8 +15,8 @@ namespace {
 // Refreshes of one tick: so many anchors at a time until so long has passed. Where the kernel is slow (its table of
 // expectations has 1024 chains if nobody asked for more) that is one slice; then the next follows sooner when it is late.
 constexpr std::size_t slice = 16;
-constexpr std::chrono::microseconds slices_time{700};
-constexpr std::chrono::milliseconds slice_pause{10}, late_slice_pause{2};
+constexpr std::chrono::microseconds slices_time{200};
+constexpr std::chrono::milliseconds slice_pause{4}, late_slice_pause{2};
 constexpr std::chrono::seconds late{20};
 constexpr std::chrono::milliseconds sweep_slice_pause{2}, retry_pause{1000};
 constexpr std::chrono::milliseconds shortest_compare_pause{1000};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "alg/base/chain_index.h"
 
+#include <algorithm>
 #include <catch2/catch.hpp>
 #include <map>
 #include <string>
@@ -265,4 +266,41 @@ TEST_CASE("records of one hash are found in their order, however many others the
     CHECK(found_of_one_hash<Found::oldest_first>(others) == std::vector<uint64_t>{1, 2, 3});
     CHECK(found_of_one_hash<Found::newest_first>(others) == std::vector<uint64_t>{3, 2, 1});
   }
+}
+
+namespace {
+
+// Counts how often it is asked: what a change of the index moves.
+struct CountedHash {
+  std::size_t* asked;
+  std::size_t operator()(const Record& record) const { return ++*asked, record.key * 0x9e3779b97f4a7c15; }
+};
+
+}  // namespace
+
+TEST_CASE("no record that comes or goes moves many others, however large the table is") {
+  constexpr std::size_t many = 100'000;
+  Slab<Record> slab;
+  std::size_t asked = 0, most = 0;
+  ChainIndex<Record, &Record::next, CountedHash, Found::newest_first, 8> index(slab, {&asked});
+  std::vector<uint64_t> ids;
+  const auto count = [&](const auto& change) {
+    asked = 0;
+    change();
+    most = std::max(most, asked);
+  };
+  for (uint64_t key = 1; key <= many; ++key) {
+    const auto [id, record] = slab.add();
+    record.key = key;
+    ids.push_back(id);
+    count([&] { index.insert(id); });
+  }
+  const std::size_t hash = many / 2 * 0x9e3779b97f4a7c15;
+  CHECK(slab.find(index.find(hash, [](const Record& r) { return r.key == many / 2; }))->key == many / 2);
+  for (const uint64_t id : ids) {
+    count([&] { index.erase(id); });
+    slab.erase(id);
+  }
+  CHECK(index.size() == 0);
+  CHECK(most <= 64);
 }
