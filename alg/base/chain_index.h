@@ -67,11 +67,11 @@ class ChainIndex {
   }
   // For a search to come: first where its chain begins, and when that has come, the chain's first record.
   void prefetch(std::size_t hash) const {
-    if (!heads_.empty()) sipalg::prefetch(&heads_[place_of(hash)], 1);
+    if (now_.count != 0) sipalg::prefetch(&head_of(hash), 1);
   }
   void prefetch_first(std::size_t hash) const {
-    if (heads_.empty()) return;
-    if (const uint32_t first = heads_[place_of(hash)]; first != 0) records_.prefetch_at(first - 1);
+    if (now_.count == 0) return;
+    if (const uint32_t first = head_of(hash); first != 0) records_.prefetch_at(first - 1);
   }
   std::size_t size() const { return size_; }
 

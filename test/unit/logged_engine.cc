@@ -65,11 +65,10 @@ std::size_t count(const std::string& text, const std::string& word) {
 TEST_CASE("a failure is told of the message it belongs to, not of those that wait around it") {
   PickyKeeper kernel;
   GatheringKeeper gathered(kernel);
-  Stats stats;
-  Engine engine(Policy{}, gathered, stats);
+  Engine engine(Policy{}, gathered);
   const Stderr told;
   Log log;
-  LoggedEngine logged(engine, stats, log);
+  LoggedEngine logged(engine, log);
   const Endpoint phone = *parse_endpoint("10.0.0.2:5060"), outside = *parse_endpoint("203.0.113.1:5060"),
                  provider = *parse_endpoint("203.0.113.2:5060");
   const Flow flow{Protocol::udp, {phone, outside}, {provider, provider}, 0, true, false};
@@ -85,7 +84,7 @@ TEST_CASE("a failure is told of the message it belongs to, not of those that wai
   const Verdict verdict = logged.handle({first, flow}, now, outer);
   CHECK(verdict.edited());
   CHECK(was_inside);
-  CHECK(stats.of_groups(Reason::kernel_refused) == 1);
+  CHECK(engine.stats().of_groups(Reason::kernel_refused) == 1);
   CHECK(count(told.text(), "CALL_ID=inner-call") == 1);
   CHECK(count(told.text(), "CALL_ID=outer-call") == 0);
 }
