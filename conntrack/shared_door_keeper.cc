@@ -2,22 +2,66 @@
 // See shared_door_keeper.h.
 #include "conntrack/shared_door_keeper.h"
 
+#include <algorithm>
+
 namespace sipalg {
+namespace {
+
+constexpr std::chrono::milliseconds longest_wait{1};
+constexpr std::size_t many = 1024;  // so many wait for nobody
+
+} // namespace
 
 std::expected<void, std::error_code> SharedDoorKeeper::open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles,
                                                             DoorHandle sibling) {
+  Wish wish{doors, handles, sibling};
+  {
+    const std::lock_guard wishing(wishing_);
+    wishes_.push_back(&wish);
+  }
   const auto held = lock();
-  return keeper_.open(doors, handles, sibling);
+  if (!wish.result) carry_out_wishes();  // else another did
+  return *wish.result;
+}
+
+// When it throws, the wishes that are left are told so: each of them waits in an open() of its own.
+void SharedDoorKeeper::carry_out_wishes() {
+  carried_out_.clear();
+  {
+    const std::lock_guard wishing(wishing_);
+    carried_out_.swap(wishes_);
+  }
+  try {
+    carried_out_.size() == 1 ? void(carried_out_.front()->result =
+                                        keeper_.open(carried_out_.front()->doors, carried_out_.front()->handles, carried_out_.front()->sibling))
+                             : keeper_.open_all(carried_out_);
+  } catch (...) {
+    for (Wish* wish : carried_out_)
+      if (!wish->result) wish->result = std::unexpected(std::make_error_code(std::errc::not_enough_memory));
+    throw;
+  }
 }
 
 void SharedDoorKeeper::close(std::span<const DoorHandle> handles) {
   const auto held = lock();
+  if (closed_ == 0) closed_since_ = Clock::now();
+  closed_ += handles.size();
   keeper_.close(handles);
 }
 
 void SharedDoorKeeper::flush() {
   const auto held = lock();
+  closed_ = 0;
   keeper_.flush();
+}
+
+Instant SharedDoorKeeper::flush_when_due(Instant now) {
+  const auto held = lock();
+  if (closed_ == 0) return Instant::max();
+  if (closed_ < many && Clock::now() < closed_since_ + longest_wait) return now + 2 * longest_wait;  // time is in milliseconds
+  closed_ = 0;
+  keeper_.flush();
+  return Instant::max();
 }
 
 bool SharedDoorKeeper::is_free(Protocol protocol, const Endpoint& outside) {

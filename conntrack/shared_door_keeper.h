@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// A door keeper for several workers: one at a time. The kernel does no better: every change of nf_tables and of expectations
-// takes a lock of the namespace there (nf_tables_api.c: commit_mutex; nf_conntrack_expect.c: nf_conntrack_expect_lock).
+// A door keeper for several workers.
+//
+// How it works. One at a time asks the kernel, which does no better: every change of nf_tables and of expectations takes a lock
+// of the namespace there (nf_tables_api.c: commit_mutex; nf_conntrack_expect.c: nf_conntrack_expect_lock). Who comes meanwhile
+// leaves his wish; whoever is next carries out all that wait in one transaction, so the more workers want doors at once, the less
+// a door costs. What is closed waits a moment for what others close.
+// Proved by test/engine/workers_test.cc.
 #pragma once
+#include <chrono>
 #include <mutex>
+#include <vector>
 
 #include "conntrack/door_keeper.h"
 
@@ -17,12 +24,21 @@ class SharedDoorKeeper : public DoorKeeper {
   void flush() override;
   bool is_free(Protocol protocol, const Endpoint& outside) override;
   bool has_flow(std::span<const DoorHandle> handles) override;
+  // As flush(), a millisecond after the first close(). When to ask again; Instant::max(): nothing waits.
+  Instant flush_when_due(Instant now);
   // For whoever calls the keeper itself.
   std::unique_lock<std::mutex> lock() const { return std::unique_lock(mutex_); }
 
  private:
+  using Clock = std::chrono::steady_clock;
+  void carry_out_wishes();
   DoorKeeper& keeper_;
-  mutable std::mutex mutex_;
+  mutable std::mutex mutex_;  // of the keeper, and of what follows
+  std::size_t closed_ = 0;    // since the last flush
+  Clock::time_point closed_since_{};
+  std::vector<Wish*> carried_out_;
+  std::mutex wishing_;        // within mutex_, or alone
+  std::vector<Wish*> wishes_;
 };
 
 } // namespace sipalg

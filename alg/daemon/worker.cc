@@ -26,17 +26,14 @@ void ring(const FileDescriptor& bell) { eventfd_write(bell.get(), 1); }
 
 }  // namespace
 
-Worker::Worker(const Kernel& kernel, uint32_t shard, Engine& engine, DoorKeeper& keeper, const Mtus& mtus, const Log& log)
+Worker::Worker(const Kernel& kernel, uint32_t shard, Engine& engine, SharedDoorKeeper& keeper, const Mtus& mtus, const Log& log)
     : shard_(shard), engine_(engine), keeper_(keeper), queue_(kernel.queue),
       births_(queue_.has_conntrack() ? nullptr : std::make_unique<Births>(kernel.table)), flows_(conntrack_, births_.get()),
       logged_engine_(engine, log), mtus_(mtus), path_(logged_engine_, nullptr, stats_, flows_, mtus_, log, shard),
       ending_(make_eventfd()), failed_(make_eventfd()), last_turn_(boot_time()) {
   loop_.watch(queue_.fd(), EPOLLIN, [this] { take_packets(); });
   loop_.watch(ending_.get(), EPOLLIN, [this] { loop_.stop(); });
-  loop_.set_timer([this] {
-    keeper_.flush();  // as the daemon's own thread does before each wait
-    return next_timer();
-  }, [this] { on_timer(); });
+  loop_.set_timer([this] { return std::min(keeper_.flush_when_due(boot_time()), next_timer()); }, [this] { on_timer(); });
 }
 
 Worker::~Worker() { drain(); }

@@ -17,6 +17,7 @@
 #include "alg/daemon/loop.h"
 #include "alg/daemon/packet_path.h"
 #include "conntrack/births.h"
+#include "conntrack/shared_door_keeper.h"
 
 namespace sipalg {
 
@@ -27,7 +28,7 @@ class Worker {
     std::string table;
   };
   // Borrows engine, keeper and log. Throws std::system_error.
-  Worker(const Kernel& kernel, uint32_t shard, Engine& engine, DoorKeeper& keeper, const Mtus& mtus, const Log& log);
+  Worker(const Kernel& kernel, uint32_t shard, Engine& engine, SharedDoorKeeper& keeper, const Mtus& mtus, const Log& log);
   ~Worker();  // ends it as drain() does
   void start();
 
@@ -50,7 +51,7 @@ class Worker {
 
   const uint32_t shard_;
   Engine& engine_;
-  DoorKeeper& keeper_;
+  SharedDoorKeeper& keeper_;
   mutable std::mutex turn_;
   Queue queue_;
   Ctnetlink conntrack_;
