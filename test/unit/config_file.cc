@@ -76,6 +76,8 @@ TEST_CASE("each error is told with its place, what is expected and a cure") {
       {"queue = 65536", 1, 9, "expected a queue number"},
       {"queue = -1", 1, 9, "expected a queue number"},
       {"queue = 1.5", 1, 9, "expected a queue number"},
+      {"workers = 0", 1, 11, "expected a number from 1 to 64"},
+      {"workers = 65", 1, 11, "expected a number from 1 to 64"},
       {"table = \"a b\"", 1, 9, "expected a name"},
       {"table = \"\"", 1, 9, "expected a name"},
       {"control-socket = \"run.sock\"", 1, 18, "expected an absolute path"},
@@ -96,6 +98,19 @@ TEST_CASE("each error is told with its place, what is expected and a cure") {
     CHECK_THAT(told, Catch::Contains(row.told));
     CHECK_FALSE(errors[0].cure.empty());
   }
+}
+
+TEST_CASE("keys that do not go together are refused, and what to do is told") {
+  for (const char* text : {"workers = 2\nsteering = \"manual\"", "queue = 65533", "queue = 65500\nworkers = 18"}) {
+    INFO(text);
+    const auto errors = errors_of(text);
+    REQUIRE(errors.size() == 1);
+    CHECK_THAT(to_string(errors[0]), Catch::StartsWith("x.toml: "));
+    CHECK_FALSE(errors[0].cure.empty());
+  }
+  CHECK(parse_config("queue = 65532", "x.toml").queue == 65532);
+  CHECK(parse_config("queue = 65500\nworkers = 17", "x.toml").workers == 17);
+  CHECK(parse_config("steering = \"manual\"", "x.toml").workers == 1);
 }
 
 TEST_CASE("every key has a row of errors of its own: a wrong type is refused") {
