@@ -19,7 +19,7 @@ constexpr std::chrono::microseconds slices_time{200};
 constexpr std::chrono::milliseconds slice_pause{4}, late_slice_pause{2};
 constexpr std::chrono::seconds late{20};
 constexpr std::chrono::milliseconds sweep_slice_pause{2}, retry_pause{1000};
-constexpr std::chrono::milliseconds shortest_compare_pause{1000};
+constexpr std::chrono::milliseconds shortest_compare_pause{5000};
 constexpr int compare_share = 20;
 constexpr std::size_t retried_at_once = 64;
 constexpr const char* expect_max = "/proc/sys/net/netfilter/nf_conntrack_expect_max";
@@ -219,6 +219,7 @@ void NfDoorKeeper::resync() {
                                             }));
   static_cast<void>(conntrack_.dump_expectations([&](const Expectation& e) { standing.insert(find_door(e)); }));
   anchors_.for_each([&](uint32_t anchor) {
+    if (failed_.contains(anchor)) return;  // some of them at a time: retry_failed()
     if (!present.contains(anchor)) lost.insert(anchor);
     for (const uint32_t door : anchors_[anchor].doors)
       if (door != no_place && !standing.contains(door)) holes.insert(door);

@@ -20,7 +20,10 @@ std::expected<void, std::error_code> SharedDoorKeeper::open(std::span<const Kern
     wishes_.push_back(&wish);
   }
   const auto held = lock();
-  if (!wish.result) carry_out_wishes();  // else another did
+  if (!wish.result) {  // else another did
+    carry_out_wishes();
+    if (on_work_) on_work_();
+  }
   return *wish.result;
 }
 
@@ -56,11 +59,13 @@ void SharedDoorKeeper::flush() {
 }
 
 Instant SharedDoorKeeper::flush_when_due(Instant now) {
-  const auto held = lock();
-  if (closed_ == 0) return Instant::max();
-  if (closed_ < many && Clock::now() < closed_since_ + longest_wait) return now + 2 * longest_wait;  // time is in milliseconds
+  if (closed_.load(std::memory_order_relaxed) == 0) return Instant::max();
+  const Instant later = now + 2 * longest_wait;  // time is in milliseconds
+  const std::unique_lock held(mutex_, std::try_to_lock);
+  if (!held || (closed_ < many && Clock::now() < closed_since_ + longest_wait)) return later;
   closed_ = 0;
   keeper_.flush();
+  if (on_work_) on_work_();
   return Instant::max();
 }
 

@@ -4,10 +4,12 @@
 // How it works. One at a time asks the kernel, which does no better: every change of nf_tables and of expectations takes a lock
 // of the namespace there (nf_tables_api.c: commit_mutex; nf_conntrack_expect.c: nf_conntrack_expect_lock). Who comes meanwhile
 // leaves his wish; whoever is next carries out all that wait in one transaction, so the more workers want doors at once, the less
-// a door costs. What is closed waits a moment for what others close.
+// a door costs. What is closed waits a moment for what others close. Where nobody opens or closes nothing is written here.
 // Proved by test/engine/workers_test.cc.
 #pragma once
+#include <atomic>
 #include <chrono>
+#include <functional>
 #include <mutex>
 #include <vector>
 
@@ -26,6 +28,8 @@ class SharedDoorKeeper : public DoorKeeper {
   bool has_flow(std::span<const DoorHandle> handles) override;
   // As flush(), a millisecond after the first close(). When to ask again; Instant::max(): nothing waits.
   Instant flush_when_due(Instant now);
+  // Called when the keeper may want its tick earlier than it said: by any worker, under the lock. Set before there are any.
+  void set_on_work(std::function<void()> on_work) { on_work_ = std::move(on_work); }
   // For whoever calls the keeper itself.
   std::unique_lock<std::mutex> lock() const { return std::unique_lock(mutex_); }
 
@@ -34,9 +38,10 @@ class SharedDoorKeeper : public DoorKeeper {
   void carry_out_wishes();
   DoorKeeper& keeper_;
   mutable std::mutex mutex_;  // of the keeper, and of what follows
-  std::size_t closed_ = 0;    // since the last flush
+  std::atomic<std::size_t> closed_ = 0;  // since the last flush; read without the lock
   Clock::time_point closed_since_{};
   std::vector<Wish*> carried_out_;
+  std::function<void()> on_work_;
   std::mutex wishing_;        // within mutex_, or alone
   std::vector<Wish*> wishes_;
 };

@@ -46,7 +46,7 @@ class ChainIndex {
     while (*at != place + 1) at = &(records_.at(*at - 1).*next);
     *at = gone.*next;
     --size_;
-    if (now_.count > fewest && 2 * size_ * heads_for_four < now_.count) resize(now_.count / 4);
+    if (now_.count > fewest && 2 * size_ * heads_for_four < now_.count) shrink();
     move_some();
   }
   // The first of this hash that `is_it(record)` takes; 0: none. It sees records of other hashes, too.
@@ -108,12 +108,18 @@ class ChainIndex {
     *at = place + 1;
   }
   void resize(std::size_t heads) {
-    while (old_.count != 0) move_head();
+    if (!try_resize(heads)) throw std::bad_alloc();
+  }
+  // What goes must not fail: with too many heads all is found, too.
+  void shrink() { static_cast<void>(try_resize(now_.count / 4)); }
+  bool try_resize(std::size_t heads) {
     // calloc leaves it to the kernel to make many of them zero, a page at a time
     decltype(Heads::first) first(static_cast<uint32_t*>(std::calloc(heads, sizeof(uint32_t))));
-    if (!first) throw std::bad_alloc();
+    if (!first) return false;
+    while (old_.count != 0) move_head();
     old_ = std::exchange(now_, {std::move(first), heads});
     moved_ = 0;
+    return true;
   }
   void move_some() {
     for (std::size_t i = 0; i < moved_at_once && old_.count != 0; ++i) move_head();

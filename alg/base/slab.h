@@ -59,7 +59,7 @@ template <typename T> class Slab {
     if (!find(id)) return false;
     const uint32_t index = place_of(id);
     Chunk& chunk = *chunks_[index / 64];
-    ++chunk.generations[index % 64];
+    chunk.generations[index % 64] = (chunk.generations[index % 64] + 1) & most_generation;
     empty(chunk.values[index % 64]);
     chunk.taken &= ~(uint64_t{1} << index % 64);
     roomy_[index / 64 / 64] |= uint64_t{1} << index / 64 % 64;
@@ -102,6 +102,7 @@ template <typename T> class Slab {
 
  private:
   static constexpr uint64_t full = ~uint64_t{0};
+  static constexpr uint32_t most_generation = 0x7fff'ffff;  // ids leave their highest bit to others (few_numbers.h)
   struct Chunk {
     uint64_t taken = 0;
     std::array<uint32_t, 64> generations{};

@@ -165,7 +165,7 @@ const std::array<ConfigKey, 19> keys{{
     {"", "steering", "\"auto\" or \"manual\"", R"(steering = "auto")",
      [](const toml::node& n, Config& c) { return read_word(n, c.steering, steerings); },
      [](const Config& c) { return show_word(c.steering, steerings); }},
-    {"", "queue", "a queue number from 0 to 65535", "queue = 5060",
+    {"", "queue", "a queue number from 0 to 65532", "queue = 5060",
      [](const toml::node& n, Config& c) { return read_one(n, c.queue); }, [](const Config& c) { return Json(c.queue); }},
     {"", "workers", "a number from 1 to 64", "workers = 4",
      [](const toml::node& n, Config& c) { return read_workers(n, c.workers); }, [](const Config& c) { return Json(c.workers); }},

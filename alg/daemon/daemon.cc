@@ -3,6 +3,7 @@
 #include "alg/daemon/daemon.h"
 
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <array>
@@ -56,7 +57,7 @@ Queue make_queue(const Config& config) {
 }
 Steering make_steering(const SteeringOptions& options) {
   return start_step("table inet " + options.table,
-                    "nf_tables is needed, with nft_ct, nft_nat and either nft_queue or xt_NFQUEUE; a table of that name "
+                    "nf_tables is needed, with nft_ct, nft_nat, nft_hash for several workers, and either nft_queue or xt_NFQUEUE; a table of that name "
                     "must not exist (is another sipalgd running? `table` chooses another name)",
                     [&] { return Steering(options); });
 }
@@ -135,6 +136,16 @@ DoorKeeper& Daemon::keeper_for_engine() {
 
 // After the signals are blocked: threads inherit that.
 void Daemon::make_workers() {
+  if (config_.workers == 1) return;
+  work_ = make_eventfd();
+  loop_.watch(work_.get(), EPOLLIN, [this] {  // the loop asks for the next tick after this
+    eventfd_t told = 0;
+    eventfd_read(work_.get(), &told);
+    work_is_told_ = false;
+  });
+  shared_keeper_.set_on_work([this] {
+    if (!work_is_told_.exchange(true)) eventfd_write(work_.get(), 1);
+  });
   for (uint32_t number = 1; number < config_.workers; ++number) {
     Worker::Kernel kernel{queue_options(config_), config_.table};
     kernel.queue.queue = ruleset::queue_of(steering_.options(), Protocol::udp, number);

@@ -9,6 +9,7 @@
 //     end     doors closed, no rule leads here any more, what is still queued passes unchanged (TCP: by its map); the table
 //             goes last
 #pragma once
+#include <atomic>
 #include <functional>
 #include <optional>
 #include <string>
@@ -113,6 +114,8 @@ class Daemon {
   StreamPath streams_;
   PacketPath path_;
   std::vector<std::unique_ptr<Worker>> workers_;  // beside this thread
+  FileDescriptor work_;                            // an eventfd: a worker gave the keeper something that its tick has to look at
+  std::atomic<bool> work_is_told_ = false;
   ControlServer control_;
   Instant housekeeping_{}, memory_looked_at_{};
   std::vector<uint64_t> kernel_counts_cleared_, packets_cleared_;  // what they were at `clear stats`

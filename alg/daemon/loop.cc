@@ -3,6 +3,7 @@
 #include "alg/daemon/loop.h"
 
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 
@@ -37,6 +38,8 @@ Instant boot_time() {
   clock_gettime(CLOCK_BOOTTIME, &now);
   return Instant(std::chrono::milliseconds(now.tv_sec * 1000LL + now.tv_nsec / 1'000'000));
 }
+
+FileDescriptor make_eventfd() { return FileDescriptor(checked(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), "eventfd")); }
 
 Loop::Loop() : epoll_(checked(epoll_create1(EPOLL_CLOEXEC), "epoll")) {}
 

@@ -13,6 +13,7 @@
 namespace sipalg {
 
 Instant boot_time();  // CLOCK_BOOTTIME
+FileDescriptor make_eventfd();  // by which another thread wakes a loop; throws std::system_error
 
 class Loop {
  public:

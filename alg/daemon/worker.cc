@@ -6,7 +6,6 @@
 #include <sys/eventfd.h>
 
 #include <algorithm>
-#include <system_error>
 
 #include "alg/daemon/loop.h"
 
@@ -15,12 +14,6 @@ namespace {
 
 constexpr std::size_t ended_at_once = 64;  // records whose time is over, before packets get their turn again
 constexpr std::chrono::seconds longest_wait{1};
-
-FileDescriptor make_eventfd() {
-  const int fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-  if (fd < 0) throw std::system_error(errno, std::system_category(), "eventfd");
-  return FileDescriptor(fd);
-}
 
 void ring(const FileDescriptor& bell) { eventfd_write(bell.get(), 1); }
 

@@ -61,7 +61,7 @@ class Worker {
   Stats stats_;
   Mtus mtus_;
   PacketPath path_;
-  bool passes_ = false;
+  std::atomic<bool> passes_ = false;
   FileDescriptor ending_, failed_;  // eventfds
   std::exception_ptr failure_;
   std::atomic<Instant> last_turn_{};

@@ -34,17 +34,23 @@ std::string names_of(uint8_t purposes) {
 void DoorTable::learn_forwarded(Protocol protocol, const Endpoint& outside, const Endpoint& inside) {
   if (forwarded_.size() >= limits::registrations) return;
   forwarded_[{protocol, outside}] = inside;
-  if (shared_ != nullptr && shared_->take(protocol, outside, me_) != me_) shared_->give(protocol, outside, OutsidePorts::several);
+  if (shared_ != nullptr && shared_->take(protocol, outside, me_) != me_) shared_->share(protocol, outside);
 }
 
 // May this part decide over it? Not while another one does: then the claim stops here, or has its answer.
-bool DoorTable::is_mine(const Place& place) {
+bool DoorTable::is_mine(const Place& place, bool is_twin) {
   if (is_stopped()) return false;
   if (shared_ == nullptr || shared_->take(place.protocol, place.endpoint, me_) == me_) return true;
   if (elsewhere_ == nullptr) return false;
   if (const auto it = elsewhere_->answers.find(place); it != elsewhere_->answers.end()) return it->second;
   elsewhere_->unknown = place;
+  elsewhere_->is_twin = is_twin;
   return false;
+}
+
+// The claim is made again: what comes before has been tried, and answers get no better within one claim.
+void DoorTable::stopped_at(uint32_t tried) {
+  if (is_stopped()) elsewhere_->reached = tried;
 }
 
 DoorTable::Answer DoorTable::ask(const Place& place, const Endpoint& inside, const Network& scope, Instant now) {
@@ -271,6 +277,10 @@ void DoorTable::shut(DoorId id) {
   closing_.push_back(std::exchange(door->handle, 0));
   --in_kernel_;
   stats_.count(Event::doors_closed);
+}
+
+void DoorTable::shut_again(DoorId id) {
+  if (const Door* door = doors_.find(id); door && door->owners == 1) shut(id);
 }
 
 void DoorTable::erase(DoorId id, Instant now) {

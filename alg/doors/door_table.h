@@ -88,6 +88,8 @@ class DoorTable {
   // What a claim found out about endpoints that other parts hold.
   struct Elsewhere {
     std::optional<Place> unknown;                        // to be asked about: the claim has to be made again
+    bool is_twin = false;                                // no door of another may be there, whatever its scope
+    uint32_t reached = 0;                                // so many ports of the pool need not be tried again
     std::unordered_map<Place, bool, PlaceHash> answers;  // may it be used?
   };
 
@@ -163,6 +165,8 @@ class DoorTable {
   // The kernel's names of those that are open.
   void add_handles(std::span<const DoorId> doors, AnySmallList<DoorHandle>& handles) const;
   void shut(DoorId door);  // closes it and leaves it claimed
+  void shut_again(DoorId door);  // the same, when nobody else has it by now
+  void forget_forwarded(Protocol protocol, const Endpoint& outside) { forwarded_.erase({protocol, outside}); }
   std::size_t size() const { return doors_.size(); }
   std::size_t in_kernel() const { return in_kernel_; }
   template <typename F> void for_each(F&& f) const { doors_.for_each(f); }
@@ -185,7 +189,9 @@ class DoorTable {
   // Of living doors for packets that come in: find the first that `is_it`, look at each.
   template <typename F> DoorId find_at_inside(Protocol protocol, const Endpoint& inside, F&& is_it) const;
   template <typename F> DoorId find_at_outside(Protocol protocol, const Endpoint& outside, F&& is_it) const;
-  bool is_mine(const Place& place);
+  bool is_mine(const Place& place, bool is_twin = false);
+  uint32_t first_to_try() const { return elsewhere_ != nullptr ? elsewhere_->reached : 0; }
+  void stopped_at(uint32_t tried);
   bool is_stopped() const { return elsewhere_ != nullptr && elsewhere_->unknown; }
   std::optional<Reason> bound_reached(const Address& inside_host) const;
   bool can_serve(const SignallingWish& wish, uint16_t port, Instant now, bool own_mapping);

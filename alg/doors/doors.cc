@@ -16,7 +16,11 @@ void Doors::set_ports(PortRange pool, const std::vector<PortRange>& reserved) {
 }
 
 void Doors::learn_forwarded(Protocol protocol, const Endpoint& outside, const Endpoint& inside) {
-  tables_.at(part_for(inside.address), [&](Part& part) { part.table.learn_forwarded(protocol, outside, inside); });
+  const uint32_t part = part_for(inside.address);
+  if (!tables_.is_alone() && ports_.holder(protocol, outside) != OutsidePorts::of(part))
+    for (uint32_t i = 0; i < tables_.size(); ++i)  // the rule led elsewhere before
+      if (i != part) tables_.at(i, [&](Part& other) { other.table.forget_forwarded(protocol, outside); });
+  tables_.at(part, [&](Part& mine) { mine.table.learn_forwarded(protocol, outside, inside); });
 }
 
 // --- claims ---
@@ -32,7 +36,8 @@ auto Doors::claim(uint32_t part, const Endpoint& inside, const Network& scope, I
   for (Asking asking;;) {
     auto made = tables_.at(part, [&](Part& mine) { return claim(mine.table, &asking.elsewhere); });
     if (!asking.elsewhere.unknown) return made;
-    ask(*std::exchange(asking.elsewhere.unknown, std::nullopt), part, inside, scope, now, asking);
+    const Network for_whom = asking.elsewhere.is_twin ? Network{} : scope;
+    ask(*std::exchange(asking.elsewhere.unknown, std::nullopt), part, inside, for_whom, now, asking);
   }
 }
 
@@ -50,7 +55,7 @@ void Doors::ask(const DoorTable::Place& place, uint32_t for_part, const Endpoint
       const Answer answer = other.table.ask(place, inside, scope, now);
       if (answer == Answer::taken) asking.elsewhere.answers[place] = false;
       if (answer != Answer::taken)
-        ports_.give(place.protocol, place.endpoint, answer == Answer::clear ? OutsidePorts::of(for_part) : OutsidePorts::several);
+        ports_.give(place.protocol, place.endpoint, holder, answer == Answer::clear ? OutsidePorts::of(for_part) : OutsidePorts::several);
     });
   if (!asking.several.owns_lock()) asking.several = std::unique_lock(several_);
   bool is_free = true;
@@ -114,7 +119,7 @@ std::expected<void, Reason> Doors::open_in_several(std::span<const DoorId> doors
     const auto made = open({of_part.data(), of_part.size()}, opened);
     if (made) continue;
     for (std::size_t i = before; i < opened.size(); ++i)
-      tables_.at(part_of(opened[i]), [&](Part& other) { other.table.shut(raw(opened[i])), other.table.flush(); });
+      tables_.at(part_of(opened[i]), [&](Part& other) { other.table.shut_again(raw(opened[i])), other.table.flush(); });
     opened.resize(before);
     return made;
   }

@@ -23,7 +23,9 @@ template <typename T> T& OutsidePorts::AddressMap<T>::find_or_make(const Address
   return node.value;
 }
 
-std::atomic<OutsidePorts::Holder>& OutsidePorts::place(Protocol protocol, const Endpoint& outside) {
+// None: there are too many addresses.
+std::atomic<OutsidePorts::Holder>* OutsidePorts::place(Protocol protocol, const Endpoint& outside) {
+  if (books_.size() >= most_books && books_.find(outside.address) == nullptr) return nullptr;
   std::atomic<Page*>& page = books_.find_or_make(outside.address, making_).pages_of[row(protocol)][outside.port / page_ports];
   if (page.load(std::memory_order_acquire) == nullptr) {
     const std::lock_guard lock(making_);
@@ -32,25 +34,30 @@ std::atomic<OutsidePorts::Holder>& OutsidePorts::place(Protocol protocol, const 
       page.store(pages_.back().get(), std::memory_order_release);
     }
   }
-  return page.load(std::memory_order_acquire)->ports[outside.port % page_ports];
+  return &page.load(std::memory_order_acquire)->ports[outside.port % page_ports];
 }
 
 OutsidePorts::Holder OutsidePorts::holder(Protocol protocol, const Endpoint& outside) const {
   const Book* book = books_.find(outside.address);
-  if (book == nullptr) return nobody;
+  if (book == nullptr) return books_.size() < most_books ? nobody : several;
   const Page* page = book->pages_of[row(protocol)][outside.port / page_ports].load(std::memory_order_acquire);
   return page != nullptr ? page->ports[outside.port % page_ports].load(std::memory_order_acquire) : nobody;
 }
 
 OutsidePorts::Holder OutsidePorts::take(Protocol protocol, const Endpoint& outside, Holder who) {
-  std::atomic<Holder>& now = place(protocol, outside);
-  Holder before = now.load(std::memory_order_acquire);
-  if (before == nobody && now.compare_exchange_strong(before, who, std::memory_order_acq_rel)) return who;
+  std::atomic<Holder>* now = place(protocol, outside);
+  if (now == nullptr) return several;
+  Holder before = now->load(std::memory_order_acquire);
+  if (before == nobody && now->compare_exchange_strong(before, who, std::memory_order_acq_rel)) return who;
   return before;
 }
 
-void OutsidePorts::give(Protocol protocol, const Endpoint& outside, Holder to) {
-  place(protocol, outside).store(to, std::memory_order_release);
+void OutsidePorts::give(Protocol protocol, const Endpoint& outside, Holder from, Holder to) {
+  if (std::atomic<Holder>* now = place(protocol, outside)) now->compare_exchange_strong(from, to, std::memory_order_acq_rel);
+}
+
+void OutsidePorts::share(Protocol protocol, const Endpoint& outside) {
+  if (std::atomic<Holder>* now = place(protocol, outside)) now->store(several, std::memory_order_release);
 }
 
 void OutsidePorts::note_host(const Address& host) {

@@ -5,7 +5,8 @@
 // different parts that have the same outside endpoint toward different remotes). A part takes what is nobody's by one atomic
 // exchange, and keeps it until another asks for it: only who holds that part's lock gives it away. What belongs to several
 // stays theirs; claims on it are made one after the other (Doors).
-// Bytes come in pages of 256; addresses are never forgotten (a router has few). An address that somebody behind the router has
+// Bytes come in pages of 256; addresses are never forgotten (a router has few: of more than a bound every port is several
+// parts'). An address that somebody behind the router has
 // himself needs no bytes: he alone decides over its ports. It is only noted, so that it can be told from those of strangers.
 // Looking something up writes nothing.
 // Proved by test/unit/outside_ports.cc and test/engine, with several shards.
@@ -30,8 +31,9 @@ class OutsidePorts {
   Holder holder(Protocol protocol, const Endpoint& outside) const;
   // Takes it when it is nobody's; whose it is then.
   Holder take(Protocol protocol, const Endpoint& outside, Holder who);
-  // By who holds the part's lock, or when it is nobody's.
-  void give(Protocol protocol, const Endpoint& outside, Holder to);
+  // While it is `from`'s, by who holds that part's lock; else nothing.
+  void give(Protocol protocol, const Endpoint& outside, Holder from, Holder to);
+  void share(Protocol protocol, const Endpoint& outside);  // several parts', whosever it is
 
   // An inside host that is seen outside with its own address.
   void note_host(const Address& host);
@@ -40,6 +42,7 @@ class OutsidePorts {
  private:
   static constexpr std::size_t page_ports = 256, pages = 65'536 / page_ports;
   static constexpr std::size_t most_hosts = 262'144;  // beyond, every address is taken for one
+  static constexpr std::size_t most_books = 4096;     // 16 MiB; beyond, the ports of an address are several parts'
   struct Page {
     std::array<std::atomic<Holder>, page_ports> ports{};
   };
@@ -67,7 +70,7 @@ class OutsidePorts {
     std::atomic<std::size_t> size_ = 0;
   };
   static std::size_t row(Protocol protocol) { return protocol == Protocol::udp ? 0 : 1; }
-  std::atomic<Holder>& place(Protocol protocol, const Endpoint& outside);
+  std::atomic<Holder>* place(Protocol protocol, const Endpoint& outside);
 
   std::mutex making_;
   AddressMap<Book> books_;

@@ -44,7 +44,7 @@ bool DoorTable::can_serve(const SignallingWish& wish, uint16_t port, Instant now
 // May it have the same port by the other protocol? Where another inside endpoint is reached, never.
 bool DoorTable::can_serve_twin(const SignallingWish& wish, uint16_t port, Instant now) {
   const Place place{other_protocol(wish.protocol), {wish.outside_address, port}};
-  if (!is_mine(place)) return false;
+  if (!is_mine(place, true)) return false;
   const DoorId taken = find_at_outside(place.protocol, place.endpoint, [](const Door&) { return true; });
   if (taken != 0) return inside_of(*doors_.find(taken)) == wish.inside;
   if (const auto it = forwarded_.find(place); it != forwarded_.end()) return it->second == wish.inside;
@@ -67,9 +67,10 @@ uint16_t DoorTable::choose_signalling_port(const SignallingWish& wish, Instant n
   }
   if (wish.inside.port != wish.own_mapping && can_serve(wish, wish.inside.port, now, false)) return wish.inside.port;
   const uint32_t size = static_cast<uint32_t>(pool_.last) - pool_.first + 1;
-  for (uint32_t i = 0; i < size && !is_stopped(); ++i) {
+  for (uint32_t i = first_to_try(); i < size && !is_stopped(); ++i) {
     const auto port = static_cast<uint16_t>(pool_.first + (wish.inside.port + i) % size);
     if (can_serve(wish, port, now, false)) return port;
+    stopped_at(i);
   }
   return 0;
 }
@@ -101,9 +102,10 @@ uint16_t DoorTable::choose_media_port(const MediaWish& wish, const MediaDoors& r
   const uint32_t pairs = (static_cast<uint32_t>(pool_.last) - pool_.first + 1) / 2;
   const uint32_t parity = wish.inside.port % 2U;
   const uint32_t base = pool_.first + (pool_.first % 2U);
-  for (uint32_t i = 0; i < pairs && !is_stopped(); ++i) {
+  for (uint32_t i = first_to_try(); i < pairs && !is_stopped(); ++i) {
     const uint32_t first = base + 2 * ((wish.inside.port / 2U + i) % pairs) + parity;
     if (first + wish.ports - 1U <= pool_.last && run_is_free(wish, run, first, now)) return static_cast<uint16_t>(first);
+    stopped_at(i);
   }
   return 0;
 }

@@ -72,7 +72,9 @@ void Exchange::join_peers() {
   for (std::size_t i = 0; i < path.doors.size() && path.doors.size() < limits::doors_per_dialog; ++i) {
     for (const Endpoint& peer : path.peers) {
       if (!rooms_.doors.lacks(path.doors[i], peer.address)) continue;
-      const KernelDoor known = *rooms_.doors.living_inbound(path.doors[i]);
+      const auto door = rooms_.doors.living_inbound(path.doors[i]);
+      if (!door) continue;  // its address went in this moment
+      const KernelDoor& known = *door;
       DoorTable::SignallingWish wish;
       wish.protocol = known.protocol;
       wish.inside = known.inside;

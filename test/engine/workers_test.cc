@@ -4,6 +4,7 @@
 #include <atomic>
 #include <barrier>
 #include <catch2/catch.hpp>
+#include <set>
 #include <thread>
 
 #include "alg/engine/engine.h"
@@ -148,4 +149,25 @@ TEST_CASE("threads share the engine") {
   engine.close_all(Instant{std::chrono::hours{2}});
   CHECK(kernel.living.empty());
   CHECK(engine.stats()[Event::doors_opened] == engine.stats()[Event::doors_closed]);
+}
+
+TEST_CASE("hosts that all want the same ports get the ones they get where one has all doors, and every port once") {
+  FakeDoorKeeper kernel;
+  Doors one(kernel, 1), several(kernel, 4);
+  std::set<uint16_t> given;
+  for (int host = 0; host < 1500; ++host) {
+    DoorTable::MediaWish wish;
+    wish.inside = {*parse_address("10.0." + std::to_string(host / 250) + "." + std::to_string(host % 250 + 1)), 20'000};
+    wish.outside_address = router;
+    wish.ports = 2;
+    wish.with_rtcp = true;
+    const auto alone = one.claim_media(wish, Instant{}), shared = several.claim_media(wish, Instant{});
+    REQUIRE((alone && shared));
+    for (std::size_t i = 0; i < 2; ++i) {
+      CHECK(several.outside_of((*shared)[i]) == one.outside_of((*alone)[i]));
+      CHECK(given.insert(several.outside_of((*shared)[i]).port).second);
+    }
+    if (host % 3 != 0) continue;  // some go, and rest
+    for (std::size_t i = 0; i < 2; ++i) one.release((*alone)[i], Instant{}), several.release((*shared)[i], Instant{});
+  }
 }

@@ -17,7 +17,11 @@ TEST_CASE("an endpoint is its first taker's until it is given away") {
   CHECK(ports.take(Protocol::udp, a, OutsidePorts::of(1)) == OutsidePorts::of(0));
   CHECK(ports.take(Protocol::tcp, a, OutsidePorts::of(1)) == OutsidePorts::of(1));
   CHECK(ports.take(Protocol::udp, b, OutsidePorts::of(2)) == OutsidePorts::of(2));
-  ports.give(Protocol::udp, a, OutsidePorts::several);
+  ports.give(Protocol::udp, a, OutsidePorts::of(3), OutsidePorts::of(2));  // it is not his
+  CHECK(ports.holder(Protocol::udp, a) == OutsidePorts::of(0));
+  ports.give(Protocol::udp, a, OutsidePorts::of(0), OutsidePorts::of(2));
+  CHECK(ports.take(Protocol::udp, a, OutsidePorts::of(0)) == OutsidePorts::of(2));
+  ports.share(Protocol::udp, a);
   CHECK(ports.take(Protocol::udp, a, OutsidePorts::of(0)) == OutsidePorts::several);
   CHECK(ports.holder(Protocol::udp, {a.address, 5061}) == OutsidePorts::nobody);
 }
@@ -30,6 +34,16 @@ TEST_CASE("a host is noted by his address alone") {
   ports.note_host(host);
   CHECK(ports.is_noted_host(host));
   CHECK_FALSE(ports.is_noted_host(*parse_address("2001:db8::8")));
+}
+
+TEST_CASE("of too many addresses every port is several parts'") {
+  OutsidePorts ports;
+  for (int i = 0; i < 5000; ++i)
+    ports.take(Protocol::udp, {*parse_address("198.18." + std::to_string(i / 250) + "." + std::to_string(i % 250)), 5060}, OutsidePorts::of(1));
+  CHECK(ports.holder(Protocol::udp, *parse_endpoint("198.18.0.0:5060")) == OutsidePorts::of(1));
+  CHECK(ports.holder(Protocol::udp, *parse_endpoint("198.18.0.0:5061")) == OutsidePorts::nobody);
+  CHECK(ports.holder(Protocol::udp, *parse_endpoint("198.18.19.200:5060")) == OutsidePorts::several);
+  CHECK(ports.take(Protocol::udp, *parse_endpoint("198.18.19.200:5061"), OutsidePorts::of(2)) == OutsidePorts::several);
 }
 
 TEST_CASE("of two that want the same ports at once each port gets one") {
