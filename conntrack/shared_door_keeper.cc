@@ -2,8 +2,6 @@
 // See shared_door_keeper.h.
 #include "conntrack/shared_door_keeper.h"
 
-#include <algorithm>
-
 namespace sipalg {
 namespace {
 
@@ -35,9 +33,7 @@ void SharedDoorKeeper::carry_out_wishes() {
     carried_out_.swap(wishes_);
   }
   try {
-    carried_out_.size() == 1 ? void(carried_out_.front()->result =
-                                        keeper_.open(carried_out_.front()->doors, carried_out_.front()->handles, carried_out_.front()->sibling))
-                             : keeper_.open_all(carried_out_);
+    keeper_.open_all(carried_out_);
   } catch (...) {
     for (Wish* wish : carried_out_)
       if (!wish->result) wish->result = std::unexpected(std::make_error_code(std::errc::not_enough_memory));

@@ -42,6 +42,7 @@ inline constexpr std::size_t bodies_per_transaction = 128;  // SDPs that differ:
 inline constexpr std::size_t doors_per_inside_host = 16'384;
 inline constexpr std::size_t service_ports = 16;  // of one protocol
 inline constexpr std::size_t shown_uri_bytes = 256;  // of From and To, kept for `show calls`
+inline constexpr std::size_t ended_at_once = 64;  // records whose time is over, before packets get their turn again
 
 // --- SIP over TCP ---
 inline constexpr std::size_t streams = 32'768;                    // connections that are followed

@@ -149,11 +149,11 @@ bool Registrations::needs_port(Protocol protocol, uint16_t port, std::span<const
 }
 
 void Registrations::add_stats(Stats& sum) const {
-  tables_.for_each([&](const Part& part) { sum.add(part.stats); });
+  tables_.for_each([&](const Part& part) { sum.add(part.counts); });
 }
 
 void Registrations::clear_stats() {
-  tables_.for_each([](Part& part) { part.stats = Stats{}; });
+  tables_.for_each([](Part& part) { part.counts = {}; });
 }
 
 }  // namespace sipalg

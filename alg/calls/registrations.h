@@ -19,7 +19,7 @@ namespace sipalg {
 
 class RegistrationTable {
  public:
-  RegistrationTable(Doors& doors, Stats& stats) : doors_(doors), stats_(stats) {}
+  RegistrationTable(Doors& doors, EventCounts& stats) : doors_(doors), stats_(stats) {}
   void add(Registration registration, Instant now);
   void end(RegistrationId id, Instant now, bool by_message);
   RegistrationId find(std::string_view aor, std::string_view user, const Endpoint& inside, const Address& registrar) const;
@@ -35,7 +35,7 @@ class RegistrationTable {
  private:
   void schedule(RegistrationId id, Registration& registration);
   Doors& doors_;
-  Stats& stats_;
+  EventCounts& stats_;
   Slab<Registration> registrations_;
   std::unordered_map<std::string, RegistrationId> by_key_;
   std::unordered_multimap<Endpoint, RegistrationId> by_contact_;
@@ -72,8 +72,8 @@ class Registrations {
 
  private:
   struct Part {
-    explicit Part(Doors& doors) : table(doors, stats) {}
-    Stats stats;
+    explicit Part(Doors& doors) : table(doors, counts) {}
+    EventCounts counts;
     RegistrationTable table;
   };
   template <typename F> auto with_host(const Address& inside_host, F&& f) {

@@ -30,7 +30,7 @@ control::Error no_such_call(const std::string& call_id) {
 }  // namespace
 
 // In the order of kernel_names.
-std::vector<uint64_t> Daemon::kernel_counts() {
+std::vector<uint64_t> Daemon::kernel_counts() const {
   QueueCounters queue = queue_.counters();
   for (const auto& worker : workers_) queue.add(worker->counters());
   const auto held = shared_keeper_.lock();
@@ -40,7 +40,7 @@ std::vector<uint64_t> Daemon::kernel_counts() {
           keeper.leftovers};
 }
 
-Json Daemon::answer_stats() {
+Json Daemon::answer_stats() const {
   Stats sum = engine_.stats();
   sum.add(stats_);
   for (const auto& worker : workers_) sum.add(worker->stats());

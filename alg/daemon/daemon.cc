@@ -19,7 +19,6 @@ namespace sipalg {
 namespace {
 
 constexpr std::chrono::seconds housekeeping_period{1}, memory_period{30};
-constexpr std::size_t ended_at_once = 64;  // records whose time is over, before packets get their turn again
 
 QueueOptions queue_options(const Config& config) {
   QueueOptions options;
@@ -209,7 +208,7 @@ Instant Daemon::next_timer() const {
 
 void Daemon::on_timer() {
   const Instant now = boot_time();
-  engine_.tick_shard(0, now, ended_at_once);
+  engine_.tick_shard(0, now, limits::ended_at_once);
   streams_.tick(now);
   queue_.flush();
   const bool is_housekeeping = now >= housekeeping_ + housekeeping_period;

@@ -73,11 +73,11 @@ class Daemon {
   // --- answers (answers.cc) ---
   std::expected<Json, control::Error> answer(const control::Request& request);
   std::expected<Json, control::Error> answer_call(const std::string& call_id) const;
-  Json answer_stats();
+  Json answer_stats() const;
   Json answer_config();
   Json clear_stats();
   std::expected<Json, control::Error> clear_call(const std::string& call_id);
-  std::vector<uint64_t> kernel_counts();
+  std::vector<uint64_t> kernel_counts() const;
   std::vector<uint64_t> packets_of_workers() const;
   Json answer_workers() const;
 

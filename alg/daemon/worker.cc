@@ -12,7 +12,6 @@
 namespace sipalg {
 namespace {
 
-constexpr std::size_t ended_at_once = 64;  // records whose time is over, before packets get their turn again
 constexpr std::chrono::seconds longest_wait{1};
 
 void ring(const FileDescriptor& bell) { eventfd_write(bell.get(), 1); }
@@ -57,7 +56,7 @@ void Worker::take_packets() {
 void Worker::on_timer() {
   const std::lock_guard turn(turn_);
   const Instant now = boot_time();
-  if (!passes_) engine_.tick_shard(shard_, now, ended_at_once);
+  if (!passes_) engine_.tick_shard(shard_, now, limits::ended_at_once);
   last_turn_.store(now, std::memory_order_relaxed);
 }
 

@@ -279,7 +279,7 @@ void DoorTable::shut(DoorId id) {
   stats_.count(Event::doors_closed);
 }
 
-void DoorTable::shut_again(DoorId id) {
+void DoorTable::shut_unshared(DoorId id) {
   if (const Door* door = doors_.find(id); door && door->owners == 1) shut(id);
 }
 

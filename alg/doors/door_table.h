@@ -66,7 +66,7 @@ using DoorWay = KernelDoor;
 class DoorTable {
  public:
   // `shared`: whose endpoints are whose, and which holder this part is; nullptr: there are no other parts.
-  explicit DoorTable(DoorKeeper& keeper, Stats& stats, OutsidePorts* shared = nullptr, OutsidePorts::Holder me = OutsidePorts::nobody)
+  explicit DoorTable(DoorKeeper& keeper, EventCounts& stats, OutsidePorts* shared = nullptr, OutsidePorts::Holder me = OutsidePorts::nobody)
       : keeper_(keeper), stats_(stats), shared_(shared), me_(me) {}
   DoorTable(const DoorTable&) = delete;
   DoorTable& operator=(const DoorTable&) = delete;
@@ -165,7 +165,7 @@ class DoorTable {
   // The kernel's names of those that are open.
   void add_handles(std::span<const DoorId> doors, AnySmallList<DoorHandle>& handles) const;
   void shut(DoorId door);  // closes it and leaves it claimed
-  void shut_again(DoorId door);  // the same, when nobody else has it by now
+  void shut_unshared(DoorId door);  // the same, when it has one owner
   void forget_forwarded(Protocol protocol, const Endpoint& outside) { forwarded_.erase({protocol, outside}); }
   std::size_t size() const { return doors_.size(); }
   std::size_t in_kernel() const { return in_kernel_; }
@@ -226,7 +226,7 @@ class DoorTable {
   void erase(DoorId id, Instant now);
 
   DoorKeeper& keeper_;
-  Stats& stats_;
+  EventCounts& stats_;
   OutsidePorts* shared_;
   OutsidePorts::Holder me_;
   Elsewhere* elsewhere_ = nullptr;  // of the claim that is being made

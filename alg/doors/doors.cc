@@ -119,7 +119,7 @@ std::expected<void, Reason> Doors::open_in_several(std::span<const DoorId> doors
     const auto made = open({of_part.data(), of_part.size()}, opened);
     if (made) continue;
     for (std::size_t i = before; i < opened.size(); ++i)
-      tables_.at(part_of(opened[i]), [&](Part& other) { other.table.shut_again(raw(opened[i])), other.table.flush(); });
+      tables_.at(part_of(opened[i]), [&](Part& other) { other.table.shut_unshared(raw(opened[i])), other.table.flush(); });
     opened.resize(before);
     return made;
   }
@@ -308,11 +308,11 @@ std::size_t Doors::in_kernel() const {
 }
 
 void Doors::add_stats(Stats& sum) const {
-  tables_.for_each([&](const Part& part) { sum.add(part.stats); });
+  tables_.for_each([&](const Part& part) { sum.add(part.counts); });
 }
 
 void Doors::clear_stats() {
-  tables_.for_each([](Part& part) { part.stats = Stats{}; });
+  tables_.for_each([](Part& part) { part.counts = {}; });
 }
 
 }  // namespace sipalg

@@ -12,7 +12,6 @@
 //   What is found is copied out: behind the lock the door may go.
 //   Proved by test/engine, which runs with one part and with several, and test/engine/workers_test.cc.
 #pragma once
-#include <atomic>
 #include <mutex>
 
 #include "alg/base/shard.h"
@@ -23,8 +22,8 @@ namespace sipalg {
 
 class Doors {
   struct Part {
-    Part(DoorKeeper& keeper, OutsidePorts* shared, uint32_t number) : table(keeper, stats, shared, OutsidePorts::of(number)) {}
-    Stats stats;
+    Part(DoorKeeper& keeper, OutsidePorts* shared, uint32_t number) : table(keeper, counts, shared, OutsidePorts::of(number)) {}
+    EventCounts counts;
     DoorTable table;
   };
 

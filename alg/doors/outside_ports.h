@@ -5,9 +5,9 @@
 // different parts that have the same outside endpoint toward different remotes). A part takes what is nobody's by one atomic
 // exchange, and keeps it until another asks for it: only who holds that part's lock gives it away. What belongs to several
 // stays theirs; claims on it are made one after the other (Doors).
-// Bytes come in pages of 256; addresses are never forgotten (a router has few: of more than a bound every port is several
-// parts'). An address that somebody behind the router has
-// himself needs no bytes: he alone decides over its ports. It is only noted, so that it can be told from those of strangers.
+// Bytes come in pages of 256; addresses are never forgotten (a router has few; of more than a bound every port is several
+// parts'). An address that somebody behind the router has himself needs no bytes: he alone decides over its ports. It is only
+// noted, so that it can be told from those of strangers.
 // Looking something up writes nothing.
 // Proved by test/unit/outside_ports.cc and test/engine, with several shards.
 #pragma once

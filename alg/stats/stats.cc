@@ -59,10 +59,14 @@ std::string_view name_of(Reason reason) { return reasons[static_cast<std::size_t
 std::string_view explanation_of(Reason reason) { return reasons[static_cast<std::size_t>(reason)].explanation; }
 std::string_view name_of(Event event) { return event_names[static_cast<std::size_t>(event)]; }
 
+static void sum(auto& to, const auto& from) { std::ranges::transform(to, from, to.begin(), std::plus()); }
+
+void EventCounts::add(const EventCounts& other) { sum(events, other.events); }
+
 void Stats::add(const Stats& other) {
-  const auto sum = [](auto& to, const auto& from) { std::ranges::transform(to, from, to.begin(), std::plus()); };
+  EventCounts::add(other);
   sum(requests, other.requests), sum(ok, other.ok), sum(responses, other.responses);
-  sum(packets, other.packets), sum(groups, other.groups), sum(events, other.events), sum(scan_errors, other.scan_errors);
+  sum(packets, other.packets), sum(groups, other.groups), sum(scan_errors, other.scan_errors);
   edits += other.edits;
 }
 

@@ -61,22 +61,27 @@ std::string_view name_of(Event event);
 
 template <typename E> constexpr std::size_t count_of = static_cast<std::size_t>(E::count_);
 
-struct Stats {
+struct EventCounts {
+  std::array<uint64_t, count_of<Event>> events{};
+  void add(const EventCounts& other);
+  void count(Event event, uint64_t n = 1) { events[static_cast<std::size_t>(event)] += n; }
+  uint64_t operator[](Event event) const { return events[static_cast<std::size_t>(event)]; }
+};
+
+struct Stats : EventCounts {
   static constexpr std::size_t methods = static_cast<std::size_t>(sip::Method::update) + 1;
   std::array<uint64_t, methods> requests{};          // by method, retransmissions included
   std::array<uint64_t, methods> ok{};                // 200 by the method of CSeq
   std::array<uint64_t, 700> responses{};             // by status code
   std::array<uint64_t, count_of<Reason>> packets{};  // one per packet: what became of it
   std::array<uint64_t, count_of<Reason>> groups{};   // one per group of edits that failed
-  std::array<uint64_t, count_of<Event>> events{};
   std::array<uint64_t, static_cast<std::size_t>(sip::ScanError::too_many) + 1> scan_errors{};
   uint64_t edits = 0;                                // fields changed
 
+  using EventCounts::add;
   void add(const Stats& other);
-  void count(Event event, uint64_t n = 1) { events[static_cast<std::size_t>(event)] += n; }
   void count_packet(Reason reason) { ++packets[static_cast<std::size_t>(reason)]; }
   void count_group(Reason reason) { ++groups[static_cast<std::size_t>(reason)]; }
-  uint64_t operator[](Event event) const { return events[static_cast<std::size_t>(event)]; }
   uint64_t of_packets(Reason reason) const { return packets[static_cast<std::size_t>(reason)]; }
   uint64_t of_groups(Reason reason) const { return groups[static_cast<std::size_t>(reason)]; }
 };

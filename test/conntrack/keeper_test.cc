@@ -234,13 +234,18 @@ TEST_CASE("expectations alone deleted: they are back at once") {
   CHECK(r.keeper.counters().pinholes_repaired == 3);
 }
 
-TEST_CASE("many doors closed at once tell no events, and what somebody else deletes is heard of again") {
-  Router r;
+static std::vector<DoorHandle> forty_doors(Router& r) {
   std::vector<DoorHandle> handles;
   for (int i = 0; i < 40; ++i) {
     const std::string inside = "10.0.0.2:" + std::to_string(4000 + i), outside = "203.0.113.1:" + std::to_string(5000 + i);
     handles.push_back(r.open({inbound(inside.c_str(), outside.c_str())}).front());
   }
+  return handles;
+}
+
+TEST_CASE("many doors closed at once tell no events, and what somebody else deletes is heard of again") {
+  Router r;
+  const std::vector<DoorHandle> handles = forty_doors(r);
   r.keeper.tick(Instant{std::chrono::hours{1}});
   r.keeper.close(std::span(handles).first(30));
   r.keeper.flush();
@@ -257,11 +262,7 @@ TEST_CASE("many doors closed at once tell no events, and what somebody else dele
 
 TEST_CASE("a pinhole that goes unheard while many doors are closed is found by the next tick") {
   Router r;
-  std::vector<DoorHandle> handles;
-  for (int i = 0; i < 40; ++i) {
-    const std::string inside = "10.0.0.2:" + std::to_string(4000 + i), outside = "203.0.113.1:" + std::to_string(5000 + i);
-    handles.push_back(r.open({inbound(inside.c_str(), outside.c_str())}).front());
-  }
+  const std::vector<DoorHandle> handles = forty_doors(r);
   r.keeper.tick(Instant{std::chrono::hours{1}});
   r.world.run(Side::router, "conntrack -F expect");  // nobody reads what the events tell
   r.keeper.close(std::span(handles).first(30));

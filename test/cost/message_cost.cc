@@ -22,6 +22,7 @@
 
 #include "alg/engine/engine.h"
 #include "alg/engine/scratch.h"
+#include "test/cost/office.h"
 #include "test/fake/willing_keeper.h"
 #include "test/load/messages.h"
 
@@ -57,17 +58,10 @@ namespace {
 
 constexpr uint64_t calls = 60, first_cseq = 1'000'001;
 
-Policy policy() {
-  Policy policy;
-  policy.inside = {*parse_network("10.0.0.0/24")};
-  policy.router = {*parse_address("10.0.0.1"), *parse_address("203.0.113.1")};
-  return policy;
-}
-
 // A phone behind masquerade and its provider; what each writes and what the other must get.
 class Cost {
  public:
-  explicit Cost(bool large) : engine_(policy(), keeper_), style_{"UDP", large} {}
+  explicit Cost(bool large) : engine_(office_policy(), keeper_), style_{"UDP", large} {}
 
   // How many bytes the message has; throws when the engine does not do its work.
   std::size_t play(Kind kind, uint64_t call, bool measured = false) {

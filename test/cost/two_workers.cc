@@ -13,6 +13,7 @@
 #include "alg/engine/engine.h"
 #include "alg/engine/scratch.h"
 #include "conntrack/shared_door_keeper.h"
+#include "test/cost/office.h"
 #include "test/fake/willing_keeper.h"
 #include "test/load/messages.h"
 
@@ -28,13 +29,6 @@ namespace {
 
 constexpr uint32_t workers = 2;
 constexpr uint64_t calls = 3, first_cseq = 1'000'001;
-
-Policy policy() {
-  Policy policy;
-  policy.inside = {*parse_network("10.0.0.0/24")};
-  policy.router = {*parse_address("10.0.0.1"), *parse_address("203.0.113.1")};
-  return policy;
-}
 
 std::string host_of(uint32_t worker) {
   for (int i = 2; i < 255; ++i)
@@ -110,7 +104,7 @@ class Side {
 int run() {
   test::WillingKeeper willing;
   SharedDoorKeeper keeper(willing);
-  Engine engine(policy(), keeper, 7, workers);
+  Engine engine(office_policy(), keeper, 7, workers);
   bool is_wrong = false;
   std::function<void(uint32_t)> with_worker = [&](uint32_t number) {
     Side side(engine, number);  // on this thread's stack

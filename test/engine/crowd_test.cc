@@ -98,6 +98,13 @@ std::vector<std::string> texts_of(const std::vector<Crowd::Message>& messages) {
   return texts;
 }
 
+// Of the kernel, when all goes well.
+std::size_t operations_of(const std::vector<Crowd::Message>& sent) {
+  World world;
+  (void)Crowd(world).handle(sent);
+  return world.kernel.operations;
+}
+
 }  // namespace
 
 TEST_CASE("crowd: calls of one read open their doors together", "[crowd]") {
@@ -123,12 +130,7 @@ TEST_CASE("crowd: so many wait, and no more", "[crowd]") {
 TEST_CASE("crowd: the one the kernel refuses passes unchanged, the others do not notice", "[crowd]") {
   const auto sent = invites_of_hosts(4);
   const auto expected = one_by_one(sent);
-  std::size_t operations = 0;
-  {
-    World world;
-    (void)Crowd(world).handle(sent);
-    operations = world.kernel.operations;
-  }
+  const std::size_t operations = operations_of(sent);
   for (std::size_t n = 1; n <= operations; ++n) {
     World world;
     Crowd crowd(world);
@@ -196,12 +198,7 @@ TEST_CASE("crowd: calls of one phone share the door it listens on", "[crowd]") {
 TEST_CASE("crowd: an exception meets one message alone", "[crowd]") {
   const auto sent = invites_of_hosts(4);
   const auto expected = one_by_one(sent);
-  std::size_t operations = 0;
-  {
-    World world;
-    (void)Crowd(world).handle(sent);
-    operations = world.kernel.operations;
-  }
+  const std::size_t operations = operations_of(sent);
   for (std::size_t n = 1; n <= operations; ++n) {
     World world;
     Crowd crowd(world);
