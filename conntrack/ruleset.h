@@ -55,7 +55,7 @@ inline constexpr int doors_out_priority = 99, doors_in_priority = -99;
 uint16_t queue_of(const SteeringOptions& options, Protocol protocol, uint32_t worker = 0);
 uint32_t queue_count(uint32_t workers); // numbers that are taken, from the first on
 inline const std::string workers_map = "workers"; // of verdicts, by the hash of an inside host
-std::string worker_chain(uint32_t worker);
+std::string worker_chain(uint32_t worker); // counted from 1, as in the log and in `show stats`
 
 // A table in one transaction (without the marks that begin and end it).
 struct Abilities {

@@ -58,7 +58,7 @@ uint16_t queue_of(const SteeringOptions& options, Protocol protocol, uint32_t wo
   return static_cast<uint16_t>(options.queue + (protocol == Protocol::tcp ? 2 : worker == 0 ? 0 : 2 + 2 * worker));
 }
 uint32_t queue_count(uint32_t workers) { return 2 + 2 * workers; }
-std::string worker_chain(uint32_t worker) { return "worker_" + std::to_string(worker); }
+std::string worker_chain(uint32_t worker) { return "worker_" + std::to_string(worker + 1); }
 
 nft::Bytes endpoint_key(const Endpoint& endpoint) {
   nft::Bytes key;
