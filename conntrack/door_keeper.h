@@ -29,6 +29,27 @@ struct KernelDoor {
   friend bool operator==(const KernelDoor&, const KernelDoor&) = default;
 };
 
+// What doors have in common that differ in their ports alone, as most of one host toward one media server do: a KernelDoor
+// without ports.
+using DoorWay = KernelDoor;
+inline DoorWay way_of(const KernelDoor& door) {
+  DoorWay way = door;
+  way.inside.port = way.outside.port = 0;
+  return way;
+}
+inline KernelDoor door_of(const DoorWay& way, uint16_t inside_port, uint16_t outside_port) {
+  KernelDoor door = way;
+  door.inside.port = inside_port;
+  door.outside.port = outside_port;
+  return door;
+}
+inline std::size_t hash_of(const DoorWay& way, std::size_t seed) {
+  const auto kind = static_cast<std::size_t>(way.kind) << 1 | static_cast<std::size_t>(way.signalling);
+  const std::size_t fixed = kind << 32 | static_cast<std::size_t>(way.protocol) << 16 | way.zone;
+  const std::size_t ends = hash_of(way.outside.address, hash_of(way.inside.address, seed + fixed));
+  return way.scope.is_any() ? ends : hash_of(way.scope.address, ends + way.scope.prefix);
+}
+
 using DoorHandle = uint64_t;  // names one kernel door of one keeper; 0 is none
 
 class DoorKeeper {

@@ -29,18 +29,14 @@ uint32_t DoorStore::hash_of(const DoorKey& key) const {
   return key.kind == KernelDoor::Kind::inbound ? inside : inside * 31U + secret_hash(key.protocol, key.outside);
 }
 
-std::size_t DoorStore::WayHash::operator()(const Way& way) const {
-  const std::size_t kind = static_cast<std::size_t>(way.kind) << 1 | static_cast<std::size_t>(way.signalling);
-  const std::size_t ends = sipalg::hash_of(way.outside.address, secret_hash(way.protocol, way.inside) + (kind << 48) + (std::size_t{way.zone} << 32));
-  return way.scope.is_any() ? ends : sipalg::hash_of(way.scope.address, ends + way.scope.prefix);
+std::size_t DoorStore::WayHash::operator()(const DoorWay& way) const {
+  return sipalg::hash_of(way, secret_hash(way.protocol, {}));
 }
 
 uint32_t DoorStore::insert(const KernelDoor& door) {
   const uint32_t place = records_.insert();
   Record& r = records_[place];
-  Way way = door;
-  way.inside.port = way.outside.port = 0;
-  r.way = ways_.hold(way);
+  r.way = ways_.hold(sipalg::way_of(door));
   r.inside_port = key_of(door).inside.port;
   r.outside_port = door.outside.port;
   r.serial = ++last_serial_;
@@ -62,15 +58,12 @@ std::optional<uint32_t> DoorStore::find(DoorHandle handle) const {
 
 KernelDoor DoorStore::door(uint32_t place) const {
   const Record& r = records_[place];
-  KernelDoor door = way_of(r);
-  door.inside.port = r.inside_port;
-  door.outside.port = r.outside_port;
-  return door;
+  return door_of(way_of(r), r.inside_port, r.outside_port);
 }
 
 bool DoorStore::is_inside(const Record& r, const DoorKey& key) const {
   if (r.inside_port != key.inside.port) return false;
-  const Way& way = way_of(r);
+  const DoorWay& way = way_of(r);
   return way.kind == key.kind && way.protocol == key.protocol && way.inside.address == key.inside.address;
 }
 

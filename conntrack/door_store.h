@@ -77,18 +77,17 @@ class DoorStore {
   std::size_t size() const { return records_.size(); }
 
  private:
-  using Way = KernelDoor; // its ports are 0
   struct WayHash {
-    std::size_t operator()(const Way& way) const;
+    std::size_t operator()(const DoorWay& way) const;
   };
-  const Way& way_of(const Record& record) const { return ways_[record.way]; }
+  const DoorWay& way_of(const Record& record) const { return ways_[record.way]; }
   uint32_t hash_of(const DoorKey& key) const;
   bool is_inside(const Record& record, const DoorKey& key) const;
   bool is(const Record& record, const DoorKey& key) const;
 
   Places<Record> records_;
   PlaceIndex index_;
-  SharedValues<Way, WayHash> ways_;
+  SharedValues<DoorWay, WayHash> ways_;
   uint32_t last_serial_ = 0;
 };
 

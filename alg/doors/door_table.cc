@@ -71,25 +71,9 @@ std::optional<Reason> DoorTable::bound_reached(const Address& inside_host) const
   return std::nullopt;
 }
 
-std::size_t DoorTable::WayHash::operator()(const DoorWay& way) const noexcept {
-  const auto kind = static_cast<std::size_t>(way.kind) << 1 | static_cast<std::size_t>(way.signalling);
-  const std::size_t fixed = kind << 32 | static_cast<std::size_t>(way.protocol) << 16 | way.zone;
-  const std::size_t ends = sipalg::hash_of(way.outside.address, sipalg::hash_of(way.inside.address, fixed));
-  return way.scope.is_any() ? ends : sipalg::hash_of(way.scope.address, ends + way.scope.prefix);
-}
-
-KernelDoor DoorTable::kernel_door(const Door& door) const {
-  KernelDoor kernel = way_of(door);
-  kernel.inside.port = door.inside_port;
-  kernel.outside.port = door.outside_port;
-  return kernel;
-}
-
 DoorId DoorTable::insert(const KernelDoor& kernel, Purpose purpose) {
   const auto [id, door] = doors_.add();
-  DoorWay way = kernel;
-  way.inside.port = way.outside.port = 0;
-  door.way = ways_.hold(way);
+  door.way = ways_.hold(sipalg::way_of(kernel));
   door.inside_port = kernel.inside.port;
   door.outside_port = kernel.outside.port;
   door.kind = kernel.kind;

@@ -60,9 +60,6 @@ struct Door {
 };
 static_assert(sizeof(Door) == 32);  // a call has four of its own
 
-// What doors have in common: a KernelDoor whose ports are 0.
-using DoorWay = KernelDoor;
-
 class DoorTable {
  public:
   // `shared`: whose endpoints are whose, and which holder this part is; nullptr: there are no other parts.
@@ -144,7 +141,7 @@ class DoorTable {
   Endpoint inside_of(const Door& door) const { return {way_of(door).inside.address, door.inside_port}; }
   Endpoint outside_of(const Door& door) const { return {way_of(door).outside.address, door.outside_port}; }
   Endpoint outside_of(DoorId living) const { return outside_of(*doors_.find(living)); }
-  KernelDoor kernel_door(const Door& door) const;
+  KernelDoor kernel_door(const Door& door) const { return door_of(way_of(door), door.inside_port, door.outside_port); }
   // Of a signalling door: the last Contact that named it, as the inside wrote it: host[:port], and its user part.
   struct Contact {
     std::string_view text, user;
@@ -173,7 +170,7 @@ class DoorTable {
 
  private:
   struct WayHash {
-    std::size_t operator()(const DoorWay& way) const noexcept;
+    std::size_t operator()(const DoorWay& way) const noexcept { return sipalg::hash_of(way, 0); }
   };
   using Ways = SharedValues<DoorWay, WayHash>;
   struct InsideHash {
