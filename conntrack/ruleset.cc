@@ -6,7 +6,9 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/udp.h>
 
+#include <cstddef>
 #include <cstring>
 
 #include "alg/base/shard.h"
@@ -153,23 +155,16 @@ void Builder::dispatch(const std::string& base, const char* stem, bool steered_o
           .put(batch_);
 }
 
-// Every packet that leaves the router comes through chain sipalg, RTP most of all, and nearly none is signalling: those three
-// lookups are all that the others pay.
 void Builder::steering() {
   const nft::Hook hook{NF_INET_POST_ROUTING, options_.manual ? manual_priority : hook_priority, "filter"};
-  nft::put_chain(batch_, options_.table, "sipalg", &hook);
+  nft::put_chain(batch_, options_.table, first_look, &hook);
   if (options_.workers > 1 && !options_.manual) worker_queues();
   for (const Slot slot : slots)
     if (steers(slot)) take(slot), match(slot);
   nft::put_chain(batch_, options_.table, "signalling");
   rule("signalling").meta(NFT_META_IIF, 0).equals_number(0, 0).verdict(static_cast<uint32_t>(NFT_RETURN)).put(batch_);
   dispatch("signalling", "match", true);
-  for (const Side& side : sides)
-    rule("sipalg")
-        .ct(side.port(), side.direction, 0)
-        .in_set(0, signalling_ports)
-        .verdict(static_cast<uint32_t>(NFT_GOTO), "signalling")
-        .put(batch_);
+  put_first_look(batch_, options_);
 }
 
 void Builder::match(Slot slot) {
@@ -361,6 +356,31 @@ nft::Bytes connection_key(const Tuple& tuple) {
   nft::Bytes key = endpoint_key(tuple.source);
   nft::append(key, tuple.destination);
   return key;
+}
+
+// What begins as RTP does and goes to no port of the service. Compared with each port: that the kernel does in place, for a set
+// it calls functions (nft_do_chain), which cost several percent of a packet's way through the router.
+static void put_media_rule(NetlinkBatch& batch, const SteeringOptions& options) {
+  constexpr std::size_t few = 32;
+  nft::Rule media(options.table, first_look);
+  media.meta(NFT_META_L4PROTO, 0).equals_byte(0, static_cast<uint8_t>(Protocol::udp)).transport(sizeof(udphdr), 1, 0);
+  media.mask_byte(0, 0xc0).equals_byte(0, 0x80).transport(offsetof(udphdr, dest), 2, 0);
+  if (options.udp_ports.size() > few)
+    media.in_set(0, ports_set(Protocol::udp), true);
+  else
+    for (const uint16_t port : options.udp_ports) media.differs(0, port_key(port));
+  media.verdict(static_cast<uint32_t>(NFT_RETURN)).put(batch);
+}
+
+// Three lookups are all that others pay, unless they are signalling.
+void put_first_look(NetlinkBatch& batch, const SteeringOptions& options) {
+  put_media_rule(batch, options);
+  for (const Side& side : sides)
+    nft::Rule(options.table, first_look)
+        .ct(side.port(), side.direction, 0)
+        .in_set(0, signalling_ports)
+        .verdict(static_cast<uint32_t>(NFT_GOTO), "signalling")
+        .put(batch);
 }
 
 void put_table(NetlinkBatch& batch, const SteeringOptions& options, Abilities abilities) {

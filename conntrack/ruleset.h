@@ -64,6 +64,11 @@ struct Abilities {
 };
 void put_table(NetlinkBatch& batch, const SteeringOptions& options, Abilities abilities);
 
+// The chain that every packet comes through that leaves the router, RTP most of all; nearly none is signalling. Its rules: they
+// name the service's ports, and are put anew when those change.
+inline const std::string first_look = "sipalg";
+void put_first_look(NetlinkBatch& batch, const SteeringOptions& options);
+
 // Keys and data of elements.
 nft::Bytes endpoint_key(const Endpoint& endpoint);
 nft::Element in_element(const Translation& translation, Scope scope);
@@ -75,6 +80,7 @@ nft::Rule& load_connection(nft::Rule& rule, Family family);
 nft::Bytes connection_key(const Tuple& tuple);
 // Networks of one family as the bounds of disjoint intervals.
 std::vector<nft::Element> intervals(const std::vector<Network>& networks, Family family);
+nft::Bytes port_key(uint16_t port); // a key of its own has no padding, unlike one field of several
 std::vector<nft::Element> port_elements(const std::vector<uint16_t>& ports);
 
 // Networks of one family, sorted, none inside another.

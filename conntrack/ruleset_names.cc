@@ -103,14 +103,11 @@ std::vector<nft::Element> intervals(const std::vector<Network>& networks, Family
   return bounds;
 }
 
+nft::Bytes port_key(uint16_t port) { return {static_cast<uint8_t>(port >> 8), static_cast<uint8_t>(port & 0xff)}; }
+
 std::vector<nft::Element> port_elements(const std::vector<uint16_t>& ports) {
   std::vector<nft::Element> elements;
-  for (const uint16_t port : ports) {
-    nft::Bytes key;
-    nft::append(key, port);
-    key.resize(2);
-    elements.push_back({std::move(key), {}, false});
-  }
+  for (const uint16_t port : ports) elements.push_back({port_key(port), {}, false});
   return elements;
 }
 

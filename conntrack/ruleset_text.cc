@@ -139,6 +139,8 @@ void Writer::match(Slot slot) {
 
 // nft 1.0.6 can not name a set here: the ports of endpoints that messages bring are in a comment, as the endpoints are.
 void Writer::first_look() {
+  line("# what begins as RTP does (RFC 7983: the bits 10; no SIP message) and goes to no port of the service is media");
+  line("meta l4proto udp @th,64,2 0x2 " + (options_.udp_ports.empty() ? "" : "udp dport != " + list(options_.udp_ports) + " ") + "return");
   line("# a flow without any port of @" + ruleset::signalling_ports + " (these and those of the endpoint sets) is none of ours");
   const auto ports = ruleset::all_ports(options_);
   if (!ports.empty())
@@ -243,7 +245,7 @@ std::string Writer::table() {
   line("iif 0 return  # the router's own packets");
   dispatch("match", true);
   close();
-  open("chain sipalg");
+  open("chain " + ruleset::first_look);
   line("type filter hook postrouting priority " +
        std::to_string(options_.manual ? ruleset::manual_priority : ruleset::hook_priority) + "; policy accept;");
   first_look();

@@ -118,6 +118,8 @@ Steering::Result Steering::set_ports(std::vector<uint16_t> udp, std::vector<uint
   for (const auto& [port, count] : endpoint_ports_) every.push_back(port);
   nft::put_flush(batch, options_.table, ruleset::signalling_ports);
   nft::put_elements(batch, options_.table, ruleset::signalling_ports, ruleset::port_elements(every));
+  nft::put_rules_delete(batch, options_.table, ruleset::first_look);
+  ruleset::put_first_look(batch, next);
   const Result result = commit(batch);
   if (result) options_.udp_ports = std::move(udp), options_.tcp_ports = std::move(tcp);
   return result;
@@ -324,7 +326,7 @@ std::expected<uint32_t, std::error_code> Steering::owners_of(const Translation& 
 Steering::Result Steering::stop() {
   NetlinkBatch batch;
   nft::begin_batch(batch);
-  nft::put_rules_delete(batch, options_.table, "sipalg");
+  nft::put_rules_delete(batch, options_.table, ruleset::first_look);
   return commit(batch);
 }
 
@@ -350,8 +352,7 @@ std::expected<std::vector<uint16_t>, std::error_code> Steering::find_missing_por
   const std::lock_guard lock(mutex_);
   NetlinkBatch batch;
   nft::put_table_get(batch, table);
-  for (const uint16_t port : ports)  // a key of its own has no padding, unlike one field of several
-    nft::put_element_get(batch, table, set, {static_cast<uint8_t>(port >> 8), static_cast<uint8_t>(port & 0xff)});
+  for (const uint16_t port : ports) nft::put_element_get(batch, table, set, ruleset::port_key(port));
   const auto results = socket_.exchange(batch);
   if (results[0]) return std::unexpected(results[0]);
   std::vector<uint16_t> missing;

@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <csignal>
 #include <fstream>
+#include <numeric>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -99,6 +100,25 @@ TEST_CASE("endpoints and translations are counted; a refused change leaves nothi
   REQUIRE(steering.apply(change.undo())); // removing what is gone is no error
   CHECK_FALSE(lists(world, "table inet sipalg", "4000"));
   REQUIRE(steering.apply(refused));
+}
+
+TEST_CASE("what begins as RTP does is compared with the ports of the service") {
+  World world(Firewall::none);
+  Steering steering(full_options());
+  const auto asks = [&](const char* what) { return lists(world, "chain inet sipalg sipalg", what); };
+  CHECK(asks("& 0xc0 == 0x80 udp dport != 5060 return"));
+  REQUIRE(steering.set_ports({5070, 5080}, {5061}));
+  CHECK(asks("udp dport != 5070 udp dport != 5080 return"));
+  CHECK(asks("goto signalling"));
+  std::vector<uint16_t> many(60);
+  std::iota(many.begin(), many.end(), uint16_t{6000});
+  REQUIRE(steering.set_ports(many, {}));
+  CHECK(asks("udp dport != @ports_udp return"));
+  REQUIRE(steering.set_ports({}, {}));
+  CHECK(asks("& 0xc0 == 0x80 return"));
+  CHECK_FALSE(asks("dport"));
+  REQUIRE(steering.stop());
+  CHECK_FALSE(asks("return"));
 }
 
 TEST_CASE("a port by which signalling may be known goes with its last endpoint, unless it is configured") {

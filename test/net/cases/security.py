@@ -71,6 +71,32 @@ def garbage_passes_and_is_counted(bench):
     equal([p.payload for p in bench.capture.select("wan0", False)], sent, "datagrams at the provider")
 
 
+@case("design 1, 4", ports=", 7000")
+def rtp_is_left_to_the_kernel(bench):
+    """What begins as RTP does and goes to no port of the service is not looked at, though it comes from one; anything else is."""
+    rtp, text = b"\x80\x00\x00\x01" + b"\x55" * 160, b"GET / HTTP/1.1\r\n\r\n"
+    sent = []
+
+    def counted(payload, port, count):
+        before = bench.daemon.counter("packets", "not-sip")
+        bench.datagram(bench.router.inside, (PHONE, 5060), (PROXY, port), payload)
+        bench.datagram(bench.router.inside, (PHONE, 5060), (PROXY, 5060), text)  # comes by the same queue behind it
+        sent.extend((payload, text))
+        bench.daemon.counts("packets", "not-sip", count + 1, before)
+        equal(bench.daemon.counter("packets", "not-sip"), before + count + 1, f"packets read, {port}")
+
+    for port in (5060, 7000):
+        bench.listener(bench.router.outside, PROXY, port)
+    counted(rtp, 7000, 0)
+    counted(text, 7000, 1)
+    counted(rtp, 5060, 1)
+    bench.daemon.ctl("service", "add", "udp", "7000")
+    counted(rtp, 7000, 1)
+    bench.daemon.ctl("service", "remove", "udp", "7000")
+    counted(rtp, 7000, 0)
+    equal([p.payload for p in bench.capture.select("wan0", False)], sent, "datagrams at the provider")
+
+
 @case("design 1")
 def noise_never_stops_the_daemon(bench):
     """Two thousand mutilated messages through the queue: every one passes, and the daemon serves on."""
