@@ -67,7 +67,10 @@ void DoorFlows::find_sockets(PortScan& scan) {
 
 DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address) {
   auto& place = ports_[{protocol, address}];
-  if (!place) place = std::make_unique<Ports>();
+  if (!place) {
+    place = std::make_unique<Ports>();
+    find_closed_ports(protocol, address, place->closed);
+  }
   const auto now = Clock::now();
   if (now < place->until) return *place;
   if (now < place->until + ports_patience) {
@@ -87,27 +90,28 @@ void DoorFlows::start_port_scan(Protocol protocol, Family family) {
 }
 
 void DoorFlows::take_ports(const PortScans& scans) {
-  for (const PortScan& scan : scans) take_ports(scan);
+  const auto places = static_cast<Clock::rep>(ports_.size()); // each is dumped in its turn
+  for (const PortScan& scan : scans) {
+    if (!scan.is_whole) continue;
+    Ports& place = *ports_[{scan.protocol, scan.address}];
+    place.last = scan;
+    place.until = Clock::now() + std::max<Clock::duration>(shortest_life, scan.took * dump_share * places);
+  }
 }
 
-// What flows through closed doors holds no port.
-void DoorFlows::take_ports(const PortScan& scan) {
-  if (!scan.is_whole) return;
-  Ports& place = *ports_[{scan.protocol, scan.address}];
-  place.last = scan;
+// For an address that is asked for the first time.
+void DoorFlows::find_closed_ports(Protocol protocol, const Address& address, PortSet& closed) const {
   for (const auto* handles : {&closed_, &sweeping_closed_})
     for (const DoorHandle handle : *handles) {
       const auto door = doors_.find(handle);
-      if (!door || doors_[*door].is_swept || doors_.is_way_out(*door) || doors_.protocol(*door) != scan.protocol) continue;
-      if (const Endpoint outside = doors_.outside(*door); outside.address == scan.address) place.last.flows.reset(outside.port);
+      if (!door || doors_[*door].is_swept || doors_.is_way_out(*door) || doors_.protocol(*door) != protocol) continue;
+      if (const Endpoint outside = doors_.outside(*door); outside.address == address) closed.set(outside.port);
     }
-  const auto places = static_cast<Clock::rep>(ports_.size()); // each is dumped in its turn
-  place.until = Clock::now() + std::max<Clock::duration>(shortest_life, scan.took * dump_share * places);
 }
 
 bool DoorFlows::is_free(Protocol protocol, const Endpoint& outside) {
   const Ports& used = ports(protocol, outside.address);
-  if (used.last.flows.test(outside.port) || used.given.test(outside.port)) return false;
+  if (used.given.test(outside.port) || (used.last.flows.test(outside.port) && !used.closed.test(outside.port))) return false;
   return used.last.knows_sockets ? !used.last.sockets.test(outside.port) : !is_bound(protocol, outside);
 }
 
@@ -159,6 +163,10 @@ void DoorFlows::forget_closed(const DoorKey& key) {
 
 void DoorFlows::swept(uint32_t place) {
   doors_[place].is_swept = true;
+  if (!doors_.is_way_out(place)) {
+    const Endpoint outside = doors_.outside(place);
+    if (Ports* known = known_ports(doors_.protocol(place), outside.address)) known->closed.reset(outside.port), known->last.flows.reset(outside.port);
+  }
   if (DoorStore::is_over(doors_[place])) doors_.erase(place);
 }
 
@@ -195,7 +203,7 @@ void DoorFlows::closed(uint32_t place) {
   Ports* known = known_ports(door.protocol, door.outside.address);
   if (known == nullptr) return;
   known->given.reset(door.outside.port);
-  if (ends) known->last.flows.reset(door.outside.port);
+  if (ends) known->closed.set(door.outside.port);
 }
 
 // Does the flow go through a closed door: remote first, inside first, or by a way out?

@@ -82,7 +82,8 @@ class DoorFlows {
   using PortScans = std::vector<PortScan>; // of one protocol and family: one dump tells them all
   struct Ports {
     PortScan last{};
-    PortSet given; // handed out by us since
+    PortSet given;  // handed out by us since
+    PortSet closed; // what flows there is no door's any more, and goes with the next sweep
     Clock::time_point until{};
   };
   // What conntracks there were at the last dump, as sorted hashes: which hosts sent to which endpoints, and which endpoints
@@ -110,7 +111,7 @@ class DoorFlows {
   static void find_sockets(PortScan& scan);
   void start_port_scan(Protocol protocol, Family family);
   void take_ports(const PortScans& scans);
-  void take_ports(const PortScan& scan);
+  void find_closed_ports(Protocol protocol, const Address& address, PortSet& closed) const;
   void mark(const KernelDoor& door);
   static void dump(Ctnetlink& conntrack, Sweep& sweep);
   std::size_t judge_slice();

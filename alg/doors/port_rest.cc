@@ -20,43 +20,57 @@ void PortRest::erase(Id id) {
   rests_.erase(id);
 }
 
+// A port comes and goes with the calls of one endpoint mostly: its record stays, and with it its place in both indexes.
 void PortRest::begin(Protocol protocol, const Endpoint& outside, const Endpoint& inside, Instant now) {
-  forget(protocol, outside);
+  Id id = find(protocol, outside);
+  if (const Rest* known = rests_.find(id); known && known->inside != inside) {
+    erase(id);
+    id = 0;
+  }
+  if (id == 0) id = add(protocol, outside, inside);
+  Rest& rest = *rests_.find(id);
+  rest.is_resting = true;
+  rest.until = now + limits::port_rest;
+  in_order_.push_back({id, rest.until});
+  if (in_order_.size() > 2 * rests_.size() + few) std::erase_if(in_order_, [this](const End& end) { return !is_last(end); });
+}
+
+PortRest::Id PortRest::add(Protocol protocol, const Endpoint& outside, const Endpoint& inside) {
   const auto [id, rest] = rests_.add();
   rest.inside = inside;
   rest.outside = outside;
   rest.protocol = protocol;
-  rest.until = now + limits::port_rest;
   by_inside_.insert(id);
   by_outside_.insert(id);
-  in_order_.push_back(id);
-  if (in_order_.size() > 2 * rests_.size() + few) std::erase_if(in_order_, [this](Id old) { return !rests_.find(old); });
+  return id;
+}
+
+bool PortRest::is_last(const End& end) const {
+  const Rest* rest = rests_.find(end.id);
+  return rest && rest->until == end.until;
 }
 
 bool PortRest::is_resting(Protocol protocol, const Endpoint& outside, const Endpoint& wanted_by, Instant now) const {
   const Rest* rest = rests_.find(find(protocol, outside));
-  return rest && rest->until > now && rest->inside != wanted_by;
+  return rest && rest->is_resting && rest->until > now && rest->inside != wanted_by;
 }
 
 std::optional<uint16_t> PortRest::last_of(Protocol protocol, const Endpoint& inside, const Address& outside, Instant now) const {
   const Rest* last = nullptr;
   by_inside_.for_each(hash_of(protocol, inside), [&](const Rest& r) {
-    if (r.inside != inside || r.protocol != protocol || r.outside.address != outside || r.until <= now) return;
+    if (!r.is_resting || r.inside != inside || r.protocol != protocol || r.outside.address != outside || r.until <= now) return;
     if (!last || r.until > last->until) last = &r;
   });
   return last ? std::optional(last->outside.port) : std::nullopt;
 }
 
 void PortRest::forget(Protocol protocol, const Endpoint& outside) {
-  if (const Id id = find(protocol, outside)) erase(id);
+  if (Rest* rest = rests_.find(find(protocol, outside))) rest->is_resting = false;
 }
 
 void PortRest::tick(Instant now) {
-  for (std::size_t i = 0; i < dropped_at_once && !in_order_.empty(); ++i) {
-    const Id id = in_order_.front();
-    const Rest* rest = rests_.find(id);
-    if (rest && rest->until > now) return;
-    if (rest) erase(id);
+  for (std::size_t i = 0; i < dropped_at_once && !in_order_.empty() && in_order_.front().until <= now; ++i) {
+    if (is_last(in_order_.front())) erase(in_order_.front().id);
     in_order_.pop_front();
   }
 }

@@ -19,12 +19,13 @@ class PortRest {
   std::optional<uint16_t> last_of(Protocol protocol, const Endpoint& inside, const Address& outside, Instant now) const;
   void forget(Protocol protocol, const Endpoint& outside);
   void tick(Instant now);  // drops what has rested, so many at a time that nobody waits for it
-  std::size_t size() const { return rests_.size(); }
+  std::size_t size() const { return rests_.size(); }  // with those that are forgotten: they go as the others do
 
  private:
   struct Rest {
     Endpoint inside, outside;
     Protocol protocol = Protocol::udp;
+    bool is_resting = false;  // not forgotten since
     Instant until{};
     uint32_t by_inside = 0, by_outside = 0;
   };
@@ -38,12 +39,18 @@ class PortRest {
     std::size_t operator()(const Rest& rest) const { return hash_of(rest.protocol, rest.outside); }
   };
   using Id = Slab<Rest>::Id;
+  struct End {
+    Id id;
+    Instant until;
+  };
   Id find(Protocol protocol, const Endpoint& outside) const;
+  Id add(Protocol protocol, const Endpoint& outside, const Endpoint& inside);
+  bool is_last(const End& end) const;  // of its port
   void erase(Id id);
   Slab<Rest> rests_;
   ChainIndex<Rest, &Rest::by_inside, InsideHash, Found::newest_first> by_inside_{rests_};
   ChainIndex<Rest, &Rest::by_outside, OutsideHash, Found::newest_first> by_outside_{rests_};
-  std::deque<Id> in_order_;  // of their ends; some are forgotten already
+  std::deque<End> in_order_;  // some are over: their port is at rest again, until later
 };
 
 }  // namespace sipalg
