@@ -48,8 +48,8 @@ class PortRest {
   bool is_last(const End& end) const;  // of its port
   void erase(Id id);
   Slab<Rest> rests_;
-  ChainIndex<Rest, &Rest::by_inside, InsideHash, Found::newest_first> by_inside_{rests_};
-  ChainIndex<Rest, &Rest::by_outside, OutsideHash, Found::newest_first> by_outside_{rests_};
+  ChainIndex<Rest, &Rest::by_inside, InsideHash, Found::newest_first, 8> by_inside_{rests_};
+  ChainIndex<Rest, &Rest::by_outside, OutsideHash, Found::newest_first, 8> by_outside_{rests_};
   std::deque<End> in_order_;  // some are over: their port is at rest again, until later
 };
 
