@@ -47,9 +47,8 @@ void PacketPath::pass_unknown(const DatagramView& view, PendingVerdict& verdict)
 }
 
 void PacketPath::handle_datagram(const DatagramView& view, const Flow& flow, uint32_t mtu, PendingVerdict& verdict, Instant now) {
-  const Overtaking::UnderWay under_way(overtaking_, view.payload());
-  if (scratches_.size() < overtaking_.depth()) scratches_.push_back(std::make_unique<Scratch>(shard_));
-  Scratch& scratch = *scratches_[overtaking_.depth() - 1];
+  Scratch& scratch = next_scratch();
+  const Overtaking::UnderWay under_way(overtaking_, scratch, view.payload());
   const Verdict decision = engine_.handle({view.payload(), flow, most_payload_bytes(view, mtu)}, now, scratch);
   if (!decision.edited()) return;
   const std::size_t size = view.payload_offset + decision.bytes.size();
@@ -57,13 +56,22 @@ void PacketPath::handle_datagram(const DatagramView& view, const Flow& flow, uin
   verdict.accept(size, [&](std::span<uint8_t> out) { replace_payload(view, decision.bytes, clear_dont_fragment, out); });
 }
 
-bool PacketPath::handle_next(Queue& queue) {
-  return overtaking_.may_wait() && queue.give_next([this](const QueuedPacket& packet) { return may_come_first(packet); });
+Scratch& PacketPath::next_scratch() {
+  if (scratches_.size() == overtaking_.depth()) scratches_.push_back(std::make_unique<Scratch>(shard_));
+  return *scratches_[overtaking_.depth()];
 }
 
-bool PacketPath::may_come_first(const QueuedPacket& packet) {
+bool PacketPath::handle_next(Queue& queue) {
+  if (!overtaking_.may_wait()) return false;
+  Scratch& next = next_scratch();
+  const bool is_handled = queue.give_next([&](const QueuedPacket& packet) { return may_come_first(packet, next); });
+  next.forget(); // what was read ahead and may not come first, or is of no flow
+  return is_handled;
+}
+
+bool PacketPath::may_come_first(const QueuedPacket& packet, Scratch& next) const {
   const auto view = view_datagram(packet.bytes);
-  return !view || (view->protocol == Protocol::udp && overtaking_.may_come_first(view->payload()));
+  return !view || (view->protocol == Protocol::udp && overtaking_.may_come_first(view->payload(), next));
 }
 
 void PacketPath::tell_exception(const char* what, Instant now) {

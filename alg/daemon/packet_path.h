@@ -37,7 +37,8 @@ class PacketPath {
   bool handle_next(Queue& queue);
 
  private:
-  bool may_come_first(const QueuedPacket& packet);
+  Scratch& next_scratch();
+  bool may_come_first(const QueuedPacket& packet, Scratch& next) const;
   void pass_unknown(const DatagramView& view, PendingVerdict& verdict);
   void handle_datagram(const DatagramView& view, const Flow& flow, uint32_t mtu, PendingVerdict& verdict, Instant now);
   void tell_exception(const char* what, Instant now);

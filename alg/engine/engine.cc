@@ -132,7 +132,7 @@ Verdict Engine::handle(const SipDatagram& datagram, Instant now, Scratch& scratc
     return Verdict{reason, bytes};
   };
   scratch.failed.reset();
-  if (const auto scanned = sip::scan(datagram.bytes, scratch.message, datagram.bytes_behind); !scanned) {
+  if (const auto scanned = scratch.read(datagram.bytes, datagram.bytes_behind); !scanned) {
     ++lease.rooms().stats.scan_errors[static_cast<std::size_t>(scanned.error().error)];
     if (trace) trace->scan_error = std::string(name_of(scanned.error().error)) + " at byte " + std::to_string(scanned.error().offset);
     return verdict(reason_of(scanned.error().error));
@@ -150,7 +150,7 @@ Verdict Engine::handle(const SipDatagram& datagram, Instant now, Scratch& scratc
     if (first == Reason::edited) bytes = scratch.first_output;
   }
   if (ends.in) {
-    const bool readable = first != Reason::edited || sip::scan(bytes, scratch.message, datagram.bytes_behind).has_value();
+    const bool readable = first != Reason::edited || scratch.read(bytes, datagram.bytes_behind).has_value();
     if (readable) second = pass(*house_, lease, datagram, bytes, false, now, scratch, scratch.second_output, trace);
     if (second == Reason::edited) bytes = scratch.second_output;
   }

@@ -3,9 +3,6 @@
 #include "alg/engine/overtaking.h"
 
 #include <algorithm>
-#include <utility>
-
-#include "alg/sip/scanner.h"
 
 namespace sipalg {
 namespace {
@@ -16,19 +13,21 @@ constexpr std::size_t most_under_way = 8;
 
 }  // namespace
 
-bool Overtaking::may_wait() {
-  if (under_way_.empty() || under_way_.size() >= most_under_way) return false;
-  UnderWay& innermost = *under_way_.back();
-  if (!std::exchange(innermost.is_read_, true) && sip::scan(innermost.bytes_, *message_)) {
-    innermost.call_id_ = message_->call_id.in(innermost.bytes_);
-    innermost.may_wait_ = message_->method == sip::Method::invite;
-  }
-  return innermost.may_wait_;
+Overtaking::UnderWay::UnderWay(Overtaking& all, Scratch& scratch, std::string_view bytes)
+    : scratch_(scratch), listed_(all.under_way_, *this) {
+  if (!scratch.is_ahead(bytes)) static_cast<void>(scratch.read_ahead(bytes));
+  if (!scratch.ahead) return;
+  call_id_ = scratch.message.call_id.in(bytes);
+  may_wait_ = scratch.message.method == sip::Method::invite;
 }
 
-bool Overtaking::may_come_first(std::string_view bytes) {
-  if (!sip::scan(bytes, *message_)) return true;
-  const std::string_view call_id = message_->call_id.in(bytes);
+bool Overtaking::may_wait() const {
+  return !under_way_.empty() && under_way_.size() < most_under_way && under_way_.back()->may_wait_;
+}
+
+bool Overtaking::may_come_first(std::string_view bytes, Scratch& next) const {
+  if (!next.read_ahead(bytes)) return true;
+  const std::string_view call_id = next.message.call_id.in(bytes);
   return std::ranges::none_of(under_way_, [&](const UnderWay* waiting) { return waiting->call_id_ == call_id; });
 }
 

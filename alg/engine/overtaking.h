@@ -9,39 +9,40 @@
 //     what is no SIP touches no record, and may come first
 // Doors, which calls share, are DoorTable's care. Ticks, commands and addresses that go come between messages alone.
 #pragma once
-#include <memory>
 #include <string_view>
 #include <vector>
 
 #include "alg/base/listed.h"
-#include "alg/sip/message.h"
+#include "alg/engine/scratch.h"
 
 namespace sipalg {
 
 class Overtaking {
  public:
-  Overtaking() : message_(std::make_unique<sip::Message>()) {}
-
-  // A message that is not through yet; borrows its bytes. They begin and end like blocks of a program.
+  // A message that is not through yet; borrows its bytes, and the scratch it will be handled with. They begin and end like blocks of
+  // a program.
   class UnderWay {
    public:
-    UnderWay(Overtaking& all, std::string_view bytes) : bytes_(bytes), listed_(all.under_way_, *this) {}
+    UnderWay(Overtaking& all, Scratch& scratch, std::string_view bytes);
+    ~UnderWay() { scratch_.forget(); }
+    UnderWay(const UnderWay&) = delete;
+    UnderWay& operator=(const UnderWay&) = delete;
 
    private:
     friend class Overtaking;
-    std::string_view bytes_, call_id_;
-    bool is_read_ = false, may_wait_ = false;
+    Scratch& scratch_;
+    std::string_view call_id_;
+    bool may_wait_ = false;
     Listed<UnderWay> listed_;
   };
   std::size_t depth() const { return under_way_.size(); }
   // May the innermost wait? False as well when there is none, or when so many wait that one more gains nothing.
-  bool may_wait();
-  // Precondition: the innermost waits.
-  bool may_come_first(std::string_view bytes);
+  bool may_wait() const;
+  // `next`: what it will be handled with if it may. Precondition: the innermost waits.
+  bool may_come_first(std::string_view bytes, Scratch& next) const;
 
  private:
   std::vector<UnderWay*> under_way_;  // the innermost last; all but that one wait
-  std::unique_ptr<sip::Message> message_;
 };
 
 }  // namespace sipalg

@@ -45,10 +45,11 @@ class Crowd {
 
  private:
   bool give_next(bool comes_first) {
-    if (next_ == messages_.size() || (comes_first && !overtaking_.may_come_first(messages_[next_].text))) return false;
+    Scratch& scratch = world_.scratch_of_next();
+    if (next_ == messages_.size() || (comes_first && !overtaking_.may_come_first(messages_[next_].text, scratch))) return false;
     const std::size_t number = next_++;
     Message& message = messages_[number];
-    const Overtaking::UnderWay under_way(overtaking_, message.text);
+    const Overtaking::UnderWay under_way(overtaking_, scratch, message.text);
     try {
       message.arrived = message.out ? world_.out(message.sender, message.receiver, message.text)
                                     : world_.in(message.sender, message.receiver, message.text).value_or("");
@@ -106,6 +107,23 @@ std::size_t operations_of(const std::vector<Crowd::Message>& sent) {
 }
 
 }  // namespace
+
+TEST_CASE("crowd: a message is read once, ahead or when it is handled", "[crowd]") {
+  Scratch scratch;
+  std::string text = with(sip_text(invite), "INVITE", "UPDATE");
+  REQUIRE(scratch.read(text));
+  CHECK(scratch.message.method == sip::Method::update);
+  REQUIRE(scratch.read_ahead(text));
+  std::ranges::copy(sip_text(invite), text.begin());  // as long
+  REQUIRE(scratch.is_ahead(text));
+  REQUIRE(scratch.read(text));
+  CHECK(scratch.message.method == sip::Method::update);
+  scratch.forget();
+  REQUIRE(scratch.read(text));
+  CHECK(scratch.message.method == sip::Method::invite);
+  CHECK_FALSE(scratch.read_ahead("SIP/2.0 "));
+  CHECK_FALSE(scratch.read("SIP/2.0 "));
+}
 
 TEST_CASE("crowd: calls of one read open their doors together", "[crowd]") {
   World world;

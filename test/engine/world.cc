@@ -108,7 +108,6 @@ std::string World::run(std::string_view message, const Flow& taken) {
   return verdict.edited() ? std::string(verdict.bytes) : std::string(message);
 }
 
-// Messages may be handled while another one waits for its doors.
 Scratch& World::scratch_of_next() {
   if (depth_ == 0) return scratch;
   if (inner_scratches_.size() < depth_) inner_scratches_.emplace_back();

@@ -50,6 +50,8 @@ class World {
   std::size_t doors() const { return kernel.living.size(); }
   bool has_inside_address(const std::string& message) const { return message.find("10.0.0.") != std::string::npos; }
 
+  Scratch& scratch_of_next();  // a message is handled with its own, also while another one waits
+
   FakeDoorKeeper kernel;
   GatheringKeeper gathered{kernel};
   Engine engine;
@@ -72,7 +74,6 @@ class World {
   NatFlow& flow_out(const Endpoint& inside, const Endpoint& remote);
   NatFlow* flow_in(const Endpoint& remote, const Endpoint& outside);
   std::string run(std::string_view message, const Flow& taken);
-  Scratch& scratch_of_next();
   std::optional<Endpoint> mapped_by_door(const Endpoint& inside, const Endpoint& remote) const;
 
   bool nat_;
