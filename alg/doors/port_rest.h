@@ -1,10 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Freed outside ports rest before another host gets them (RFC 6888 REQ-8); the same inside endpoint gets its own back.
+//
+// How it works. A busy router sends all ports of its addresses to rest within minutes, and each call asks after some that nobody
+// has touched since. So ports stand side by side in pages of their address: those of one media line share a cache line, and a
+// port is found by its number. An inside endpoint's ports hang together in a chain, from one of its address' heads. A record stays
+// while its port is in use again, so that the next rest finds its place; it goes when the rest that was begun last is over.
 #pragma once
+#include <array>
 #include <deque>
+#include <map>
+#include <memory>
 #include <optional>
+#include <utility>
+#include <vector>
 
-#include "alg/base/chain_index.h"
 #include "alg/base/endpoint.h"
 #include "alg/base/instant.h"
 
@@ -19,38 +28,50 @@ class PortRest {
   std::optional<uint16_t> last_of(Protocol protocol, const Endpoint& inside, const Address& outside, Instant now) const;
   void forget(Protocol protocol, const Endpoint& outside);
   void tick(Instant now);  // drops what has rested, so many at a time that nobody waits for it
-  std::size_t size() const { return rests_.size(); }  // with those that are forgotten: they go as the others do
+  std::size_t size() const { return size_; }  // with those that are forgotten: they go as the others do
 
  private:
   struct Rest {
-    Endpoint inside, outside;
-    Protocol protocol = Protocol::udp;
+    Endpoint inside{};
+    uint16_t next = 0;        // port of its chain
+    bool is_there = false;
     bool is_resting = false;  // not forgotten since
     Instant until{};
-    uint32_t by_inside = 0, by_outside = 0;
   };
-  static std::size_t hash_of(Protocol protocol, const Endpoint& endpoint) {
-    return std::hash<Endpoint>{}(endpoint) ^ static_cast<std::size_t>(protocol);
-  }
-  struct InsideHash {
-    std::size_t operator()(const Rest& rest) const { return hash_of(rest.protocol, rest.inside); }
+  static_assert(sizeof(Rest) == 32);
+  // Of one protocol and address; without any port it takes no room to speak of.
+  class Place {
+   public:
+    Rest* find(uint16_t port) const;  // null: there is none
+    Rest& add(uint16_t port, const Endpoint& inside);
+    void erase(uint16_t port);
+    // The ports of an inside endpoint, and others.
+    template <typename F> void for_each_like(const Endpoint& inside, F&& f) const;
+
+   private:
+    static constexpr std::size_t page_size = 256, pages = 65'536 / page_size, heads = 16'384;
+    struct Page {
+      std::array<Rest, page_size> rests{};
+      std::size_t count = 0;
+    };
+    uint16_t& head_of(const Endpoint& inside) const { return heads_[std::hash<Endpoint>{}(inside) % heads]; }
+    std::vector<std::unique_ptr<Page>> pages_;  // all or none
+    std::unique_ptr<uint16_t[]> heads_;         // ports; 0: none
+    std::size_t count_ = 0;
   };
-  struct OutsideHash {
-    std::size_t operator()(const Rest& rest) const { return hash_of(rest.protocol, rest.outside); }
-  };
-  using Id = Slab<Rest>::Id;
   struct End {
-    Id id;
+    uint32_t place;
+    uint16_t port;
     Instant until;
   };
-  Id find(Protocol protocol, const Endpoint& outside) const;
-  Id add(Protocol protocol, const Endpoint& outside, const Endpoint& inside);
+  Place* find(Protocol protocol, const Address& outside) const;
+  Rest* find(Protocol protocol, const Endpoint& outside) const;
+  void erase(Place& place, uint16_t port);
   bool is_last(const End& end) const;  // of its port
-  void erase(Id id);
-  Slab<Rest> rests_;
-  ChainIndex<Rest, &Rest::by_inside, InsideHash, Found::newest_first, 8> by_inside_{rests_};
-  ChainIndex<Rest, &Rest::by_outside, OutsideHash, Found::newest_first, 8> by_outside_{rests_};
+  std::vector<std::unique_ptr<Place>> places_;
+  std::map<std::pair<Protocol, Address>, uint32_t> numbers_;  // in places_
   std::deque<End> in_order_;  // some are over: their port is at rest again, until later
+  std::size_t size_ = 0;
 };
 
 }  // namespace sipalg

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "alg/doors/port_rest.h"
 
+#include <array>
 #include <catch2/catch.hpp>
+#include <map>
+#include <random>
 
 #include "alg/base/limits.h"
 
@@ -56,4 +59,40 @@ TEST_CASE("what has rested goes by and by, ports that come and go take no room")
   for (int i = 0; i < 100'000; ++i) rest.begin(Protocol::udp, w1, alice, now);
   CHECK(rest.size() == 1);
   CHECK(rest.is_resting(Protocol::udp, w1, bob, now));
+}
+
+TEST_CASE("whatever ports of whomever come and go, each rests as if it was alone") {
+  struct Known {
+    Endpoint inside;
+    Instant until;
+  };
+  const std::array hosts{alice, bob, ep("10.0.0.2:4002"), ep("[fd00::2]:4000")};
+  const std::array addresses{w1.address, ep("203.0.113.2:1").address, ep("[2001:db8::1]:1").address};
+  PortRest rest;
+  std::map<Endpoint, Known> model;
+  Instant now{1h};
+  std::mt19937 random(1);  // the same in every run
+  const auto one_of = [&](const auto& all) { return all[random() % all.size()]; };
+  for (int step = 0; step < 50'000; ++step) {
+    const Endpoint outside{one_of(addresses), static_cast<uint16_t>(10'000 + 97 * (random() % 40))}, inside = one_of(hosts);
+    switch (random() % 8) {
+    case 0: rest.forget(Protocol::udp, outside), model.erase(outside); break;
+    case 1: now += std::chrono::seconds{random() % 20}, rest.tick(now); break;
+    case 2:
+      if (random() % 500 == 0) now += limits::port_rest, rest.tick(now);  // all are gone
+      break;
+    default: rest.begin(Protocol::udp, outside, inside, now), model[outside] = {inside, now + limits::port_rest};
+    }
+    const auto known = model.find(outside);
+    const bool rests = known != model.end() && known->second.until > now;
+    REQUIRE(rest.is_resting(Protocol::udp, outside, inside, now) == (rests && known->second.inside != inside));
+    Instant latest{};
+    for (const auto& [port, other] : model)
+      if (port.address == outside.address && other.inside == inside && other.until > now) latest = std::max(latest, other.until);
+    const auto last = rest.last_of(Protocol::udp, inside, outside.address, now);
+    REQUIRE(last.has_value() == (latest != Instant{}));
+    if (last) REQUIRE(model.at({outside.address, *last}).until == latest);
+    if (last) REQUIRE(model.at({outside.address, *last}).inside == inside);
+  }
+  REQUIRE(rest.size() <= 120);
 }
