@@ -63,7 +63,8 @@ def _calls():
         yield Workload(f"calls-hold-{hold}s", "calls set up and torn down with their doors (INVITE 200 ACK BYE 200), UDP, 16 inside hosts, "
                        f"16 outside addresses, hold time {hold} s, at most {calls} at once",
                        ["--workload", "calls", "--flows", "16", "--calls", str(calls), "--window", "64", "--hold", str(hold)],
-                       "calls", hosts=16, candidates=("helper", "sipalgd", "workers", "kamailio"), expectations=262144, warmup=0.5 + hold)
+                       "calls", hosts=16, candidates=("helper", "sipalgd", "workers", "kamailio"), expectations=262144,
+                       warmup=0.5 + 3 * hold)  # all begin at once: until that wave is spread
 
 
 def _sizes():
