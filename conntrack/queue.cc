@@ -13,6 +13,7 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_queue.h>
+#include <sched.h>
 #include <sys/socket.h>
 #include <utility>
 
@@ -20,6 +21,7 @@ namespace sipalg {
 namespace {
 
 constexpr std::size_t packets_per_read = 32;
+constexpr std::size_t few = 8;
 // A 64 KiB packet and its attributes, and a bit: at a power of two the beginnings of all packets would share few cache sets.
 constexpr std::size_t largest_message = (72 << 10) + 1088;
 constexpr std::size_t messages_per_send = 64 << 10;
@@ -218,9 +220,17 @@ std::size_t Queue::receive(const OnPacket& on_packet, std::size_t most) {
     while (give_next({})) {
     }
     flush();
-    if (static_cast<std::size_t>(got) < packets_per_read) break;
+    if (static_cast<std::size_t>(got) < packets_per_read && !may_gather(static_cast<std::size_t>(got))) break;
   }
   return counters_.packets - before;
+}
+
+// With several queues each gets a part of the packets, and small reads cost more for each. So when there is work for all, others get
+// the core first, and what they send is read together. Not after a few: then nobody is busy, and waiting would be for nothing.
+bool Queue::may_gather(std::size_t last_read) const {
+  if (!options_.has_siblings || last_read < few) return false;
+  sched_yield();
+  return true;
 }
 
 void Queue::begin_reading(std::size_t count, const OnPacket& on_packet) {

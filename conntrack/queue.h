@@ -72,6 +72,7 @@ struct QueueOptions {
   bool tcp = false;        // also binds queue + 2 (and + 3), without fail-open
   uint32_t longest = 8192; // packets the kernel holds for us
   int receive_bytes = 32 << 20;
+  bool has_siblings = false; // other queues are read by threads beside this one
 };
 
 struct QueueCounters {
@@ -112,6 +113,7 @@ class Queue {
   void bind(uint16_t number, bool fail_open);
   void configure(uint16_t number, uint32_t flag, bool required);
   bool ask_conntrack(uint16_t number);
+  bool may_gather(std::size_t last_read) const;
   void begin_reading(std::size_t count, const OnPacket& on_packet);
   void find_message();
   void skip_message();

@@ -13,6 +13,7 @@
 #include <mutex>
 #include <vector>
 
+#include "alg/base/patient_lock.h"
 #include "conntrack/door_keeper.h"
 
 namespace sipalg {
@@ -31,7 +32,7 @@ class SharedDoorKeeper : public DoorKeeper {
   // Called when the keeper may want its tick earlier than it said: by any worker, under the lock. Set before there are any.
   void set_on_work(std::function<void()> on_work) { on_work_ = std::move(on_work); }
   // For whoever calls the keeper itself.
-  std::unique_lock<std::mutex> lock() const { return std::unique_lock(mutex_); }
+  std::unique_lock<std::mutex> lock() const { return patient_lock(mutex_); }
 
  private:
   using Clock = std::chrono::steady_clock;

@@ -24,6 +24,7 @@ QueueOptions queue_options(const Config& config) {
   QueueOptions options;
   options.queue = config.queue;
   options.tcp = true;
+  options.has_siblings = config.workers > 1;
   return options;
 }
 
