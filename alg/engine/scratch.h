@@ -27,7 +27,9 @@ struct Scratch {
     ahead_of = bytes;
     return ahead;
   }
-  bool is_ahead(std::string_view bytes) const { return ahead_of.data() == bytes.data() && ahead_of.size() == bytes.size(); }
+  bool is_ahead(std::string_view bytes) const {
+    return ahead_of.data() != nullptr && ahead_of.data() == bytes.data() && ahead_of.size() == bytes.size();
+  }
   void forget() { ahead_of = {}; }
 
   uint32_t shard;  // the part of all records that most messages will need

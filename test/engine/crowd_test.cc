@@ -123,6 +123,9 @@ TEST_CASE("crowd: a message is read once, ahead or when it is handled", "[crowd]
   CHECK(scratch.message.method == sip::Method::invite);
   CHECK_FALSE(scratch.read_ahead("SIP/2.0 "));
   CHECK_FALSE(scratch.read("SIP/2.0 "));
+  scratch.forget();
+  REQUIRE(scratch.read(text));
+  CHECK_FALSE(scratch.read({}));  // where nothing was read ahead, no bytes are none of it
 }
 
 TEST_CASE("crowd: calls of one read open their doors together", "[crowd]") {
