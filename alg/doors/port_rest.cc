@@ -22,7 +22,7 @@ PortRest::Rest* PortRest::Place::find(uint16_t port) const {
 
 // Precondition: it is not there.
 PortRest::Rest& PortRest::Place::add(uint16_t port, const Endpoint& inside) {
-  if (!heads_) heads_ = std::make_unique<uint16_t[]>(heads);
+  if (!newest_) newest_ = std::make_unique<uint16_t[]>(rings);
   if (pages_.empty()) pages_.resize(pages);
   auto& page = pages_[port / page_size];
   if (!page) page = std::make_unique<Page>();
@@ -30,30 +30,36 @@ PortRest::Rest& PortRest::Place::add(uint16_t port, const Endpoint& inside) {
   Rest& rest = page->rests[port % page_size];
   rest.inside = inside;
   rest.is_there = true;
-  rest.next = std::exchange(head_of(inside), port);
+  uint16_t& newest = newest_of(inside);
+  rest.next = newest == 0 ? port : std::exchange(find(newest)->next, port);
+  newest = port;
   return rest;
 }
 
 void PortRest::Place::erase(uint16_t port) {
   auto& page = pages_[port / page_size];
   Rest& rest = page->rests[port % page_size];
-  uint16_t* at = &head_of(rest.inside);
-  while (*at != port) at = &find(*at)->next;
-  *at = rest.next;
+  uint16_t& newest = newest_of(rest.inside);
+  uint16_t before = newest;
+  while (find(before)->next != port) before = find(before)->next;
+  find(before)->next = rest.next;
+  if (newest == port) newest = before == port ? uint16_t{0} : before;
   rest = {};
   if (--page->count == 0) page.reset();
   if (--count_ > 0) return;
   pages_.clear();
-  heads_.reset();
+  newest_.reset();
 }
 
 template <typename F> void PortRest::Place::for_each_like(const Endpoint& inside, F&& f) const {
   if (count_ == 0) return;
-  for (uint16_t port = head_of(inside); port != 0;) {
-    const Rest& rest = *find(port);
-    f(port, rest);
-    port = rest.next;
-  }
+  const uint16_t newest = newest_of(inside);
+  if (newest == 0) return;
+  uint16_t port = newest;
+  do {
+    port = find(port)->next;
+    f(port, *find(port));
+  } while (port != newest);
 }
 
 // --- all ---
@@ -87,8 +93,9 @@ void PortRest::begin(Protocol protocol, const Endpoint& outside, const Endpoint&
     ++size_;
   }
   rest->is_resting = true;
-  rest->until = now + limits::port_rest;
-  in_order_.push_back({number->second, outside.port, rest->until});
+  const Instant until = now + limits::port_rest;
+  if (std::exchange(rest->until, until) == until) return;  // twice at once: it has this end
+  in_order_.push_back({number->second, outside.port, until});
   if (in_order_.size() > 2 * size_ + few) std::erase_if(in_order_, [this](const End& end) { return !is_last(end); });
 }
 
