@@ -359,16 +359,13 @@ nft::Bytes connection_key(const Tuple& tuple) {
 }
 
 // What begins as RTP does and goes to no port of the service. Compared with each port: that the kernel does in place, for a set
-// it calls functions (nft_do_chain), which cost several percent of a packet's way through the router.
+// it calls functions (nft_do_chain), which cost several percent of a packet's way through the router. They are limits::service_ports
+// at most, and a rule has room for 128 expressions.
 static void put_media_rule(NetlinkBatch& batch, const SteeringOptions& options) {
-  constexpr std::size_t few = 32;
   nft::Rule media(options.table, first_look);
   media.meta(NFT_META_L4PROTO, 0).equals_byte(0, static_cast<uint8_t>(Protocol::udp)).transport(sizeof(udphdr), 1, 0);
   media.mask_byte(0, 0xc0).equals_byte(0, 0x80).transport(offsetof(udphdr, dest), 2, 0);
-  if (options.udp_ports.size() > few)
-    media.in_set(0, ports_set(Protocol::udp), true);
-  else
-    for (const uint16_t port : options.udp_ports) media.differs(0, port_key(port));
+  for (const uint16_t port : options.udp_ports) media.differs(0, port_key(port));
   media.verdict(static_cast<uint32_t>(NFT_RETURN)).put(batch);
 }
 
