@@ -89,13 +89,13 @@ void DoorFlows::start_port_scan(Protocol protocol, Family family) {
   worker_.run([scans = port_scan_](Ctnetlink& conntrack) { find_ports(conntrack, *scans); });
 }
 
-void DoorFlows::take_ports(const PortScans& scans) {
+void DoorFlows::take_ports(PortScans& scans) {
   const auto places = static_cast<Clock::rep>(ports_.size()); // each is dumped in its turn
-  for (const PortScan& scan : scans) {
+  for (PortScan& scan : scans) {
     if (!scan.is_whole) continue;
     Ports& place = *ports_[{scan.protocol, scan.address}];
-    place.last = scan;
-    place.until = Clock::now() + std::max<Clock::duration>(shortest_life, scan.took * dump_share * places);
+    place.last = std::move(scan);
+    place.until = Clock::now() + std::max<Clock::duration>(shortest_life, place.last.took * dump_share * places);
   }
 }
 

@@ -110,7 +110,7 @@ class DoorFlows {
   static void find_ports(Ctnetlink& conntrack, PortScans& scans);
   static void find_sockets(PortScan& scan);
   void start_port_scan(Protocol protocol, Family family);
-  void take_ports(const PortScans& scans);
+  void take_ports(PortScans& scans);
   void find_closed_ports(Protocol protocol, const Address& address, PortSet& closed) const;
   void mark(const KernelDoor& door);
   static void dump(Ctnetlink& conntrack, Sweep& sweep);

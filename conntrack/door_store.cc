@@ -36,7 +36,7 @@ std::size_t DoorStore::WayHash::operator()(const DoorWay& way) const {
 uint32_t DoorStore::insert(const KernelDoor& door) {
   const uint32_t place = records_.insert();
   Record& r = records_[place];
-  r.way = ways_.hold(sipalg::way_of(door));
+  r.way = ways_.hold(sipalg::way_of(door)) & most_ways;
   r.inside_port = key_of(door).inside.port;
   r.outside_port = door.outside.port;
   r.serial = ++last_serial_;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What the kernel edge remembers of each door, in few bytes.
 //
-// How it works. A record is 20 bytes: its anchor, its state, its ports, and the number of all else that its door is, which
+// How it works. A record is 16 bytes: its anchor, its state, its ports, and the number of all else that its door is, which
 // most doors of one host toward one remote have in common (a way). One index finds doors by what a flow shows: inbound ones
 // by their inside endpoint, ways out by host and remote. States:
 //
@@ -14,6 +14,7 @@
 #include <cstdint>
 #include <optional>
 
+#include "alg/base/limits.h"
 #include "alg/base/shared_values.h"
 #include "conntrack/ctnetlink.h"
 #include "conntrack/door_keeper.h"
@@ -35,17 +36,19 @@ Pinhole pinhole_of(const KernelDoor& door);
 
 class DoorStore {
  public:
+  static constexpr int way_bits = 28;
+  static constexpr uint32_t most_ways = (1U << way_bits) - 1;
   struct Record {
     uint32_t serial = 0; // of its handle
     uint32_t anchor = no_place;
-    uint32_t way = 0; // in ways_
     uint16_t inside_port = 0, outside_port = 0;
+    uint32_t way : way_bits = 0; // in ways_
     bool is_open : 1 = false;
     bool is_standing : 1 = false;
     bool is_swept : 1 = true;
     bool is_fresh : 1 = false; // opened since the last sweep
   };
-  static_assert(sizeof(Record) == 20); // a call has four
+  static_assert(sizeof(Record) == 16 && limits::doors < most_ways); // a call has four
 
   // Neither open nor standing yet.
   uint32_t insert(const KernelDoor& door);

@@ -76,7 +76,7 @@ bool LocalSockets::find_udp(const Address& address, PortSet& ports) {
   PortSet found;
   if (!dump(Family::v6, address, found)) return false;
   if (address.family() == Family::v4 && !dump(Family::v4, address, found)) return false;
-  ports = found;
+  ports = std::move(found);
   return true;
 }
 

@@ -1,15 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Which ports the router's own programs hold.
 #pragma once
-#include <bitset>
-#include <optional>
-
 #include "alg/base/endpoint.h"
 #include "conntrack/netlink.h"
+#include "conntrack/port_set.h"
 
 namespace sipalg {
-
-using PortSet = std::bitset<65536>;
 
 // A socket of the router holds this endpoint. False for addresses that are not the router's. Asks by bind().
 bool is_bound(Protocol protocol, const Endpoint& endpoint);
