@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The order things are measured in: for each workload all candidates, round by round.
 import fnmatch
+import os
 
 from harness.expectations import ExpectationLimit
 from harness.wait import Skip
@@ -33,7 +34,8 @@ class Rounds:
     def __init__(self, ground, candidates, options):
         self._ground, self._options = ground, options
         self._candidates = {candidate.name: candidate for candidate in candidates}
-        self._rows = {}  # (workload, candidate): Row
+        self._rows = {}    # (workload, candidate): Row
+        self._halves = {}  # (workload, candidate): messages/s
         self._calls = 0
 
     def measure(self, plan):
@@ -64,15 +66,20 @@ class Rounds:
         table.show(workload, rows, note)
 
     def _half(self, workload, chosen):
-        """Half the rate that the slowest of them reaches; measured now if it was not yet."""
-        rates = []
-        for candidate in chosen:
-            row = self._rows.get((workload.half_of, candidate.name))
-            rate = row.median("messages_per_second") if row else None
-            if rate is None:
-                rate = self._run(workload, candidate, [], self._options.seconds)["measured"]["messages_per_second"]
-            rates.append(rate)
-        return max(100, min(rates) / 2)
+        """The rate at which the dearest of them leaves half of the machine idle."""
+        base = workload.half_of
+        half = {candidate.name: self._halves.get((base.name, candidate.name)) or self._half_of(base, candidate) for candidate in chosen}
+        self._halves.update({(base.name, name): rate for name, rate in half.items()})
+        return min(half.values())
+
+    def _half_of(self, base, candidate):
+        """What a message costs by the clock, at a fourth of what the closed loop reaches: that has batches which no clock gives."""
+        row = self._rows.get((base.name, candidate.name))
+        full = row.median("messages_per_second") if row else None
+        if full is None:
+            full = self._run(base, candidate, [], self._options.seconds)["measured"]["messages_per_second"]
+        slow = self._run(base, candidate, ["--rate", f"{max(100, full / 4):.0f}"], self._options.seconds)["measured"]
+        return min(full / 2, os.cpu_count() * 1e6 / slow["cpu_us_per_message"]["machine"] / 2)
 
     def _run(self, workload, candidate, more, seconds):
         words = [*workload.words, *more, *candidate.generator, "--seconds", str(seconds),

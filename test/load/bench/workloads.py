@@ -14,7 +14,7 @@ class Workload:
     candidates: tuple = ("plain", "accept", "replace", "helper", "sipalgd", "kamailio")
     expectations: int = 4096   # what its doors need; a small machine allows 128
     warmup: float = 0.5        # seconds that are not measured
-    half_of: str = ""          # latency: the workload half of whose rate is played
+    half_of: "Workload | None" = None  # latency: the workload whose half load is played
 
 
 STANDING = ["--flows", "16", "--calls", "256", "--window", "128", "--setup-seconds", "10"]
@@ -47,14 +47,15 @@ def _several_hosts():
 
 
 def _latency():
+    bases = {workload.name: workload for workload in _throughput()}
     for name, title in (("invite-known", "INVITE with SDP in known calls"), ("in-dialog", "small in-dialog messages"),
                         ("trunk", "trunk mix")):
-        base = next(w for w in _throughput() if w.name == name)
-        yield Workload("latency-" + name, f"latency at half load, {title}, UDP", base.words, "latency", half_of=name,
+        base = bases[name]
+        yield Workload("latency-" + name, f"latency at half load, {title}, UDP", base.words, "latency", half_of=base,
                        candidates=("plain", "accept", "replace", "helper", "sipalgd"))
     for calls, label in ((1024, "1k"), (102400, "100k")):  # does what time ends in the table delay anybody?
         yield Workload(f"latency-{label}", f"latency of small in-dialog messages at half load with {calls} calls in the table, UDP",
-                       ["--workload", "info", *_table(calls)], "latency", half_of="in-dialog", hosts=32, expectations=524288,
+                       ["--workload", "info", *_table(calls)], "latency", half_of=bases["in-dialog"], hosts=32, expectations=524288,
                        candidates=("plain", "sipalgd"))
 
 
