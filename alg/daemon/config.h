@@ -24,6 +24,7 @@ struct Config {
   enum class Steering : uint8_t { automatic, manual } steering = Steering::automatic;
   uint16_t queue = 5060;
   uint32_t workers = 1;
+  bool real_time = true;
   std::string table = "sipalg";
   std::optional<std::vector<Network>> inside;  // unset: detected
   std::vector<Network> pbx, signalling_peers;

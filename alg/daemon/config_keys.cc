@@ -132,7 +132,7 @@ bool is_path(std::string_view text) {
 }
 bool is_socket_path(std::string_view text) { return is_path(text) && text.size() <= longest_socket_path; }
 
-const std::array<ConfigKey, 19> keys{{
+const std::array<ConfigKey, 20> keys{{
     {"", "inside", "a list of networks", R"(inside = ["192.168.1.0/24", "2001:db8:1::/48"], or leave the key out to have them detected)",
      [](const toml::node& n, Config& c) { return read_list(n, c.inside.emplace()); },
      [](const Config& c) { return c.inside ? show_list(*c.inside) : Json(nullptr); }},
@@ -169,6 +169,8 @@ const std::array<ConfigKey, 19> keys{{
      [](const toml::node& n, Config& c) { return read_one(n, c.queue); }, [](const Config& c) { return Json(c.queue); }},
     {"", "workers", "a number from 1 to 64", "workers = 4",
      [](const toml::node& n, Config& c) { return read_workers(n, c.workers); }, [](const Config& c) { return Json(c.workers); }},
+    {"", "real-time", "true or false", "real-time = true",
+     [](const toml::node& n, Config& c) { return read_one(n, c.real_time); }, [](const Config& c) { return Json(c.real_time); }},
     {"", "table", "a name of up to 31 letters, digits and underscores that begins with a letter, not sipalg_zones", R"(table = "sipalg")",
      [](const toml::node& n, Config& c) { return read_one(n, c.table) && is_table_name(c.table); },
      [](const Config& c) { return Json(c.table); }},

@@ -171,10 +171,17 @@ void Daemon::run() {
   if (restored > 0) log_.info("TCP connections that go on: " + std::to_string(restored));
   tell_advice();
   on_timer();
-  for (const auto& worker : workers_) worker->start();
+  for (const auto& worker : workers_) worker->start(config_.real_time);
+  if (config_.real_time) be_prompt();
   service_.ready();
   loop_.run();
   stop();
+}
+
+void Daemon::be_prompt() {
+  if (const auto done = loop_.be_prompt(); !done)
+    log_.info("scheduling: ordinary, for the real-time class is refused (" + done.error().message() +
+              "): `LimitRTPRIO=1` in the unit allows it, `real-time = false` asks for none");
 }
 
 // --- packets, events, time ---
@@ -255,6 +262,7 @@ void Daemon::apply(Config next) {
   tell_needs_restart(next);
   next.queue = config_.queue;
   next.workers = config_.workers;
+  next.real_time = config_.real_time;
   next.table = config_.table;
   next.steering = config_.steering;
   next.control_socket = config_.control_socket;
@@ -281,6 +289,7 @@ void Daemon::tell_needs_restart(const Config& next) const {
   };
   tell(next.queue != config_.queue, "queue");
   tell(next.workers != config_.workers, "workers");
+  tell(next.real_time != config_.real_time, "real-time");
   tell(next.table != config_.table, "table");
   tell(next.steering != config_.steering, "steering");
   tell(next.control_socket != config_.control_socket, "control-socket");

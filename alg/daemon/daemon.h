@@ -50,6 +50,7 @@ class Daemon {
   DoorKeeper& keeper_for_engine();
   void make_workers();
   bool workers_live(Instant now) const;
+  void be_prompt();
   void take_packets();
   void on_links();
   void on_timer();

@@ -105,6 +105,7 @@ void Loop::wait() {
     const auto callback = it->second;      // lives through its own unwatch()
     (*callback)();
   }
+  promptness_.look();
 }
 
 void Loop::run() {

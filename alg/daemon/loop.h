@@ -9,6 +9,7 @@
 
 #include "alg/base/instant.h"
 #include "alg/daemon/file_descriptor.h"
+#include "alg/daemon/prompt_thread.h"
 
 namespace sipalg {
 
@@ -31,6 +32,9 @@ class Loop {
   // One timer. `next` is asked before each wait.
   void set_timer(std::function<Instant()> next, Callback callback);
 
+  // The thread that calls, and calls run() later, is of the real-time class as prompt_thread.h tells.
+  std::expected<void, std::error_code> be_prompt() { return promptness_.begin(); }
+
   // Until stop(). Exceptions of callbacks come out of here.
   void run();
   void stop() { stopped_ = true; }
@@ -43,6 +47,7 @@ class Loop {
   std::map<int, std::shared_ptr<Callback>> callbacks_;
   std::function<Instant()> next_;
   Instant armed_{};
+  PromptThread promptness_;
   bool stopped_ = false;
 };
 

@@ -27,11 +27,11 @@ int check_config(const Config& config) {
 void set_privileges(const Options& options, const Config& config) {
   if (!has_net_admin())
     throw std::runtime_error("CAP_NET_ADMIN is missing; start sipalgd by its systemd unit, or as root");
-  if (options.user.empty()) {
-    keep_net_admin_alone();
-  } else {
+  const bool needs_nice = config.real_time && !allow_real_time();
+  if (!options.user.empty())
     become_user(options.user, config.control_socket);
-  }
+  else
+    needs_nice ? keep_net_admin_and_nice() : keep_net_admin_alone();
 }
 
 int run(const Options& options) {

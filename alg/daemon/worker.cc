@@ -30,12 +30,13 @@ Worker::Worker(const Kernel& kernel, uint32_t shard, Engine& engine, SharedDoorK
 
 Worker::~Worker() { drain(); }
 
-void Worker::start() {
-  thread_ = std::thread([this] { run(); });
+void Worker::start(bool real_time) {
+  thread_ = std::thread([this, real_time] { run(real_time); });
 }
 
-void Worker::run() {
+void Worker::run(bool real_time) {
   try {
+    if (real_time) static_cast<void>(loop_.be_prompt());  // what refuses it is told by the daemon's own thread
     loop_.run();
     const std::lock_guard turn(turn_);
     queue_.drain([](const QueuedPacket&, PendingVerdict) {});

@@ -30,7 +30,7 @@ class Worker {
   // Borrows engine, keeper and log. Throws std::system_error.
   Worker(const Kernel& kernel, uint32_t shard, Engine& engine, SharedDoorKeeper& keeper, const Mtus& mtus, const Log& log);
   ~Worker();  // ends it as drain() does
-  void start();
+  void start(bool real_time);
 
   void set_mtus(const Mtus& mtus);
   void let_pass();
@@ -44,7 +44,7 @@ class Worker {
   void rethrow_failure() const;
 
  private:
-  void run();
+  void run(bool real_time);
   void take_packets();
   void on_timer();
   Instant next_timer() const;

@@ -3,21 +3,23 @@
 import json
 import os
 import subprocess
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 from harness.case import case
 from harness.daemon import BUILD, ROOT
 from harness.expectations import ExpectationLimit
 from harness.router import PHONE, PROXY, WAN
-from harness.wait import SLOW, Skip, check, equal
+from harness.wait import SLOW, Skip, check, equal, until
 
 GENERATOR = os.path.join(BUILD, "test", "load", "load_generator")
 EVERYBODY = {"plain", "accept", "replace", "helper", "sipalgd"}
 
 
-def generate(bench, expect, *words):
+def generate(bench, expect, *words, seconds=0.2):
     """What the load generator tells of a run through the bench's router."""
     command = [GENERATOR, "--inside", bench.router.inside.name, "--outside", bench.router.outside.name, "--inside-host", PHONE,
-               "--mapped-host", WAN, "--outside-host", PROXY, "--expect", expect, "--seconds", "0.2", "--warmup", "0", *words]
+               "--mapped-host", WAN, "--outside-host", PROXY, "--expect", expect, "--seconds", str(seconds), "--warmup", "0", *words]
     result = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
     equal(result.returncode, 0, "load_generator: " + result.stderr)
     return json.loads(result.stdout)
@@ -69,3 +71,37 @@ def bench_measures_every_candidate(bench):
             check(0 < figure["min"] <= figure["median"] <= figure["max"], f"{name}: {figure}")
             check(name == "plain" or row["ratios"]["plain"]["messages_per_second"]["median"] > 0, f"no ratio of {name} to plain")
     check("trunk: trunk mix" in result.stdout and "faulty rounds" in result.stdout, "no table was printed")
+
+
+def classes(bench):
+    """The scheduling classes of the daemon's threads."""
+    pid = bench.daemon.process.pid
+    tasks = [int(task) for task in os.listdir(f"/proc/{pid}/task")]
+    return [os.sched_getscheduler(task) & ~os.SCHED_RESET_ON_FORK for task in tasks]
+
+
+def real_time_threads(bench):
+    return classes(bench).count(os.SCHED_RR)
+
+
+@case("issue 5, latency", open_firewall=True, config="workers = 2\nlog-level = \"info\"")
+def packets_are_handled_in_real_time(bench):
+    """Both workers are of the real-time class, ordinary while a flood of calls keeps them busy, and real-time after it."""
+    if "real-time class is refused" in bench.daemon.tail(200):
+        raise Skip("this system refuses the real-time class")
+    until(lambda: real_time_threads(bench) == 2, "both workers are real-time")
+    seen = []
+    with ThreadPoolExecutor(1) as pool:
+        flood = pool.submit(generate, bench, "mapped", "--workload", "trunk", "--flows", "1", "--calls", "256", "--window", "64", seconds=1.5)
+        while not flood.done():
+            seen.append(real_time_threads(bench))
+            time.sleep(0.02)
+        flood.result()
+    check(min(seen) < 2, "both workers stayed real-time in the flood")  # it is one host's: the other may have nothing to do
+    until(lambda: real_time_threads(bench) == 2, "both workers are real-time again")
+
+
+@case("issue 5, latency", config="real-time = false")
+def real_time_is_the_administrators_choice(bench):
+    """With `real-time = false` no thread is of the real-time class."""
+    check(set(classes(bench)) == {os.SCHED_OTHER}, f"classes of the threads: {classes(bench)}")
