@@ -17,12 +17,16 @@ std::expected<void, std::error_code> SharedDoorKeeper::open(std::span<const Kern
     const std::lock_guard wishing(wishing_);
     wishes_.push_back(&wish);
   }
-  const auto held = lock();
-  if (!wish.result) {  // else another did
-    carry_out_wishes();
-    if (on_work_) on_work_();
+  while (other_work_ && other_work_()) {
   }
+  const auto held = lock();
+  if (!wish.result) carry_out_wishes();  // else another did
   return *wish.result;
+}
+
+void SharedDoorKeeper::settle() {
+  const auto held = lock();
+  carry_out_wishes();
 }
 
 // When it throws, the wishes that are left are told so: each of them waits in an open() of its own.
@@ -32,8 +36,10 @@ void SharedDoorKeeper::carry_out_wishes() {
     const std::lock_guard wishing(wishing_);
     carried_out_.swap(wishes_);
   }
+  if (carried_out_.empty()) return;
   try {
     keeper_.open_all(carried_out_);
+    if (on_work_) on_work_();
   } catch (...) {
     for (Wish* wish : carried_out_)
       if (!wish->result) wish->result = std::unexpected(std::make_error_code(std::errc::not_enough_memory));

@@ -4,7 +4,9 @@
 // How it works. One at a time asks the kernel, which does no better: every change of nf_tables and of expectations takes a lock
 // of the namespace there (nf_tables_api.c: commit_mutex; nf_conntrack_expect.c: nf_conntrack_expect_lock). Who comes meanwhile
 // leaves his wish; whoever is next carries out all that wait in one transaction, so the more workers want doors at once, the less
-// a door costs. What is closed waits a moment for what others close. Where nobody opens or closes nothing is written here.
+// a door costs. And before a worker asks, it does other work, as in a GatheringKeeper (alg/doors/gathering_keeper.h): the next
+// packets of its read, of which some want doors, too. What is closed waits a moment for what others close. Where nobody opens or
+// closes nothing is written here.
 // Proved by test/engine/workers_test.cc.
 #pragma once
 #include <atomic>
@@ -23,6 +25,9 @@ class SharedDoorKeeper : public DoorKeeper {
   explicit SharedDoorKeeper(DoorKeeper& keeper) : keeper_(keeper) {}
   std::expected<void, std::error_code> open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles,
                                             DoorHandle sibling = 0) override;
+  void settle() override;
+  // Of this thread, for all keepers: does a piece of other work, which may come back to open(); false: there is none. Must not throw.
+  static void set_other_work(std::function<bool()> work) { other_work_ = std::move(work); }
   void close(std::span<const DoorHandle> handles) override;
   void flush() override;
   bool is_free(Protocol protocol, const Endpoint& outside) override;
@@ -37,6 +42,7 @@ class SharedDoorKeeper : public DoorKeeper {
  private:
   using Clock = std::chrono::steady_clock;
   void carry_out_wishes();
+  static inline thread_local std::function<bool()> other_work_;
   DoorKeeper& keeper_;
   mutable std::mutex mutex_;  // of the keeper, and of what follows
   std::atomic<std::size_t> closed_ = 0;  // since the last flush; read without the lock

@@ -109,7 +109,8 @@ Daemon::Daemon(Config config, LoadConfig load, Log& log)
       control_(loop_, config_.control_socket, [this](const control::Request& request) { return answer(request); }),
       kernel_counts_cleared_(kernel_counts().size()) {
   engine_.set_service(switch_.service());
-  if (config_.workers == 1) gathering_.set_other_work([this] { return path_.handle_next(queue_); });
+  const auto next_packet = [this] { return path_.handle_next(queue_, boot_time()); };
+  config_.workers == 1 ? gathering_.set_other_work(next_packet) : SharedDoorKeeper::set_other_work(next_packet);
   static constexpr std::array signals{SIGTERM, SIGINT, SIGHUP};
   loop_.watch_signals(signals, [this](int signal) { on_signal(signal); });
   loop_.watch(queue_.fd(), EPOLLIN, [this] { take_packets(); });
@@ -127,8 +128,7 @@ Daemon::Daemon(Config config, LoadConfig load, Log& log)
   packets_cleared_ = packets_of_workers();
 }
 
-// Messages of several workers wait for the kernel one after the other, those of one all together: letting others come first
-// would handle them while the first still has its locks.
+// Both gather what messages want that were read together; one that is alone needs no lock for it.
 DoorKeeper& Daemon::keeper_for_engine() {
   if (config_.workers > 1) return shared_keeper_;
   return gathering_;
@@ -164,6 +164,8 @@ bool Daemon::workers_live(Instant now) const {
   constexpr std::chrono::seconds longest_turn{10};
   return std::ranges::all_of(workers_, [&](const auto& worker) { return worker->last_turn() + longest_turn > now; });
 }
+
+Daemon::~Daemon() { SharedDoorKeeper::set_other_work({}); }
 
 void Daemon::run() {
   const std::size_t restored = streams_.restore(boot_time());

@@ -43,6 +43,9 @@ class Daemon {
 
   // Throws std::runtime_error with what to do.
   Daemon(Config config, LoadConfig load, Log& log);
+  ~Daemon();
+  Daemon(const Daemon&) = delete;
+  Daemon& operator=(const Daemon&) = delete;
   void run();  // until SIGTERM or SIGINT
 
  private:

@@ -18,6 +18,8 @@ class LoggedEngine {
   // Borrows everything.
   LoggedEngine(Engine& engine, const Log& log);
   Verdict handle(const SipDatagram& datagram, Instant now, Scratch& scratch);
+  uint32_t shards() const { return engine_.shards(); }
+  bool lets_in(const Flow& flow, uint32_t shard) const { return engine_.lets_in(flow, shard); }
 
  private:
   Verdict handle_traced(const SipDatagram& datagram, Instant now, Scratch& scratch);

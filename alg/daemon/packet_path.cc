@@ -61,17 +61,26 @@ Scratch& PacketPath::next_scratch() {
   return *scratches_[overtaking_.depth()];
 }
 
-bool PacketPath::handle_next(Queue& queue) {
+bool PacketPath::handle_next(Queue& queue, Instant now) {
   if (!overtaking_.may_wait()) return false;
-  Scratch& next = next_scratch();
-  const bool is_handled = queue.give_next([&](const QueuedPacket& packet) { return may_come_first(packet, next); });
-  next.forget(); // what was read ahead and may not come first, or is of no flow
+  bool is_handled = false;
+  try {
+    Scratch& next = next_scratch();
+    is_handled = queue.give_next([&](const QueuedPacket& packet) { return may_come_first(packet, next, now); });
+    next.forget(); // what was read ahead and may not come first, or is of no flow
+  } catch (const std::exception& error) {
+    tell_exception(error.what(), now);
+  }
   return is_handled;
 }
 
-bool PacketPath::may_come_first(const QueuedPacket& packet, Scratch& next) const {
+bool PacketPath::may_come_first(const QueuedPacket& packet, Scratch& next, Instant now) {
   const auto view = view_datagram(packet.bytes);
-  return !view || (view->protocol == Protocol::udp && overtaking_.may_come_first(view->payload(), next));
+  if (!view) return true;
+  if (view->protocol != Protocol::udp || !overtaking_.may_come_first(view->payload(), next)) return false;
+  if (engine_.shards() == 1) return true;
+  const auto flow = flows_.find(packet, *view, now);
+  return !flow || engine_.lets_in(*flow, shard_);
 }
 
 void PacketPath::tell_exception(const char* what, Instant now) {

@@ -8,7 +8,7 @@
 //
 // An INVITE, or a response to one, that waits for its doors lets the packets behind it in the same read go first
 // (GatheringKeeper): handle() is called again deeper in the same stack, with a scratch of its own. Which may, alg/engine/overtaking.h
-// tells; TCP segments may not.
+// tells; TCP segments may not, and with several workers nothing of hosts that are not this one's.
 // The pending verdict says "accept unchanged" when it goes out of scope, so whatever fails on the way, an exception
 // included, lets the packet pass as it came, and no packet gets two verdicts.
 #pragma once
@@ -33,12 +33,12 @@ class PacketPath {
              uint32_t shard = 0);
 
   void handle(const QueuedPacket& packet, PendingVerdict verdict, Instant now);
-  // While a message waits for its doors: gives the next packet of the read to handle(), if it may come first.
-  bool handle_next(Queue& queue);
+  // While a message waits for its doors: gives the next packet of the read to handle(), if it may come first. Does not throw.
+  bool handle_next(Queue& queue, Instant now);
 
  private:
   Scratch& next_scratch();
-  bool may_come_first(const QueuedPacket& packet, Scratch& next) const;
+  bool may_come_first(const QueuedPacket& packet, Scratch& next, Instant now);
   void pass_unknown(const DatagramView& view, PendingVerdict& verdict);
   void handle_datagram(const DatagramView& view, const Flow& flow, uint32_t mtu, PendingVerdict& verdict, Instant now);
   void tell_exception(const char* what, Instant now);

@@ -35,6 +35,7 @@ void Worker::start(bool real_time) {
 }
 
 void Worker::run(bool real_time) {
+  SharedDoorKeeper::set_other_work([this] { return path_.handle_next(queue_, boot_time()); });
   try {
     if (real_time) static_cast<void>(loop_.be_prompt());  // what refuses it is told by the daemon's own thread
     loop_.run();
@@ -44,6 +45,7 @@ void Worker::run(bool real_time) {
     failure_ = std::current_exception();
     ring(failed_);
   }
+  SharedDoorKeeper::set_other_work({});
 }
 
 void Worker::take_packets() {

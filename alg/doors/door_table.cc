@@ -221,10 +221,7 @@ std::expected<void, Reason> DoorTable::open(std::span<const DoorId> doors, std::
   return {};
 }
 
-DoorTable::Opening::~Opening() {
-  table.note(*this);
-  table.opening_ = outer;
-}
+DoorTable::Opening::~Opening() { table.note(*this); }
 
 // The kernel has its doors, or has not.
 void DoorTable::note(Opening& opening) {
@@ -237,14 +234,14 @@ void DoorTable::note(Opening& opening) {
 }
 
 bool DoorTable::is_opening(DoorId id) const {
-  for (const Opening* opening = opening_; opening != nullptr; opening = opening->outer)
-    if (!opening->is_settled && std::ranges::find(opening->ids, id) != opening->ids.end()) return true;
-  return false;
+  return std::ranges::any_of(openings_, [id](const Opening* opening) {
+    return !opening->is_settled && std::ranges::find(opening->ids, id) != opening->ids.end();
+  });
 }
 
 void DoorTable::settle() {
   keeper_.settle();
-  for (Opening* opening = opening_; opening != nullptr; opening = opening->outer) note(*opening);
+  for (Opening* opening : openings_) note(*opening);
 }
 
 void DoorTable::unindex(DoorId id) {
@@ -291,6 +288,7 @@ void DoorTable::flush() {
 }
 
 void DoorTable::address_lost(const Address& outside_address) {
+  if (is_waited_for()) settle();
   for (DoorId id : doors_.ids()) {
     Door* door = doors_.find(id);
     if (!door->is_inbound() || door->dead || way_of(*door).outside.address != outside_address) continue;

@@ -7,8 +7,9 @@
 //   by one owner, a port chosen, nothing told to the kernel), then *opened* (the kernel holds it), and *released* by each
 //   owner; the last release closes it. One inside endpoint and scope, one door: owners share it.
 //   States: claimed (handle 0) -> open (handle set) -> gone.
-//   While open() waits for the kernel the keeper may let other messages be handled (DoorKeeper::settle): a door that one of them
-//   wants too, by claim or by open(), is settled first, so nobody opens a door twice or finds one half open.
+//   While open() waits for the kernel the keeper may let other messages be handled (DoorKeeper::settle), where workers share the
+//   doors other workers' too: a door that one of them wants, by claim or by open(), is settled first, so nobody opens a door twice or
+//   finds one half open.
 //   Invariants: an outside endpoint never serves two inside endpoints in overlapping scopes; media doors serve everybody;
 //   nothing below port 1024; a full table refuses the new and keeps the living.
 //   On failure: open() leaves doors that it could not open claimed; their claimers release them.
@@ -30,6 +31,7 @@
 
 #include "alg/base/chain_index.h"
 #include "alg/base/instant.h"
+#include "alg/base/listed.h"
 #include "alg/base/shared_values.h"
 #include "alg/base/small_list.h"
 #include "alg/base/slab.h"
@@ -126,7 +128,7 @@ class DoorTable {
   std::expected<void, Reason> open(std::span<const DoorId> doors, std::vector<DoorId>& opened, DoorId sibling = 0);
 
   // Has a message come to open() and not gone on yet? Then this one was let come first, and what that one works with must stay.
-  bool is_waited_for() const { return opening_ != nullptr; }
+  bool is_waited_for() const { return !openings_.empty(); }
 
   void release(DoorId door, Instant now);
   void flush();  // hands the keeper what was closed since
@@ -197,14 +199,14 @@ class DoorTable {
   uint16_t choose_signalling_port(const SignallingWish& wish, Instant now);
   uint16_t choose_media_port(const MediaWish& wish, const MediaDoors& run, Instant now);
   bool run_is_free(const MediaWish& wish, const MediaDoors& run, uint32_t first, Instant now);
-  // An open() that has not come back yet, and one that it stands on in the same stack.
+  // An open() that has not come back yet. Others may stand on it in the same stack, or be another worker's.
   struct Opening {
-    explicit Opening(DoorTable& t) : table(t), outer(std::exchange(t.opening_, this)) {}
+    explicit Opening(DoorTable& t) : table(t), listed(t.openings_, *this) {}
     ~Opening();
     Opening(const Opening&) = delete;
     Opening& operator=(const Opening&) = delete;
     DoorTable& table;
-    Opening* outer;
+    Listed<Opening> listed;
     SmallList<KernelDoor, 4> wanted;
     SmallList<DoorId, 4> ids;
     SmallList<DoorHandle, 4> handles;  // 0: not open yet
@@ -239,7 +241,7 @@ class DoorTable {
   PortRange pool_{16384, 65535};
   std::vector<PortRange> reserved_;
   std::vector<DoorHandle> closing_;
-  Opening* opening_ = nullptr;  // the innermost
+  std::vector<Opening*> openings_;
   std::size_t in_kernel_ = 0;
 };
 

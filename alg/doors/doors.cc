@@ -32,7 +32,7 @@ struct Doors::Asking {
 
 template <typename Claim>
 auto Doors::claim(uint32_t part, const Endpoint& inside, const Network& scope, Instant now, Claim&& claim) {
-  if (tables_.is_alone()) return claim(tables_.locked(0).table, nullptr);
+  if (tables_.is_alone()) return claim(tables_.only().table, nullptr);
   for (Asking asking;;) {
     auto made = tables_.at(part, [&](Part& mine) { return claim(mine.table, &asking.elsewhere); });
     if (!asking.elsewhere.unknown) return made;
@@ -95,7 +95,7 @@ std::expected<DoorId, Reason> Doors::claim_way_out(Protocol protocol, const Addr
 
 std::expected<void, Reason> Doors::open(std::span<const DoorId> doors, std::vector<DoorId>& opened, DoorId sibling) {
   if (doors.empty()) return {};
-  if (tables_.is_alone()) return tables_.locked(0).table.open(doors, opened, sibling);
+  if (tables_.is_alone()) return tables_.only().table.open(doors, opened, sibling);
   const uint32_t part = part_of(doors.front());
   if (std::ranges::any_of(doors, [part](DoorId id) { return part_of(id) != part; })) return open_in_several(doors, opened);
   SmallList<DoorId, 16> raws;
@@ -133,9 +133,10 @@ void Doors::release(DoorId id, Instant now) {
   });
 }
 
-// With several parts nobody is let in while another waits.
+// With several parts: a message of another worker's may wait, too, but who handles one stays in its part, and who is let in while it
+// waits stays there again.
 bool Doors::is_waited_for() const {
-  return tables_.is_alone() && tables_.at(0, [](const Part& part) { return part.table.is_waited_for(); });
+  return tables_.is_alone() ? tables_.at(0, [](const Part& part) { return part.table.is_waited_for(); }) : tables_.stays_again();
 }
 
 void Doors::flush(uint32_t part) {

@@ -39,6 +39,8 @@ class Doors {
   // For the steps of one message, whose thread takes no lock that comes before ours meanwhile, unless it lets go.
   [[nodiscard]] auto stay(uint32_t part) { return Sharded<Part>::Stay(tables_, part); }
   void let_go() const { tables_.let_go(); }
+  // May a message of this part's hosts be handled within this one's open()? Not while it opens doors of another part.
+  bool lets_in(uint32_t part) const { return tables_.is_alone() || tables_.keeps(part); }
 
   // As DoorTable's.
   std::expected<DoorId, Reason> claim_signalling(const DoorTable::SignallingWish& wish, Instant now);
@@ -47,7 +49,7 @@ class Doors {
                                               bool signalling, uint16_t zone);
   std::expected<void, Reason> open(std::span<const DoorId> doors, std::vector<DoorId>& opened, DoorId sibling = 0);
   void release(DoorId door, Instant now);
-  bool is_waited_for() const;  // some open() has not come back yet (DoorTable)
+  bool is_waited_for() const;  // by a message within whose open() this thread handles another one (DoorTable)
   template <typename List> void release_all(List& owned, Instant now) {
     for (DoorId door : owned) release(door, now);
     owned.clear();

@@ -53,34 +53,17 @@ void note_edits(Trace& trace, std::string_view bytes, const EditList& edits) {
     trace.edits.push_back({edit.field, edit.span.begin, std::string(edit.span.in(bytes)), std::string(edits.text(edit))});
 }
 
-// The rooms a message is in, locked: one after the other where it has two inside ends.
-class Lease {
- public:
-  Lease(Sharded<EngineRooms>& all, uint32_t shard) : all_(all), shard_(shard), lock_(all.lock(shard)) {}
-  EngineRooms& rooms() { return all_.locked(shard_); }
-  uint32_t shard() const { return shard_; }
-  void move_to(const Address& inside_host) {
-    const uint32_t wanted = shard_of(inside_host, all_.size());
-    if (wanted == shard_) return;
-    lock_.unlock();
-    lock_ = all_.lock(wanted);
-    shard_ = wanted;
-  }
-
- private:
-  Sharded<EngineRooms>& all_;
-  uint32_t shard_;
-  std::unique_lock<std::mutex> lock_;
-};
+// The rooms a message is in: one after the other where it has two inside ends.
+using Lease = Sharded<EngineRooms>::Hold;
 
 Reason pass(EngineHouse& house, Lease& lease, const SipDatagram& datagram, std::string_view bytes, bool out, Instant now, Scratch& scratch,
             std::string& output, Trace* trace) {
   const Flow& flow = datagram.flow;
   const FlowEnd& me = out ? flow.sender : flow.receiver;
   const FlowEnd& peer = out ? flow.receiver : flow.sender;
-  lease.move_to(me.inside.address);
-  EngineRooms& rooms = lease.rooms();
-  const auto stay = house.doors.stay(lease.shard());
+  lease.move_to(shard_of(me.inside.address, house.rooms.size()));
+  EngineRooms& rooms = *lease;
+  const auto stay = house.doors.stay(lease.part());
   const Passage passage{bytes, scratch.message, me, peer.outside, flow.protocol, flow.zone, out, out == flow.begun_by_sender, now};
   scratch.edits.clear();
   Exchange exchange(rooms, scratch, passage, trace);
@@ -91,7 +74,7 @@ Reason pass(EngineHouse& house, Lease& lease, const SipDatagram& datagram, std::
     house.doors.learn_forwarded(flow.protocol, me.outside, me.inside);
   }
   const Reason reason = exchange.run(datagram.most_bytes);
-  house.doors.flush(lease.shard());
+  house.doors.flush(lease.part());
   if (scratch.edits.empty()) return reason == Reason::edited ? Reason::nothing_to_edit : reason;
   apply(bytes, scratch.edits, output);
   rooms.stats.edits += scratch.edits.size();
@@ -128,17 +111,17 @@ bool Engine::needs_port(Protocol protocol, uint16_t port, std::span<const uint16
 Verdict Engine::handle(const SipDatagram& datagram, Instant now, Scratch& scratch, Trace* trace) {
   Lease lease(house_->rooms, scratch.shard);
   const auto verdict = [&](Reason reason, std::string_view bytes = {}) {
-    lease.rooms().stats.count_packet(reason);
+    lease->stats.count_packet(reason);
     return Verdict{reason, bytes};
   };
   scratch.failed.reset();
   if (const auto scanned = scratch.read(datagram.bytes, datagram.bytes_behind); !scanned) {
-    ++lease.rooms().stats.scan_errors[static_cast<std::size_t>(scanned.error().error)];
+    ++lease->stats.scan_errors[static_cast<std::size_t>(scanned.error().error)];
     if (trace) trace->scan_error = std::string(name_of(scanned.error().error)) + " at byte " + std::to_string(scanned.error().offset);
     return verdict(reason_of(scanned.error().error));
   }
-  count_message(lease.rooms().stats, scratch.message);
-  const Ends ends = inside_ends(lease.rooms().policy, datagram.flow);
+  count_message(lease->stats, scratch.message);
+  const Ends ends = inside_ends(lease->policy, datagram.flow);
   if (trace) note_message(*trace, datagram.bytes, scratch.message, ends);
   if (!ends.out && !ends.in) return verdict(Reason::nobody_inside);
 
@@ -158,6 +141,16 @@ Verdict Engine::handle(const SipDatagram& datagram, Instant now, Scratch& scratc
     for (DoorId id : scratch.opened) trace->doors.push_back(report_door(house_->doors, id));
   if (first == Reason::edited || second == Reason::edited) return verdict(Reason::edited, bytes);
   return verdict(ends.out && first != Reason::nothing_to_edit ? first : ends.in ? second : first);
+}
+
+bool Engine::lets_in(const Flow& flow, uint32_t shard) const {
+  const Sharded<EngineRooms>& all = house_->rooms;
+  if (all.is_alone()) return true;
+  const auto* held = all.held();
+  if (held == nullptr || held->part() != shard || !house_->doors.lets_in(shard)) return false;
+  const Ends ends = inside_ends((*held)->policy, flow);
+  const auto is_here = [&](const FlowEnd& end) { return shard_of(end.inside.address, all.size()) == shard; };
+  return (!ends.out || is_here(flow.sender)) && (!ends.in || is_here(flow.receiver));
 }
 
 // --- time ---

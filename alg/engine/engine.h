@@ -73,6 +73,10 @@ class Engine {
   // The verdict's bytes are in `scratch`, until that is used again.
   Verdict handle(const SipDatagram& datagram, Instant now, Scratch& scratch, Trace* trace = nullptr);
 
+  // Within handle(), while its message waits for doors: may handle() be called for a message of this flow, with a Scratch of this
+  // shard? Not when it would need the records of another shard.
+  bool lets_in(const Flow& flow, uint32_t shard) const;
+
   // Ends what time ends, at most so many records. Call when next_timer() is reached; calling more often costs nothing.
   void tick(Instant now, std::size_t most = SIZE_MAX);
   Instant next_timer() const;
