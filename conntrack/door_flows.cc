@@ -66,10 +66,13 @@ void DoorFlows::find_sockets(PortScan& scan) {
 }
 
 DoorFlows::Ports& DoorFlows::ports(Protocol protocol, const Address& address) {
-  auto& place = ports_[{protocol, address}];
-  if (!place) {
-    place = std::make_unique<Ports>();
-    find_closed_ports(protocol, address, place->closed);
+  Ports* place = known_ports(protocol, address);
+  if (place == nullptr) {
+    auto fresh = std::make_unique<Ports>();
+    find_closed_ports(protocol, address, fresh->closed);
+    place = fresh.get();
+    const std::lock_guard held(ports_mutex_);
+    ports_[{protocol, address}] = std::move(fresh);
   }
   const auto now = Clock::now();
   if (now < place->until) return *place;
@@ -91,6 +94,7 @@ void DoorFlows::start_port_scan(Protocol protocol, Family family) {
 
 void DoorFlows::take_ports(PortScans& scans) {
   const auto places = static_cast<Clock::rep>(ports_.size()); // each is dumped in its turn
+  const std::lock_guard held(ports_mutex_);
   for (PortScan& scan : scans) {
     if (!scan.is_whole) continue;
     Ports& place = *ports_[{scan.protocol, scan.address}];
@@ -111,8 +115,17 @@ void DoorFlows::find_closed_ports(Protocol protocol, const Address& address, Por
 
 bool DoorFlows::is_free(Protocol protocol, const Endpoint& outside) {
   const Ports& used = ports(protocol, outside.address);
-  if (used.given.test(outside.port) || (used.last.flows.test(outside.port) && !used.closed.test(outside.port))) return false;
+  if (used.has_flow(outside.port)) return false;
   return used.last.knows_sockets ? !used.last.sockets.test(outside.port) : !is_bound(protocol, outside);
+}
+
+bool DoorFlows::is_surely_free(Protocol protocol, const Endpoint& outside) const {
+  const auto now = Clock::now();
+  const std::lock_guard held(ports_mutex_);
+  const auto found = ports_.find({protocol, outside.address});
+  if (found == ports_.end()) return false;
+  const Ports& used = *found->second;
+  return now < used.until && used.last.knows_sockets && !used.last.sockets.test(outside.port) && !used.has_flow(outside.port);
 }
 
 // Without NAT what came to the inside host without an answer is media all the same; with it it ends at the router.
@@ -165,7 +178,11 @@ void DoorFlows::swept(uint32_t place) {
   doors_[place].is_swept = true;
   if (!doors_.is_way_out(place)) {
     const Endpoint outside = doors_.outside(place);
-    if (Ports* known = known_ports(doors_.protocol(place), outside.address)) known->closed.reset(outside.port), known->last.flows.reset(outside.port);
+    if (Ports* known = known_ports(doors_.protocol(place), outside.address)) {
+      const std::lock_guard held(ports_mutex_);
+      known->closed.reset(outside.port);
+      known->last.flows.reset(outside.port);
+    }
   }
   if (DoorStore::is_over(doors_[place])) doors_.erase(place);
 }
@@ -183,7 +200,10 @@ void DoorFlows::opened(uint32_t place) {
     mark(door);
   }
   if (door.kind != KernelDoor::Kind::inbound) return;
-  if (Ports* known = known_ports(door.protocol, door.outside.address)) known->given.set(door.outside.port);
+  Ports* known = known_ports(door.protocol, door.outside.address);
+  if (known == nullptr) return;
+  const std::lock_guard held(ports_mutex_);
+  known->given.set(door.outside.port);
 }
 
 void DoorFlows::closed(uint32_t place) {
@@ -202,6 +222,7 @@ void DoorFlows::closed(uint32_t place) {
   if (door.kind != KernelDoor::Kind::inbound) return;
   Ports* known = known_ports(door.protocol, door.outside.address);
   if (known == nullptr) return;
+  const std::lock_guard held(ports_mutex_);
   known->given.reset(door.outside.port);
   if (ends) known->closed.set(door.outside.port);
 }

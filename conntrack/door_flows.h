@@ -30,6 +30,7 @@
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <mutex>
 #include <set>
 #include <span>
 #include <utility>
@@ -49,6 +50,7 @@ class DoorFlows {
   DoorFlows(Ctnetlink& conntrack, DoorStore& doors, bool has_thread) : conntrack_(conntrack), doors_(doors), worker_(has_thread) {}
 
   bool is_free(Protocol protocol, const Endpoint& outside);
+  bool is_surely_free(Protocol protocol, const Endpoint& outside) const; // by what dumps told; any thread's
   bool has_flow(const KernelDoor& door);
   void opened(uint32_t place); // is_open is set
   // is_open is not set any more. Its flows will be deleted unless it is `signalling`.
@@ -85,6 +87,7 @@ class DoorFlows {
     PortSet given;  // handed out by us since
     PortSet closed; // what flows there is no door's any more, and goes with the next sweep
     Clock::time_point until{};
+    bool has_flow(uint16_t port) const { return given.test(port) || (last.flows.test(port) && !closed.test(port)); }
   };
   // What conntracks there were at the last dump, as sorted hashes: which hosts sent to which endpoints, and which endpoints
   // something came to.
@@ -130,6 +133,7 @@ class DoorFlows {
   std::set<FlowFilter> filters_around(std::span<const KernelDoor> doors) const;
   Ctnetlink& conntrack_;
   DoorStore& doors_;
+  mutable std::mutex ports_mutex_; // of ports_ and what is in it, for is_surely_free(); held for a few instructions
   std::map<std::pair<Protocol, Address>, std::unique_ptr<Ports>> ports_;
   std::map<std::pair<Protocol, Family>, InUse> in_use_;
   std::size_t translating_ = 0; // open doors that are more than pinholes; without any there are no strays

@@ -93,6 +93,11 @@ class DoorKeeper {
   // socket of the router holds it. Flows of closed media doors, and those that end at the router without an answer, do
   // not count. Doors of our own are the caller's business.
   virtual bool is_free(Protocol protocol, const Endpoint& outside) = 0;
+  // The same, answered by what is known already, and by any thread while another asks the kernel. False: ask is_free().
+  virtual bool is_surely_free(Protocol protocol, const Endpoint& outside) {
+    static_cast<void>(protocol), static_cast<void>(outside);
+    return false;
+  }
 
   // Does a conntrack exist that goes through one of these doors? (Existence, not counters: accounting may be off.)
   virtual bool has_flow(std::span<const DoorHandle> handles) = 0;

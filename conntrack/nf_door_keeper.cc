@@ -325,6 +325,8 @@ void NfDoorKeeper::delete_pinholes(const std::vector<uint32_t>& doors) {
 
 bool NfDoorKeeper::is_free(Protocol protocol, const Endpoint& outside) { return flows_.is_free(protocol, outside); }
 
+bool NfDoorKeeper::is_surely_free(Protocol protocol, const Endpoint& outside) { return flows_.is_surely_free(protocol, outside); }
+
 bool NfDoorKeeper::has_flow(std::span<const DoorHandle> handles) {
   return std::ranges::any_of(handles, [&](DoorHandle handle) {
     const auto place = doors_.find(handle);

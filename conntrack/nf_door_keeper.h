@@ -67,6 +67,7 @@ class NfDoorKeeper : public DoorKeeper {
   void close(std::span<const DoorHandle> handles) override;
   void flush() override;
   bool is_free(Protocol protocol, const Endpoint& outside) override;
+  bool is_surely_free(Protocol protocol, const Endpoint& outside) override;
   bool has_flow(std::span<const DoorHandle> handles) override;
 
   void tick(Instant now);    // once a second, and by next_tick(): a slice of the refreshes takes a fifth of a millisecond

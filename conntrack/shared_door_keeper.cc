@@ -5,7 +5,7 @@
 namespace sipalg {
 namespace {
 
-constexpr std::chrono::milliseconds longest_wait{1};
+constexpr std::chrono::milliseconds longest_wait{4};
 constexpr std::size_t many = 1024;  // so many wait for nobody
 
 } // namespace
@@ -29,13 +29,31 @@ void SharedDoorKeeper::settle() {
   carry_out_wishes();
 }
 
-// When it throws, the wishes that are left are told so: each of them waits in an open() of its own.
+std::unique_lock<std::mutex> SharedDoorKeeper::take() {
+  auto held = lock();
+  {
+    const std::lock_guard wishing(wishing_);
+    handed_in_.swap(closings_);
+  }
+  hand_in_closed();
+  return held;
+}
+
+void SharedDoorKeeper::hand_in_closed() {
+  if (!handed_in_.empty()) keeper_.close(handed_in_);
+  handed_in_.clear();
+}
+
+// A place that is wished for was closed before, so both are taken at once. When it throws, the wishes that are left are told so:
+// each of them waits in an open() of its own.
 void SharedDoorKeeper::carry_out_wishes() {
   carried_out_.clear();
   {
     const std::lock_guard wishing(wishing_);
     carried_out_.swap(wishes_);
+    handed_in_.swap(closings_);
   }
+  hand_in_closed();
   if (carried_out_.empty()) return;
   try {
     keeper_.open_all(carried_out_);
@@ -48,36 +66,51 @@ void SharedDoorKeeper::carry_out_wishes() {
 }
 
 void SharedDoorKeeper::close(std::span<const DoorHandle> handles) {
-  const auto held = lock();
+  const std::lock_guard wishing(wishing_);
   if (closed_ == 0) closed_since_ = Clock::now();
   closed_ += handles.size();
-  keeper_.close(handles);
+  closings_.insert(closings_.end(), handles.begin(), handles.end());
 }
 
 void SharedDoorKeeper::flush() {
   const auto held = lock();
-  closed_ = 0;
+  flush_held();
+}
+
+void SharedDoorKeeper::flush_held() {
+  {
+    const std::lock_guard wishing(wishing_);
+    handed_in_.swap(closings_);
+    closed_ = 0;
+  }
+  hand_in_closed();
   keeper_.flush();
+}
+
+bool SharedDoorKeeper::is_due() {
+  const std::lock_guard wishing(wishing_);
+  return closed_ >= many || Clock::now() >= closed_since_ + longest_wait;
 }
 
 Instant SharedDoorKeeper::flush_when_due(Instant now) {
   if (closed_.load(std::memory_order_relaxed) == 0) return Instant::max();
   const Instant later = now + 2 * longest_wait;  // time is in milliseconds
+  if (!is_due()) return later;
   const std::unique_lock held(mutex_, std::try_to_lock);
-  if (!held || (closed_ < many && Clock::now() < closed_since_ + longest_wait)) return later;
-  closed_ = 0;
-  keeper_.flush();
+  if (!held) return later;
+  flush_held();
   if (on_work_) on_work_();
   return Instant::max();
 }
 
 bool SharedDoorKeeper::is_free(Protocol protocol, const Endpoint& outside) {
-  const auto held = lock();
+  if (keeper_.is_surely_free(protocol, outside)) return true;
+  const auto held = take();
   return keeper_.is_free(protocol, outside);
 }
 
 bool SharedDoorKeeper::has_flow(std::span<const DoorHandle> handles) {
-  const auto held = lock();
+  const auto held = take();
   return keeper_.has_flow(handles);
 }
 

@@ -5,8 +5,9 @@
 // of the namespace there (nf_tables_api.c: commit_mutex; nf_conntrack_expect.c: nf_conntrack_expect_lock). Who comes meanwhile
 // leaves his wish; whoever is next carries out all that wait in one transaction, so the more workers want doors at once, the less
 // a door costs. And before a worker asks, it does other work, as in a GatheringKeeper (alg/doors/gathering_keeper.h): the next
-// packets of its read, of which some want doors, too. What is closed waits a moment for what others close. Where nobody opens or
-// closes nothing is written here.
+// packets of its read, of which some want doors, too. What is closed is handed in by whoever has the keeper next, and waits a moment
+// for what others close; and a port that is known to be free is given away without the keeper's lock. So nobody waits for the
+// kernel who does not want a door of it. Where nobody opens or closes nothing is written here.
 // Proved by test/engine/workers_test.cc.
 #pragma once
 #include <atomic>
@@ -41,16 +42,22 @@ class SharedDoorKeeper : public DoorKeeper {
 
  private:
   using Clock = std::chrono::steady_clock;
+  std::unique_lock<std::mutex> take();
   void carry_out_wishes();
+  void hand_in_closed();
+  void flush_held();
+  bool is_due();
   static inline thread_local std::function<bool()> other_work_;
   DoorKeeper& keeper_;
   mutable std::mutex mutex_;  // of the keeper, and of what follows
-  std::atomic<std::size_t> closed_ = 0;  // since the last flush; read without the lock
-  Clock::time_point closed_since_{};
   std::vector<Wish*> carried_out_;
+  std::vector<DoorHandle> handed_in_;
   std::function<void()> on_work_;
-  std::mutex wishing_;        // within mutex_, or alone
+  std::mutex wishing_;  // within mutex_, or alone; of what follows
   std::vector<Wish*> wishes_;
+  std::vector<DoorHandle> closings_;     // not handed in yet
+  std::atomic<std::size_t> closed_ = 0;  // since the last flush; read without a lock
+  Clock::time_point closed_since_{};
 };
 
 } // namespace sipalg

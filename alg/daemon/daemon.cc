@@ -117,6 +117,7 @@ Daemon::Daemon(Config config, LoadConfig load, Log& log)
   loop_.watch(keeper_.event_fd(), EPOLLIN, [this] {
     const auto held = shared_keeper_.lock();
     keeper_.on_events();
+    keeper_due_ = keeper_.next_tick();
   });
   loop_.watch(links_.event_fd(), EPOLLIN, [this] { on_links(); });
   loop_.set_timer([this] {
@@ -144,7 +145,8 @@ void Daemon::make_workers() {
     work_is_told_ = false;
   });
   shared_keeper_.set_on_work([this] {
-    if (!work_is_told_.exchange(true)) eventfd_write(work_.get(), 1);
+    keeper_due_ = keeper_.next_tick();
+    if (keeper_due_.load() < wakes_at_.load() && !work_is_told_.exchange(true)) eventfd_write(work_.get(), 1);
   });
   for (uint32_t number = 1; number < config_.workers; ++number) {
     Worker::Kernel kernel{queue_options(config_), config_.table};
@@ -211,9 +213,13 @@ void Daemon::on_links() {
 }
 
 Instant Daemon::next_timer() const {
-  const Instant of_records = std::min(engine_.next_timer_of(0), streams_.next_timer());
-  const auto held = shared_keeper_.lock();  // last: a worker has it while it has rooms of the engine
-  return std::min({housekeeping_ + housekeeping_period, of_records, keeper_.next_tick()});
+  const Instant others = std::min({housekeeping_ + housekeeping_period, engine_.next_timer_of(0), streams_.next_timer()});
+  if (workers_.empty()) return std::min(others, keeper_.next_tick());
+  for (;;) {  // a worker sees when this thread wakes, or this one sees what the worker wants: none waits for the keeper's lock
+    const Instant due = keeper_due_;
+    wakes_at_ = std::min(others, due);
+    if (keeper_due_.load() == due) return wakes_at_;
+  }
 }
 
 void Daemon::on_timer() {
@@ -222,7 +228,11 @@ void Daemon::on_timer() {
   streams_.tick(now);
   queue_.flush();
   const bool is_housekeeping = now >= housekeeping_ + housekeeping_period;
-  if (const auto held = shared_keeper_.lock(); is_housekeeping || now >= keeper_.next_tick()) keeper_.tick(now);
+  if (is_housekeeping || now >= (workers_.empty() ? keeper_.next_tick() : keeper_due_.load())) {
+    const auto held = shared_keeper_.lock();
+    keeper_.tick(now);
+    keeper_due_ = keeper_.next_tick();
+  }
   if (!is_housekeeping) return;
   housekeeping_ = now;
   drain_ports();

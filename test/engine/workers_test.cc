@@ -169,6 +169,7 @@ TEST_CASE("threads share the engine") {
   CHECK(kernel.refused == 0);
   CHECK(kernel.closed_twice == 0);
   engine.close_all(Instant{std::chrono::hours{2}});
+  keeper.flush();
   CHECK(kernel.living.empty());
   CHECK(engine.stats()[Event::doors_opened] == engine.stats()[Event::doors_closed]);
 }
