@@ -11,49 +11,51 @@ std::size_t FlowCache::hash_of(const Tuple& header) {
   return sipalg::hash_of(header.destination.address, source + header.destination.port + static_cast<std::size_t>(header.protocol));
 }
 
-// `ways`: nowhere.
-std::size_t FlowCache::place_in(const Set& set, const Tuple& header, uint32_t tag) {
-  for (std::size_t i = 0; i < ways; ++i)
-    if (set.tags[i] == tag && set.entries[i].header == header) return i;
-  return ways;
+FlowCache::Entry* FlowCache::find_entry(const Tuple& header, std::size_t hash) {
+  for (const std::size_t index : indexes_of(hash)) {
+    Set& set = sets_[index];
+    for (std::size_t i = 0; i < ways; ++i)
+      if (set.tags[i] == tag_of(hash) && set.entries[i].header == header) return &set.entries[i];
+  }
+  return nullptr;
 }
 
-const Flow* FlowCache::find(const Tuple& header, Instant now) const {
-  const std::size_t hash = hash_of(header);
-  const Set& set = sets_[index_of(hash)];
-  const std::size_t place = place_in(set, header, tag_of(hash));
-  return place < ways && set.entries[place].until > now ? &set.entries[place].flow : nullptr;
+const Flow* FlowCache::find(const Tuple& header, Instant now) {
+  const Entry* entry = find_entry(header, hash_of(header));
+  return entry != nullptr && entry->until > now ? &entry->flow : nullptr;
+}
+
+std::size_t FlowCache::living_in(const Set& set, Instant now) {
+  return static_cast<std::size_t>(std::ranges::count_if(set.entries, [now](const Entry& entry) { return entry.until > now; }));
 }
 
 void FlowCache::insert(const Tuple& header, const Flow& flow, Instant now, Instant until) {
   const std::size_t hash = hash_of(header);
-  Set* set = &sets_[index_of(hash)];
-  std::size_t place = place_in(*set, header, tag_of(hash));
-  while (place == ways) {
-    place = static_cast<std::size_t>(std::ranges::min_element(set->entries, {}, &Entry::until) - set->entries.begin());
-    if (set->entries[place].until <= now || places() >= most || !is_crowded(index_of(hash), now)) break;
-    grow(now);
-    set = &sets_[index_of(hash)];
-    place = ways;
+  if (Entry* known = find_entry(header, hash)) return void(*known = {header, flow, until});
+  for (;;) {
+    const auto [first, second] = indexes_of(hash);
+    Set& set = sets_[living_in(sets_[first], now) <= living_in(sets_[second], now) ? first : second];
+    if (living_in(set, now) == ways && places() < most && is_crowded(first, now)) {
+      grow(now);
+      continue;
+    }
+    const auto place = std::ranges::min_element(set.entries, {}, &Entry::until) - set.entries.begin();
+    set.tags[static_cast<std::size_t>(place)] = tag_of(hash);
+    set.entries[static_cast<std::size_t>(place)] = {header, flow, until};
+    return;
   }
-  set->tags[place] = tag_of(hash);
-  set->entries[place] = {header, flow, until};
 }
 
 bool FlowCache::is_crowded(std::size_t index, Instant now) const {
   std::size_t living = 0;
-  for (std::size_t i = 0; i < around; ++i)
-    for (const Entry& entry : sets_[(index + i) & (sets_.size() - 1)].entries) living += entry.until > now;
+  for (std::size_t i = 0; i < around; ++i) living += living_in(sets_[(index + i) & (sets_.size() - 1)], now);
   return living * 2 > around * ways;
 }
 
 void FlowCache::erase(const Tuple& header) {
-  const std::size_t hash = hash_of(header);
-  Set& set = sets_[index_of(hash)];
-  if (const std::size_t place = place_in(set, header, tag_of(hash)); place < ways) set.entries[place].until = {};
+  if (Entry* entry = find_entry(header, hash_of(header))) entry->until = {};
 }
 
-// Each set becomes two, neither of which can get more than the one had.
 void FlowCache::grow(Instant now) {
   std::vector<Set> before(sets_.size() * 2);
   before.swap(sets_);

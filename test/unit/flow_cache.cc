@@ -22,7 +22,7 @@ Flow flow(uint32_t number) {
   return flow;
 }
 
-bool has(const FlowCache& cache, uint32_t number, Instant now) {
+bool has(FlowCache& cache, uint32_t number, Instant now) {
   const Flow* found = cache.find(header(number), now);
   if (found) REQUIRE(*found == flow(number));
   return found != nullptr;
@@ -74,4 +74,23 @@ TEST_CASE("past its bound what ends first makes room") {
   CHECK(cache.places() == FlowCache::most);
   for (uint32_t number = 2 * FlowCache::most; number < 3 * FlowCache::most; ++number) kept += has(cache, number, now);
   CHECK(kept > FlowCache::most * 3 / 4);
+}
+
+TEST_CASE("flows that live at once do not take each other's places") {
+  const Instant now{1h};
+  for (uint32_t group = 0; group < 300; ++group) {
+    FlowCache cache;
+    uint32_t missing = 64;
+    for (int turn = 0; turn < 4 && missing > 0; ++turn) {  // packets of all, in turn
+      missing = 0;
+      for (uint32_t number = group * 64; number < (group + 1) * 64; ++number) {
+        if (has(cache, number, now)) continue;
+        ++missing;
+        cache.insert(header(number), flow(number), now, now + 5s);
+      }
+    }
+    CAPTURE(group, cache.places());
+    CHECK(missing == 0);
+    CHECK(cache.places() <= 2048);
+  }
 }
