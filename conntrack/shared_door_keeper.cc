@@ -53,9 +53,9 @@ void SharedDoorKeeper::carry_out_wishes() {
     carried_out_.swap(wishes_);
     handed_in_.swap(closings_);
   }
-  hand_in_closed();
-  if (carried_out_.empty()) return;
   try {
+    hand_in_closed();
+    if (carried_out_.empty()) return;
     keeper_.open_all(carried_out_);
     if (on_work_) on_work_();
   } catch (...) {

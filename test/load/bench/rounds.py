@@ -82,8 +82,9 @@ class Rounds:
         return min(full / 2, os.cpu_count() * 1e6 / slow["cpu_us_per_message"]["machine"] / 2)
 
     def _run(self, workload, candidate, more, seconds):
+        warmup = min(workload.warmup, 2 * seconds) if self._options.quick else workload.warmup
         words = [*workload.words, *more, *candidate.generator, "--seconds", str(seconds),
-                 "--warmup", str(min(workload.warmup, 2 * seconds)), "--first-call", str(self._calls)]
+                 "--warmup", str(warmup), "--first-call", str(self._calls)]
         self._calls = (self._calls + 10_000_000) % 900_000_000
         port = self._ground.next_port()
         self._ground.clear()
