@@ -78,13 +78,15 @@ void SharedDoorKeeper::flush() {
 }
 
 void SharedDoorKeeper::flush_held() {
+  std::size_t flushed = 0;
   {
     const std::lock_guard wishing(wishing_);
     handed_in_.swap(closings_);
-    closed_ = 0;
+    flushed = closed_;
   }
   hand_in_closed();
   keeper_.flush();
+  closed_ -= flushed;
 }
 
 bool SharedDoorKeeper::is_due() {

@@ -344,6 +344,7 @@ void Daemon::tell_advice() {
 void Daemon::stop() {
   service_.stopping();
   log_.info("stopping");
+  loop_.be_ordinary();
   for (const auto& worker : workers_) worker->let_pass();
   engine_.close_all(boot_time());
   {

@@ -117,12 +117,12 @@ class Daemon {
   std::unique_ptr<StateStore> store_;  // null: it could not be opened
   StreamPath streams_;
   PacketPath path_;
-  std::vector<std::unique_ptr<Worker>> workers_;  // beside this thread
   FileDescriptor work_;                            // an eventfd: a worker gave the keeper something that its tick has to look at
   std::atomic<bool> work_is_told_ = false;
   // With workers: when the keeper wants its tick, written under its lock; when this thread looks.
   std::atomic<Instant> keeper_due_{Instant::max()};
   mutable std::atomic<Instant> wakes_at_{Instant::max()};
+  std::vector<std::unique_ptr<Worker>> workers_;  // beside this thread
   ControlServer control_;
   Instant housekeeping_{}, memory_looked_at_{};
   std::vector<uint64_t> kernel_counts_cleared_, packets_cleared_;  // what they were at `clear stats`

@@ -35,6 +35,8 @@ class Loop {
   // The thread that calls, and calls run() later, is of the real-time class as prompt_thread.h tells.
   std::expected<void, std::error_code> be_prompt() { return promptness_.begin(); }
 
+  void be_ordinary() { promptness_.end(); }
+
   // Until stop(). Exceptions of callbacks come out of here.
   void run();
   void stop() { stopped_ = true; }

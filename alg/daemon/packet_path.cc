@@ -27,11 +27,12 @@ PacketPath::PacketPath(LoggedEngine& engine, StreamPath* streams, Stats& stats, 
       exceptions_(told_per_period, period) {}
 
 void PacketPath::handle(const QueuedPacket& packet, PendingVerdict verdict, Instant now) {
+  const std::optional<Flow> judged = std::exchange(judged_, std::nullopt);
   try {
     if (packet.indev == 0) return stats_.count_packet(Reason::router_own);
     const auto view = view_datagram(packet.bytes);
     if (!view) return stats_.count_packet(reason_of(view.error()));
-    const auto flow = flows_.find(packet, *view, now);
+    const auto flow = judged ? *judged : flows_.find(packet, *view, now);
     if (!flow) return pass_unknown(*view, verdict);
     const uint32_t mtu = mtus_[packet.outdev];
     if (view->protocol == Protocol::tcp) return streams_ != nullptr ? streams_->handle(*view, *flow, mtu, std::move(verdict), now) : void();
@@ -71,6 +72,7 @@ bool PacketPath::handle_next(Queue& queue, Instant now) {
   } catch (const std::exception& error) {
     tell_exception(error.what(), now);
   }
+  judged_.reset();
   return is_handled;
 }
 
@@ -80,7 +82,9 @@ bool PacketPath::may_come_first(const QueuedPacket& packet, Scratch& next, Insta
   if (view->protocol != Protocol::udp || !overtaking_.may_come_first(view->payload(), next)) return false;
   if (engine_.shards() == 1) return true;
   const auto flow = flows_.find(packet, *view, now);
-  return !flow || engine_.lets_in(*flow, shard_);
+  if (!flow || !engine_.lets_in(*flow, shard_)) return false;
+  judged_ = *flow;
+  return true;
 }
 
 void PacketPath::tell_exception(const char* what, Instant now) {

@@ -13,6 +13,7 @@
 // included, lets the packet pass as it came, and no packet gets two verdicts.
 #pragma once
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "alg/daemon/logged_engine.h"
@@ -52,6 +53,7 @@ class PacketPath {
   uint32_t shard_;
   Overtaking overtaking_;
   std::vector<std::unique_ptr<Scratch>> scratches_;  // for each that is under way
+  std::optional<Flow> judged_;                       // of the packet that may come first, for the handle() that follows
   RateLimit exceptions_;
 };
 

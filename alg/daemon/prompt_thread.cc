@@ -31,11 +31,17 @@ bool PromptThread::set_class(bool real_time) {
 }
 
 std::expected<void, std::error_code> PromptThread::begin() {
-  if (sched_getscheduler(0) != SCHED_OTHER) return {};
+  const int given = sched_getscheduler(0);
+  if (given < 0) return std::unexpected(std::error_code(errno, std::system_category()));
+  if (given != SCHED_OTHER) return {};
   if (!set_class(true)) return std::unexpected(std::error_code(errno, std::system_category()));
   last_look_ = Times::now();
   has_begun_ = true;
   return {};
+}
+
+void PromptThread::end() {
+  if (std::exchange(has_begun_, false) && is_real_time_) set_class(false);
 }
 
 PromptThread::Times PromptThread::Times::now() {

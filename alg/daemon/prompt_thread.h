@@ -23,6 +23,8 @@ class PromptThread {
   std::expected<void, std::error_code> begin();
   // Once a turn, by the same thread.
   void look();
+  // Before much work that no packet waits for.
+  void end();
 
  private:
   using Duration = std::chrono::nanoseconds;

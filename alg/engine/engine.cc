@@ -137,8 +137,10 @@ Verdict Engine::handle(const SipDatagram& datagram, Instant now, Scratch& scratc
     if (readable) second = pass(*house_, lease, datagram, bytes, false, now, scratch, scratch.second_output, trace);
     if (second == Reason::edited) bytes = scratch.second_output;
   }
-  if (trace)
+  if (trace) {
+    const auto stay = house_->doors.stay(lease.part());  // doors may be another part's: who waits for this message has his lock again after it
     for (DoorId id : scratch.opened) trace->doors.push_back(report_door(house_->doors, id));
+  }
   if (first == Reason::edited || second == Reason::edited) return verdict(Reason::edited, bytes);
   return verdict(ends.out && first != Reason::nothing_to_edit ? first : ends.in ? second : first);
 }

@@ -65,7 +65,9 @@ class Caller {
   std::string pass(const std::string& text, const FlowEnd& sender, const FlowEnd& receiver, bool begun) {
     now_ += std::chrono::milliseconds{20};
     const bool waited = std::exchange(waits_, text.find(" INVITE\r\n") != std::string::npos);
-    const Verdict verdict = engine_.handle({text, {Protocol::udp, sender, receiver, 0, begun, false}}, now_, scratches_[depth_++]);
+    Trace trace;  // which looks at doors, too
+    Scratch& scratch = scratches_[depth_++];
+    const Verdict verdict = engine_.handle({text, {Protocol::udp, sender, receiver, 0, begun, false}}, now_, scratch, next_ % 2 == 0 ? &trace : nullptr);
     waits_ = waited;
     const std::string left = verdict.edited() ? std::string(verdict.bytes) : text;
     if (--depth_ == 0) engine_.tick_shard(number_, now_, 16);

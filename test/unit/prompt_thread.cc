@@ -57,6 +57,8 @@ TEST_CASE("a thread is of the real-time class while packets leave it time") {
 
     CHECK(turn_until(thread, burn, [] { return class_of_this_thread() == SCHED_OTHER; }));
     CHECK(turn_until(thread, rest, [] { return class_of_this_thread() == SCHED_RR; }));
+    thread.end();
+    CHECK(class_of_this_thread() == SCHED_OTHER);
   });
 }
 

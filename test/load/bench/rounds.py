@@ -79,7 +79,8 @@ class Rounds:
         if full is None:
             full = self._run(base, candidate, [], self._options.seconds)["measured"]["messages_per_second"]
         slow = self._run(base, candidate, ["--rate", f"{max(100, full / 4):.0f}"], self._options.seconds)["measured"]
-        return min(full / 2, os.cpu_count() * 1e6 / slow["cpu_us_per_message"]["machine"] / 2)
+        cost = slow["cpu_us_per_message"]["machine"]
+        return min(full / 2, os.cpu_count() * 1e6 / cost / 2) if cost else full / 2
 
     def _run(self, workload, candidate, more, seconds):
         warmup = min(workload.warmup, 2 * seconds) if self._options.quick else workload.warmup
