@@ -4,6 +4,7 @@
 #include <catch2/catch.hpp>
 #include <numeric>
 
+#include "alg/base/shard.h"
 #include "test/engine/message_checks.h"
 #include "test/engine/message_text.h"
 
@@ -30,20 +31,24 @@ std::string first_line(const std::string& message) { return message.substr(0, me
 
 Stage::Stage(const World::Setup& setup, Fault fault) : world(setup), fault_(fault), nat_(setup.nat) {
   fault.and_after ? world.kernel.fail_from(fault.at) : world.kernel.fail_at(fault.at);
-  if (fault.among_strangers && World::shards() == 1) world.gathered.set_other_work([this] { return let_stranger_come(); });
+  if (fault.among_strangers) world.gathered.set_other_work([this] { return let_stranger_come(); });
 }
 
-// An INVITE of another host, with a door for its Contact, too. Two at most: the second comes while the first waits, and has that
-// door in common with it.
+// An INVITE of another host of the same shard, with a door for its Contact, too. Two at most: the second comes while the first waits,
+// and has that door in common with it.
 bool Stage::let_stranger_come() {
   if (!strangers_may_come_ || strangers_.size() == 2) return false;
+  int last = 77;
+  const auto host = [&last] { return "10.0.0." + std::to_string(last); };
+  while (shard_of(*parse_address(host()), World::shards()) != world.scratch.shard) ++last;
+  if (!world.lets_in(host() + ":7000", "203.0.113.77:5060")) return false;
   const std::string number = std::to_string(++strangers_ever_);
   strangers_.push_back("stranger-" + number);
-  (void)world.out("10.0.0.77:7000", "203.0.113.77:5060", sip_text("INVITE sip:carol@203.0.113.77 SIP/2.0\n"
-    "Via: SIP/2.0/UDP 10.0.0.77:6060;branch=z9hG4bKstranger" + number + "\nFrom: <sip:dan@10.0.0.77>;tag=1\nTo: <sip:carol@203.0.113.77>\n"
-    "Call-ID: stranger-" + number + "\nCSeq: 1 INVITE\nContact: <sip:dan@10.0.0.77:6060>\nContent-Type: application/sdp\n"
-    "Content-Length: {length}\n\nv=0\no=- 1 1 IN IP4 10.0.0.77\ns=-\nc=IN IP4 10.0.0.77\nt=0 0\nm=audio " +
-    std::to_string(20000 + 2 * strangers_.size()) + " RTP/AVP 0\n"));
+  (void)world.out(host() + ":7000", "203.0.113.77:5060", sip_text(with("INVITE sip:carol@203.0.113.77 SIP/2.0\n"
+    "Via: SIP/2.0/UDP {host}:6060;branch=z9hG4bKstranger" + number + "\nFrom: <sip:dan@{host}>;tag=1\nTo: <sip:carol@203.0.113.77>\n"
+    "Call-ID: stranger-" + number + "\nCSeq: 1 INVITE\nContact: <sip:dan@{host}:6060>\nContent-Type: application/sdp\n"
+    "Content-Length: {length}\n\nv=0\no=- 1 1 IN IP4 {host}\ns=-\nc=IN IP4 {host}\nt=0 0\nm=audio " +
+    std::to_string(20000 + 2 * strangers_.size()) + " RTP/AVP 0\n", "{host}", host())));
   if (world.verdict.reason != Reason::service_off) ++strangers_known_;
   return true;
 }

@@ -5,6 +5,8 @@
 #include <catch2/catch.hpp>
 #include <cstdlib>
 
+#include "alg/base/shard.h"
+
 namespace sipalg::test {
 namespace {
 
@@ -101,6 +103,8 @@ std::string World::run(std::string_view message, const Flow& taken) {
   const std::vector<char> exact(message.begin(), message.end());
   Trace notes;
   Scratch& own = scratch_of_next();
+  if (depth_ == 0) own.shard = shard_of((taken.sender.is_translated() || !taken.receiver.is_translated() ? taken.sender : taken.receiver).inside.address, shards());
+  own.shard = scratch.shard;
   ++depth_;
   const Depth ends{depth_};
   const Verdict decision = engine.handle({{exact.data(), exact.size()}, taken, most_bytes}, now, own, &notes);
@@ -117,6 +121,10 @@ Scratch& World::scratch_of_next() {
 std::string World::out(std::string_view inside, std::string_view remote, std::string_view message) {
   NatFlow& f = flow_out(ep(inside), ep(remote));
   return run(message, {protocol, {f.inside, f.outside}, {f.remote, f.remote}, 0, f.from_inside, std::exchange(f.is_new, false)});
+}
+
+bool World::lets_in(std::string_view inside, std::string_view remote) const {
+  return engine.lets_in({protocol, {ep(inside), ep(inside)}, {ep(remote), ep(remote)}, 0, true, false}, scratch.shard);
 }
 
 std::optional<std::string> World::in(std::string_view remote, std::string_view outside, std::string_view message) {

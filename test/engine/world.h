@@ -50,6 +50,9 @@ class World {
   std::size_t doors() const { return kernel.living.size(); }
   bool has_inside_address(const std::string& message) const { return message.find("10.0.0.") != std::string::npos; }
 
+  // While a message waits for its doors: may one of this flow be handled?
+  bool lets_in(std::string_view inside, std::string_view remote) const;
+
   Scratch& scratch_of_next();  // a message is handled with its own, also while another one waits
 
   FakeDoorKeeper kernel;
