@@ -94,10 +94,7 @@ class DoorKeeper {
   // not count. Doors of our own are the caller's business.
   virtual bool is_free(Protocol protocol, const Endpoint& outside) = 0;
   // The same, answered by what is known already, and by any thread while another asks the kernel. False: ask is_free().
-  virtual bool is_surely_free(Protocol protocol, const Endpoint& outside) {
-    static_cast<void>(protocol), static_cast<void>(outside);
-    return false;
-  }
+  virtual bool is_surely_free(Protocol, const Endpoint& /*outside*/) { return false; }
 
   // Does a conntrack exist that goes through one of these doors? (Existence, not counters: accounting may be off.)
   virtual bool has_flow(std::span<const DoorHandle> handles) = 0;

@@ -39,9 +39,9 @@ void FlowCache::insert(const Tuple& header, const Flow& flow, Instant now, Insta
       grow(now);
       continue;
     }
-    const auto place = std::ranges::min_element(set.entries, {}, &Entry::until) - set.entries.begin();
-    set.tags[static_cast<std::size_t>(place)] = tag_of(hash);
-    set.entries[static_cast<std::size_t>(place)] = {header, flow, until};
+    const auto place = static_cast<std::size_t>(std::ranges::min_element(set.entries, {}, &Entry::until) - set.entries.begin());
+    set.tags[place] = tag_of(hash);
+    set.entries[place] = {header, flow, until};
     return;
   }
 }

@@ -96,7 +96,7 @@ bool SharedDoorKeeper::is_due() {
 
 Instant SharedDoorKeeper::flush_when_due(Instant now) {
   if (closed_.load(std::memory_order_relaxed) == 0) return Instant::max();
-  const Instant later = now + 2 * longest_wait;  // time is in milliseconds
+  const Instant later = now + longest_wait + std::chrono::milliseconds{1};  // `now` has lost a part of one
   if (!is_due()) return later;
   const std::unique_lock held(mutex_, std::try_to_lock);
   if (!held) return later;

@@ -8,7 +8,7 @@
 // packets of its read, of which some want doors, too. What is closed is handed in by whoever has the keeper next, and waits a moment
 // for what others close; and a port that is known to be free is given away without the keeper's lock. So nobody waits for the
 // kernel who does not want a door of it. Where nobody opens or closes nothing is written here.
-// Proved by test/engine/workers_test.cc.
+// Proved by test/engine/workers_test.cc and, with the real kernel, test/conntrack/shared_test.cc.
 #pragma once
 #include <atomic>
 #include <chrono>
@@ -33,7 +33,7 @@ class SharedDoorKeeper : public DoorKeeper {
   void flush() override;
   bool is_free(Protocol protocol, const Endpoint& outside) override;
   bool has_flow(std::span<const DoorHandle> handles) override;
-  // As flush(), a millisecond after the first close(). When to ask again; Instant::max(): nothing waits.
+  // As flush(), four milliseconds after the first close(), or at once when many wait. When to ask again; Instant::max(): nothing waits.
   Instant flush_when_due(Instant now);
   // Called when the keeper may want its tick earlier than it said: by any worker, under the lock. Set before there are any.
   void set_on_work(std::function<void()> on_work) { on_work_ = std::move(on_work); }

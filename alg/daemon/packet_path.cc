@@ -65,13 +65,14 @@ Scratch& PacketPath::next_scratch() {
 bool PacketPath::handle_next(Queue& queue, Instant now) {
   if (!overtaking_.may_wait()) return false;
   bool is_handled = false;
+  Scratch* next = nullptr;
   try {
-    Scratch& next = next_scratch();
-    is_handled = queue.give_next([&](const QueuedPacket& packet) { return may_come_first(packet, next, now); });
-    next.forget(); // what was read ahead and may not come first, or is of no flow
+    next = &next_scratch();
+    is_handled = queue.give_next([&](const QueuedPacket& packet) { return may_come_first(packet, *next, now); });
   } catch (const std::exception& error) {
     tell_exception(error.what(), now);
   }
+  if (next != nullptr) next->forget(); // what was read ahead and may not come first, or is of no flow
   judged_.reset();
   return is_handled;
 }

@@ -103,7 +103,8 @@ std::string World::run(std::string_view message, const Flow& taken) {
   const std::vector<char> exact(message.begin(), message.end());
   Trace notes;
   Scratch& own = scratch_of_next();
-  if (depth_ == 0) own.shard = shard_of((taken.sender.is_translated() || !taken.receiver.is_translated() ? taken.sender : taken.receiver).inside.address, shards());
+  const FlowEnd& mine = taken.receiver.is_translated() ? taken.receiver : taken.sender;
+  if (depth_ == 0) scratch.shard = shard_of(mine.inside.address, shards());  // the worker that the rules would choose
   own.shard = scratch.shard;
   ++depth_;
   const Depth ends{depth_};

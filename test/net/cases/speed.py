@@ -6,6 +6,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 
+from cases.operations import NET_ADMIN
 from harness.case import case
 from harness.daemon import BUILD, ROOT
 from harness.expectations import ExpectationLimit
@@ -13,6 +14,7 @@ from harness.router import PHONE, PROXY, WAN
 from harness.wait import SLOW, Skip, check, equal, until
 
 GENERATOR = os.path.join(BUILD, "test", "load", "load_generator")
+NET_ADMIN_AND_NICE = "0000000000801000"
 EVERYBODY = {"plain", "accept", "replace", "helper", "sipalgd"}
 
 
@@ -90,6 +92,7 @@ def packets_are_handled_in_real_time(bench):
     if "real-time class is refused" in bench.daemon.tail(200):
         raise Skip("this system refuses the real-time class")
     until(lambda: real_time_threads(bench) == 2, "both workers are real-time")
+    check(set(bench.daemon.status("CapEff")) <= {NET_ADMIN, NET_ADMIN_AND_NICE}, f"capabilities: {bench.daemon.status('CapEff')}")
     seen = []
     with ThreadPoolExecutor(1) as pool:
         flood = pool.submit(generate, bench, "mapped", "--workload", "trunk", "--flows", "1", "--calls", "256", "--window", "64", seconds=1.5)
@@ -103,5 +106,14 @@ def packets_are_handled_in_real_time(bench):
 
 @case("issue 5, latency", config="real-time = false")
 def real_time_is_the_administrators_choice(bench):
-    """With `real-time = false` no thread is of the real-time class."""
+    """With `real-time = false` no thread is of the real-time class, and root keeps no capability for it."""
     check(set(classes(bench)) == {os.SCHED_OTHER}, f"classes of the threads: {classes(bench)}")
+    equal(set(bench.daemon.status("CapEff")), {NET_ADMIN}, "capabilities")
+
+
+@case("issue 5, latency", user="nobody")
+def real_time_refused_is_told(bench):
+    """As another user the daemon is real-time where RLIMIT_RTPRIO could be raised; else the log says what allows it, and it runs on."""
+    refused = "`LimitRTPRIO=1` in the unit allows it" in bench.daemon.tail(200)
+    until(lambda: real_time_threads(bench) == (0 if refused else 1), "the class that the log tells of")
+    check(bench.daemon.ctl("show", "stats").stdout, "it does not answer")
