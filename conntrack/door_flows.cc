@@ -212,7 +212,7 @@ void DoorFlows::closed(uint32_t place) {
   if (ends) {
     doors_[place].is_swept = false;
     closed_.push_back(doors_.handle(place));
-    mark(door);
+    if (!doors_[place].is_fresh || sweep_) mark(door); // else opened() has, for the same sweep
   }
   if (translates(door)) {
     --translating_;

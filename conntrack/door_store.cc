@@ -20,7 +20,8 @@ Pinhole pinhole_of(const KernelDoor& door) {
 
 uint32_t secret_hash(Protocol protocol, const Endpoint& endpoint) {
   static const std::size_t secret = std::random_device{}() | std::size_t{std::random_device{}()} << 32;
-  return static_cast<uint32_t>(hash_of(endpoint.address, secret + endpoint.port * 2U + (protocol == Protocol::tcp ? 1U : 0U)) >> 16);
+  const uint32_t pair = endpoint.port / 2U * 2U + (protocol == Protocol::tcp ? 1U : 0U);
+  return static_cast<uint32_t>(hash_of(endpoint.address, secret + pair) >> 16) ^ (endpoint.port & 1U);
 }
 
 // Inbound doors of one inside endpoint share a hash: any_inbound_of() finds them all.

@@ -94,7 +94,8 @@ class DoorStore {
   uint32_t last_serial_ = 0;
 };
 
-// A hash that only this process knows, so that nobody outside can choose endpoints that share one.
+// A hash that only this process knows, so that nobody outside can choose endpoints that share one. Those of a media line's two
+// ports differ by one, so tables find both in one cache line.
 uint32_t secret_hash(Protocol protocol, const Endpoint& endpoint);
 
 } // namespace sipalg

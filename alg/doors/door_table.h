@@ -81,7 +81,7 @@ class DoorTable {
   };
   struct PlaceHash {
     std::size_t operator()(const Place& place) const noexcept {
-      return std::hash<Endpoint>{}(place.endpoint) * 31 + static_cast<std::size_t>(place.protocol);
+      return std::hash<Endpoint>{}(place.endpoint) + (static_cast<std::size_t>(place.protocol) << 16);
     }
   };
   // What a claim found out about endpoints that other parts hold.

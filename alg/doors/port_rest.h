@@ -3,9 +3,10 @@
 //
 // How it works. A busy router sends all ports of its addresses to rest within minutes, and each call asks after some that nobody
 // has touched since. So ports stand side by side in pages of their address: those of one media line share a cache line, and a
-// port is found by its number. An inside endpoint's ports form a ring, with those of others that share its hash, from the oldest
-// to the newest and on to the oldest: who comes last and who goes first are both found at once. A record stays while its port is in
-// use again, so that the next rest finds its place; it goes when the rest that was begun last is over.
+// port is found by its number. An inside endpoint's ports form a ring, with those of its neighbours, which mostly stand beside
+// them, and of others that share its hash, from the oldest to the newest and on to the oldest: who comes last and who goes first
+// are both found at once. A record stays while its port is in use again, so that the next rest finds its place; it goes when the
+// rest that was begun last is over.
 #pragma once
 #include <array>
 #include <deque>
@@ -50,12 +51,14 @@ class PortRest {
     template <typename F> void for_each_like(const Endpoint& inside, F&& f) const;
 
    private:
-    static constexpr std::size_t page_size = 256, pages = 65'536 / page_size, rings = 16'384;
+    static constexpr std::size_t page_size = 256, pages = 65'536 / page_size, neighbours = 4, rings = 65'536 / neighbours;
     struct Page {
       std::array<Rest, page_size> rests{};
       std::size_t count = 0;
     };
-    uint16_t& newest_of(const Endpoint& inside) const { return newest_[std::hash<Endpoint>{}(inside) % rings]; }
+    uint16_t& newest_of(const Endpoint& inside) const {
+      return newest_[(std::hash<Address>{}(inside.address) + inside.port / neighbours) % rings];
+    }
     std::vector<std::unique_ptr<Page>> pages_;  // all or none
     std::unique_ptr<uint16_t[]> newest_;         // port of each ring; 0: none
     std::size_t count_ = 0;
