@@ -2,6 +2,7 @@
 // The seam between the ALG and the kernel: who makes doors. The kernel's own version is NfDoorKeeper, the tests' is
 // FakeDoorKeeper, the offline commands' is a keeper that only says yes.
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <expected>
 #include <optional>
@@ -52,6 +53,9 @@ inline std::size_t hash_of(const DoorWay& way, std::size_t seed) {
 
 using DoorHandle = uint64_t;  // names one kernel door of one keeper; 0 is none
 
+// Doors that are closed wait so long for others that will be: the kernel takes away many with less work for each.
+inline constexpr std::chrono::milliseconds longest_wait_of_closings{4};
+
 class DoorKeeper {
  public:
   virtual ~DoorKeeper() = default;
@@ -86,7 +90,7 @@ class DoorKeeper {
   // is so large that looking through it takes more than its share of the time.
   virtual void close(std::span<const DoorHandle> handles) = 0;
 
-  // Tells the kernel what was closed. To be called before the caller waits for anything.
+  // Tells the kernel what was closed. To be called `longest_wait_of_closings` after the first of it at the latest.
   virtual void flush() = 0;
 
   // May this outside endpoint be given away? No: a conntrack has it as reply destination or original destination, or a

@@ -17,6 +17,7 @@ constexpr int attempts = 3; // an anchor of that number may be there already
 constexpr std::size_t few_pinholes = 16; // for these alone it is not worth while to stop listening
 
 constexpr std::size_t closings_at_once = 2048; // a transaction of tens of thousands would not fit the send buffer
+constexpr std::size_t enough_closings = 64;    // more in one transaction make them hardly cheaper, and packets wait for it
 
 void append_change(const KernelDoor& door, std::vector<Translation>& translations, std::vector<SteeringEndpoint>& endpoints) {
   if (translates(door)) translations.push_back({door.protocol, door.inside, door.outside, door.scope});
@@ -258,7 +259,17 @@ void NfDoorKeeper::flush() {
     rest = rest.subspan(some.size());
   }
   closing_.clear();
+  closing_since_.reset();
   in_the_way_.reset();
+}
+
+Instant NfDoorKeeper::flush_when_due(Instant now) {
+  if (closing_.empty()) return Instant::max();
+  if (!closing_since_) closing_since_ = now;
+  const Instant due = *closing_since_ + longest_wait_of_closings;
+  if (now < due && closing_.size() < enough_closings) return due;
+  flush();
+  return Instant::max();
 }
 
 // What the kernel refuses to take away now it is asked for again; taking away twice is no error.

@@ -7,8 +7,8 @@
 // returned. Flows that were there before and would keep packets from the doors are deleted (door_flows.h). open_all(): the
 // same for all wishes in one transaction and one send; when anything of it is refused, it is undone as a whole and each wish
 // tried alone.
-// close() collects, flush() tells the kernel: one ctnetlink send and one nft transaction for all calls that ended in one
-// turn of the daemon's loop. Until then the doors stand; an open() that one of them could be in the way of flushes first
+// close() collects, flush() tells the kernel: one ctnetlink send and one nft transaction for all calls that ended within some
+// milliseconds (flush_when_due). Until then the doors stand; an open() that one of them could be in the way of flushes first
 // (`in_the_way_` may say so too often, never too rarely), and so does one that the kernel refuses.
 // The records in `doors_` (door_store.h) are the truth; the kernel's copy is a mirror with a lease of 180 s:
 //     tick()       refreshes each anchor and its pinholes every 60 s (a pinhole that is gone is made again by that), some
@@ -66,6 +66,9 @@ class NfDoorKeeper : public DoorKeeper {
   void open_all(std::span<Wish* const> wishes) override;
   void close(std::span<const DoorHandle> handles) override;
   void flush() override;
+  // As flush(), some milliseconds after it is seen first that something was closed, or at once when that is much. When to ask again;
+  // Instant::max(): nothing waits.
+  Instant flush_when_due(Instant now);
   bool is_free(Protocol protocol, const Endpoint& outside) override;
   bool is_surely_free(Protocol protocol, const Endpoint& outside) override;
   bool has_flow(std::span<const DoorHandle> handles) override;
@@ -155,6 +158,7 @@ class NfDoorKeeper : public DoorKeeper {
   uint32_t last_round_ = 0;
   std::size_t open_ = 0;
   std::vector<uint32_t> closing_;  // closed, and still standing
+  MaybeInstant closing_since_;     // seen by flush_when_due()
   std::bitset<65536> in_the_way_;  // by hashes of their endpoints; a read of 256 packets may close and open hundreds
   Plan plan_;
   SteeringChange closed_change_; // scratch of flush()

@@ -5,7 +5,6 @@
 namespace sipalg {
 namespace {
 
-constexpr std::chrono::milliseconds longest_wait{4};
 constexpr std::size_t many = 1024;  // so many wait for nobody
 
 } // namespace
@@ -91,12 +90,12 @@ void SharedDoorKeeper::flush_held() {
 
 bool SharedDoorKeeper::is_due() {
   const std::lock_guard wishing(wishing_);
-  return closed_ >= many || Clock::now() >= closed_since_ + longest_wait;
+  return closed_ >= many || Clock::now() >= closed_since_ + longest_wait_of_closings;
 }
 
 Instant SharedDoorKeeper::flush_when_due(Instant now) {
   if (closed_.load(std::memory_order_relaxed) == 0) return Instant::max();
-  const Instant later = now + longest_wait + std::chrono::milliseconds{1};  // `now` has lost a part of one
+  const Instant later = now + longest_wait_of_closings + std::chrono::milliseconds{1};  // `now` has lost a part of one
   if (!is_due()) return later;
   const std::unique_lock held(mutex_, std::try_to_lock);
   if (!held) return later;

@@ -121,9 +121,8 @@ Daemon::Daemon(Config config, LoadConfig load, Log& log)
   });
   loop_.watch(links_.event_fd(), EPOLLIN, [this] { on_links(); });
   loop_.set_timer([this] {
-    if (!workers_.empty()) return std::min(shared_keeper_.flush_when_due(boot_time()), next_timer());
-    shared_keeper_.flush();  // before each wait: no door that was closed stays open longer than this turn
-    return next_timer();
+    const Instant now = boot_time();
+    return std::min(workers_.empty() ? keeper_.flush_when_due(now) : shared_keeper_.flush_when_due(now), next_timer());
   }, [this] { on_timer(); });
   make_workers();
   packets_cleared_ = packets_of_workers();

@@ -234,9 +234,9 @@ TEST_CASE("expectations alone deleted: they are back at once") {
   CHECK(r.keeper.counters().pinholes_repaired == 3);
 }
 
-static std::vector<DoorHandle> forty_doors(Router& r) {
+static std::vector<DoorHandle> many_doors(Router& r, int count) {
   std::vector<DoorHandle> handles;
-  for (int i = 0; i < 40; ++i) {
+  for (int i = 0; i < count; ++i) {
     const std::string inside = "10.0.0.2:" + std::to_string(4000 + i), outside = "203.0.113.1:" + std::to_string(5000 + i);
     handles.push_back(r.open({inbound(inside.c_str(), outside.c_str())}).front());
   }
@@ -245,7 +245,7 @@ static std::vector<DoorHandle> forty_doors(Router& r) {
 
 TEST_CASE("many doors closed at once tell no events, and what somebody else deletes is heard of again") {
   Router r;
-  const std::vector<DoorHandle> handles = forty_doors(r);
+  const std::vector<DoorHandle> handles = many_doors(r, 40);
   r.keeper.tick(Instant{std::chrono::hours{1}});
   r.keeper.close(std::span(handles).first(30));
   r.keeper.flush();
@@ -262,7 +262,7 @@ TEST_CASE("many doors closed at once tell no events, and what somebody else dele
 
 TEST_CASE("a pinhole that goes unheard while many doors are closed is found by the next tick") {
   Router r;
-  const std::vector<DoorHandle> handles = forty_doors(r);
+  const std::vector<DoorHandle> handles = many_doors(r, 40);
   r.keeper.tick(Instant{std::chrono::hours{1}});
   r.world.run(Side::router, "conntrack -F expect");  // nobody reads what the events tell
   r.keeper.close(std::span(handles).first(30));
@@ -271,6 +271,25 @@ TEST_CASE("a pinhole that goes unheard while many doors are closed is found by t
   r.keeper.tick(Instant{std::chrono::hours{1}});
   CHECK(r.keeper.counters().resyncs == 1);
   CHECK(r.expectations() == 10);
+}
+
+TEST_CASE("a door that is closed waits some milliseconds for others, and so many wait for nobody") {
+  Router r;
+  const std::vector<DoorHandle> handles = many_doors(r, 70);
+  const Instant now{std::chrono::hours{1}};
+  CHECK(r.keeper.flush_when_due(now) == Instant::max());
+  r.keeper.close(std::span(handles).first(2));
+  CHECK(r.keeper.flush_when_due(now) == now + longest_wait_of_closings);
+  r.keeper.close(std::span(handles).subspan(2, 1));
+  CHECK(r.keeper.flush_when_due(now + 3ms) == now + longest_wait_of_closings);  // the first one counts
+  CHECK(r.expectations() == 70);
+  CHECK(r.keeper.flush_when_due(now + longest_wait_of_closings) == Instant::max());
+  CHECK(r.expectations() == 67);
+  r.keeper.close(std::span(handles).subspan(3, 1));
+  CHECK(r.keeper.flush_when_due(now + 5ms) == now + 5ms + longest_wait_of_closings);
+  r.keeper.close(std::span(handles).subspan(4, 63));
+  CHECK(r.keeper.flush_when_due(now + 5ms) == Instant::max());
+  CHECK(r.expectations() == 3);
 }
 
 TEST_CASE("many wishes are carried out together, and the one that is refused is refused alone") {
