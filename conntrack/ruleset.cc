@@ -63,7 +63,7 @@ class Builder {
   void timeouts(Slot slot);
   void worker_queues();
   void spread(Slot slot);
-  void queue(const std::string& chain, uint16_t number);
+  uint16_t births_queue(uint16_t number) const { return options_.births ? static_cast<uint16_t>(number + 1) : number; }
   void births(Slot slot);
   void record(Slot slot, const std::string& map_name, uint32_t address, uint32_t port, uint32_t third);
   void doors();
@@ -190,34 +190,39 @@ void Builder::match(Slot slot) {
         .put(batch_);
 }
 
-nft::Rule& unconfirmed(nft::Rule& rule) {
-  return rule.ct(NFT_CT_STATUS, -1, 0).mask(0, IPS_CONFIRMED).equals_number(0, 0);
+nft::Rule& has_status(nft::Rule& rule, uint32_t status) {
+  constexpr std::array<uint8_t, 4> none{};
+  return rule.ct(NFT_CT_STATUS, -1, 0).mask(0, status).differs(0, none);
 }
 
+// Most packets are of flows that are confirmed: they have one rule to pass. A flow's first packet has the rest.
 void Builder::take(Slot slot) {
-  const std::string chain = name("take", slot);
+  const std::string chain = name("take", slot), next = name("spread", slot);
   nft::put_chain(batch_, options_.table, chain);
+  const bool is_spread = slot.protocol == Protocol::udp && options_.workers > 1 && !options_.manual;
+  if (is_spread) spread(slot);
+  const uint16_t number = queue_of(options_, slot.protocol);
+  const auto onward = [&](nft::Rule& r, uint16_t queue) -> nft::Rule& {
+    return is_spread ? r.verdict(static_cast<uint32_t>(NFT_GOTO), next) : r.queue(queue, abilities_.native_queue);
+  };
+  nft::Rule confirmed = rule(chain), first = rule(chain);
+  has_status(confirmed, IPS_CONFIRMED);
+  (options_.manual ? confirmed.verdict(static_cast<uint32_t>(NFT_RETURN)) : onward(confirmed, number)).put(batch_);
   if (abilities_.timeouts && slot.protocol == Protocol::udp) timeouts(slot);
   if (options_.births) births(slot);
-  if (options_.manual) return;
-  if (slot.protocol == Protocol::udp && options_.workers > 1) return spread(slot);
-  queue(chain, queue_of(options_, slot.protocol));
-}
-
-void Builder::queue(const std::string& chain, uint16_t number) {
-  if (options_.births) {
-    nft::Rule first = rule(chain);
-    unconfirmed(first).queue(static_cast<uint16_t>(number + 1), abilities_.native_queue).put(batch_);
-  }
-  rule(chain).queue(number, abilities_.native_queue).put(batch_);
+  if (!options_.manual) onward(first, births_queue(number)).put(batch_);
 }
 
 // A chain for each worker, and the way there by the hash of an inside host.
 void Builder::worker_queues() {
   std::vector<nft::Element> ways;
   for (uint32_t worker = 0; worker < options_.workers; ++worker) {
-    nft::put_chain(batch_, options_.table, worker_chain(worker));
-    queue(worker_chain(worker), queue_of(options_, Protocol::udp, worker));
+    const std::string chain = worker_chain(worker);
+    const uint16_t number = queue_of(options_, Protocol::udp, worker);
+    nft::put_chain(batch_, options_.table, chain);
+    nft::Rule confirmed = rule(chain), first = rule(chain);
+    has_status(confirmed, IPS_CONFIRMED).queue(number, abilities_.native_queue).put(batch_);
+    first.queue(births_queue(number), abilities_.native_queue).put(batch_);
     nft::Bytes key(sizeof worker);
     std::memcpy(key.data(), &worker, sizeof worker);
     ways.push_back({key, {}, false, worker_chain(worker)});
@@ -229,14 +234,14 @@ void Builder::worker_queues() {
 // The inside host, whichever way the flow's packet goes: who began it where his source is translated or he is inside, else who
 // he began it with. Whatever worker it reaches, the packet is handled alike (alg/base/shard.h).
 void Builder::spread(Slot slot) {
-  const std::string chain = name("take", slot);
+  const std::string chain = name("spread", slot);
+  nft::put_chain(batch_, options_.table, chain);
   const Layout& l = layout_of(slot.family);
   const auto go = [&](nft::Rule& r, int direction) {
     r.ct(l.ct_source, direction, 0).hash(0, l.length, shard_seed, options_.workers, 4).go_by(4, workers_map).put(batch_);
   };
   nft::Rule translated = rule(chain), from_inside = rule(chain), to_inside = rule(chain);
-  constexpr std::array<uint8_t, 4> none{};
-  go(translated.ct(NFT_CT_STATUS, -1, 0).mask(0, IPS_SRC_NAT).differs(0, none), original);
+  go(has_status(translated, IPS_SRC_NAT), original);
   go(from_inside.ct(l.ct_source, original, 0).in_set(0, inside_set(slot.family)), original);
   go(to_inside, reply);
 }
@@ -246,8 +251,7 @@ void Builder::timeouts(Slot slot) {
   const Layout& l = layout_of(slot.family);
   for (const bool outside : {false, true}) {
     nft::Rule r = rule(name("take", slot));
-    unconfirmed(r)
-        .ct(l.ct_source, original, 0)
+    r.ct(l.ct_source, original, 0)
         .in_set(0, inside_set(slot.family), outside)
         .timeout(outside ? "signalling_outside" : "signalling_inside")
         .put(batch_);
@@ -273,7 +277,7 @@ void Builder::births(Slot slot) {
   record(slot, birth_sources(slot), l.ct_source, NFT_CT_PROTO_SRC, NFT_CT_ZONE);
   record(slot, birth_destinations(slot), l.ct_destination, NFT_CT_PROTO_DST, NFT_CT_STATUS);
   load_header(written, l).dynset(NFT_DYNSET_OP_ADD, 0, {}, recent, births_pause.count()).put(batch_);
-  unconfirmed(first).verdict(static_cast<uint32_t>(NFT_JUMP), chain).put(batch_);
+  first.verdict(static_cast<uint32_t>(NFT_JUMP), chain).put(batch_);
 }
 
 void Builder::record(Slot slot, const std::string& map_name, uint32_t address, uint32_t port, uint32_t third) {

@@ -62,6 +62,7 @@ class Writer {
   void take(Slot slot);
   void workers();
   void spread(Slot slot);
+  std::string queue_rule(Protocol protocol, uint32_t worker, bool is_first) const;
   void queue(Protocol protocol, const std::string& match, uint32_t worker = 0);
   void doors();
   void door_rules(bool in, Slot slot);
@@ -148,31 +149,40 @@ void Writer::first_look() {
 }
 
 // In an administrator's ruleset nothing guards connections with edits: their segments must not pass without us.
-void Writer::queue(Protocol protocol, const std::string& match, uint32_t worker) {
+std::string Writer::queue_rule(Protocol protocol, uint32_t worker, bool is_first) const {
   const uint16_t number = ruleset::queue_of(options_, protocol, worker);
   const std::string to = options_.manual && protocol == Protocol::tcp ? "queue to " : "queue flags bypass to ";
-  if (options_.births) line(match + "ct status & confirmed == 0 " + to + std::to_string(number + 1));
-  line(match + to + std::to_string(number));
+  return to + std::to_string(is_first && options_.births ? number + 1 : number);
+}
+
+// A flow's first packet goes another way: its conntrack is not in the kernel's table yet.
+void Writer::queue(Protocol protocol, const std::string& match, uint32_t worker) {
+  if (options_.births) line(match + "ct status & confirmed != 0 " + queue_rule(protocol, worker, false));
+  line(match + queue_rule(protocol, worker, true));
 }
 
 void Writer::take(Slot slot) {
   const std::string family = ruleset::digit(slot.family), ip = words_of(slot.family).ip;
+  const bool is_spread = slot.protocol == Protocol::udp && options_.workers > 1 && !options_.manual;
+  if (is_spread) spread(slot);
+  const std::string next = is_spread ? "goto " + ruleset::name("spread", slot) : "";
   open("chain " + ruleset::name("take", slot));
+  if (!options_.manual) line("ct status & confirmed != 0 " + (is_spread ? next : queue_rule(slot.protocol, 0, false)));
   if (slot.protocol == Protocol::udp) {
-    const std::string unconfirmed = "ct status & confirmed == 0 ct original " + ip + " saddr ";
-    line(unconfirmed + "@inside" + family + " ct timeout set \"signalling_inside" + family + "\"");
-    line(unconfirmed + "!= @inside" + family + " ct timeout set \"signalling_outside" + family + "\"");
+    const std::string source = "ct original " + ip + " saddr ";
+    line(source + "@inside" + family + " ct timeout set \"signalling_inside" + family + "\"");
+    line(source + "!= @inside" + family + " ct timeout set \"signalling_outside" + family + "\"");
   }
   if (options_.births) {
     const std::string proto = protocol_of(slot);
     const std::string key = ip + " saddr . " + proto + " sport . " + ip + " daddr . " + proto + " dport";
-    line("# ct status & confirmed == 0, at most five times a second, the old element deleted first:");
+    line("# at most five times a second, the old element deleted first:");
     line("#   " + ruleset::birth_sources(slot) + " { " + key + " timeout 30s : ct original " + ip +
          " saddr . ct original proto-src . ct zone }");
     line("#   " + ruleset::birth_destinations(slot) + " { " + key + " timeout 30s : ct original " + ip +
          " daddr . ct original proto-dst . ct status }");
   }
-  if (!options_.manual) slot.protocol == Protocol::udp && options_.workers > 1 ? spread(slot) : queue(slot.protocol, "");
+  if (!options_.manual) line(is_spread ? next : queue_rule(slot.protocol, 0, true));
   close();
 }
 
@@ -191,6 +201,7 @@ void Writer::spread(Slot slot) {
   for (uint32_t worker = 0; worker < options_.workers; ++worker)
     ways += (worker == 0 ? "" : ", ") + std::to_string(worker) + " : goto " + ruleset::worker_chain(worker);
   const std::string ip = words_of(slot.family).ip;
+  open("chain " + ruleset::name("spread", slot));
   const auto go = [&](const std::string& match, const std::string& direction) {
     std::array<char, 16> seed{};
     std::snprintf(seed.data(), seed.size(), "%#x", shard_seed);
@@ -200,6 +211,7 @@ void Writer::spread(Slot slot) {
   go("ct status & snat != 0 ", "original");
   go("ct original " + ip + " saddr @inside" + ruleset::digit(slot.family) + " ", "original");
   go("", "reply");
+  close();
 }
 
 void Writer::door_rules(bool in, Slot slot) {
