@@ -16,8 +16,6 @@
 #include <unistd.h>
 
 namespace sipalg {
-namespace {
-
 socklen_t socket_address(const Endpoint& endpoint, sockaddr_storage& storage) {
   const auto bytes = endpoint.address.bytes();
   if (endpoint.address.family() == Family::v6) {
@@ -35,6 +33,8 @@ socklen_t socket_address(const Endpoint& endpoint, sockaddr_storage& storage) {
   std::memcpy(&storage, &a, sizeof a);
   return sizeof a;
 }
+
+namespace {
 
 // Does a socket on this address keep others from binding `wanted`?
 bool holds(const inet_diag_msg& socket, bool is_v6_only, const Address& wanted) {

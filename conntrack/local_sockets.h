@@ -1,11 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // Which ports the router's own programs hold.
 #pragma once
+#include <sys/socket.h>
+
 #include "alg/base/endpoint.h"
 #include "conntrack/netlink.h"
 #include "conntrack/port_set.h"
 
 namespace sipalg {
+
+// The endpoint as bind() and sendto() take it. Returns how many bytes of `storage` it has.
+socklen_t socket_address(const Endpoint& endpoint, sockaddr_storage& storage);
 
 // A socket of the router holds this endpoint. False for addresses that are not the router's. Asks by bind().
 bool is_bound(Protocol protocol, const Endpoint& endpoint);

@@ -106,13 +106,19 @@ Instant SharedDoorKeeper::flush_when_due(Instant now) {
 
 bool SharedDoorKeeper::is_free(Protocol protocol, const Endpoint& outside) {
   if (keeper_.is_surely_free(protocol, outside)) return true;
-  const auto held = take();
-  return keeper_.is_free(protocol, outside);
+  return ask([&] { return keeper_.is_free(protocol, outside); });
 }
 
 bool SharedDoorKeeper::has_flow(std::span<const DoorHandle> handles) {
+  return ask([&] { return keeper_.has_flow(handles); });
+}
+
+// The answer may want a dump, of which the rest is the tick's.
+template <typename Question> bool SharedDoorKeeper::ask(Question&& question) {
   const auto held = take();
-  return keeper_.has_flow(handles);
+  const bool answer = question();
+  if (on_work_) on_work_();
+  return answer;
 }
 
 } // namespace sipalg

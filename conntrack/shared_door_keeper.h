@@ -43,6 +43,7 @@ class SharedDoorKeeper : public DoorKeeper {
  private:
   using Clock = std::chrono::steady_clock;
   std::unique_lock<std::mutex> take();
+  template <typename Question> bool ask(Question&& question);
   void carry_out_wishes();
   void hand_in_closed();
   void flush_held();

@@ -70,3 +70,21 @@ TEST_CASE("workers open and close doors at once, and nothing is left") {
   CHECK(r.expectations() == 0);
   CHECK(r.anchors() == 0);
 }
+
+TEST_CASE("what a question leaves to do is told to whoever ticks the keeper") {
+  Router r;
+  NfDoorKeeperOptions options;
+  options.has_thread = true;
+  NfDoorKeeper keeper(r.steering, options);
+  SharedDoorKeeper shared(keeper);
+  const Instant now{1h};
+  keeper.tick(now);
+  const Instant idle = keeper.next_tick();
+  Instant told = idle;
+  shared.set_on_work([&] { told = keeper.next_tick(); });
+  CHECK(shared.is_free(Protocol::udp, ep("203.0.113.1:4010")));  // asks the kernel
+  CHECK(told == idle);
+  std::this_thread::sleep_for(2100ms);  // what it told holds for two seconds
+  CHECK(shared.is_free(Protocol::udp, ep("203.0.113.1:4010")));  // is known, and looked for again beside the packets
+  CHECK(told < idle);
+}

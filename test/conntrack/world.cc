@@ -14,6 +14,8 @@
 #include <thread>
 #include <unistd.h>
 
+#include "conntrack/local_sockets.h"
+
 namespace sipalg::test {
 namespace {
 
@@ -73,24 +75,6 @@ n out 2001:db8::1 o0 03
 ip -n $P-rt route add default via 203.0.113.2; ip -n $P-rt -6 route add default via 2001:db8::2
 )";
 
-socklen_t to_kernel(const Endpoint& endpoint, sockaddr_storage& storage) {
-  const auto bytes = endpoint.address.bytes();
-  if (endpoint.address.family() == Family::v6) {
-    sockaddr_in6 a{};
-    a.sin6_family = AF_INET6;
-    a.sin6_port = htons(endpoint.port);
-    std::memcpy(&a.sin6_addr, bytes.data(), bytes.size());
-    std::memcpy(&storage, &a, sizeof a);
-    return sizeof a;
-  }
-  sockaddr_in a{};
-  a.sin_family = AF_INET;
-  a.sin_port = htons(endpoint.port);
-  std::memcpy(&a.sin_addr, bytes.data(), bytes.size());
-  std::memcpy(&storage, &a, sizeof a);
-  return sizeof a;
-}
-
 Endpoint from_kernel(const sockaddr_storage& storage) {
   if (storage.ss_family == AF_INET6) {
     sockaddr_in6 a{};
@@ -117,7 +101,7 @@ Fd::~Fd() {
 UdpSocket::UdpSocket(const Endpoint& local)
     : fd_(socket(local.address.family() == Family::v6 ? AF_INET6 : AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
   sockaddr_storage storage{};
-  const socklen_t length = to_kernel(local, storage);
+  const socklen_t length = socket_address(local, storage);
   const void* address = &storage;
   if (bind(fd_.get(), static_cast<const sockaddr*>(address), length) < 0)
     throw std::runtime_error("bind " + to_string(local) + ": " + std::strerror(errno));
@@ -125,7 +109,7 @@ UdpSocket::UdpSocket(const Endpoint& local)
 
 bool UdpSocket::send(std::string_view text, const Endpoint& to) const {
   sockaddr_storage storage{};
-  const socklen_t length = to_kernel(to, storage);
+  const socklen_t length = socket_address(to, storage);
   const void* address = &storage;
   return sendto(fd_.get(), text.data(), text.size(), 0, static_cast<const sockaddr*>(address), length) >= 0;
 }
@@ -184,7 +168,7 @@ std::optional<TcpPair> World::connect(Side listening, std::string_view listener,
     const int on = 1;
     setsockopt(fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     sockaddr_storage storage{};
-    const socklen_t length = to_kernel(ep(local), storage);
+    const socklen_t length = socket_address(ep(local), storage);
     const void* address = &storage;
     if (bind(fd.get(), static_cast<const sockaddr*>(address), length) < 0) throw std::runtime_error("bind");
     return fd;
@@ -193,7 +177,7 @@ std::optional<TcpPair> World::connect(Side listening, std::string_view listener,
   TcpPair pair{made(calling, from), Fd(), {}};
   listen(server.get(), 1);
   sockaddr_storage storage{};
-  socklen_t length = to_kernel(ep(to), storage);
+  socklen_t length = socket_address(ep(to), storage);
   void* address = &storage;
   ::connect(pair.client.get(), static_cast<const sockaddr*>(address), length);
   for (int i = 0; i < 300; ++i) {
