@@ -7,14 +7,13 @@
 #include <array>
 
 #include "alg/base/shard.h"
-#include "alg/base/text.h"
+#include "alg/daemon/config_table_name.h"
 #include "alg/daemon/values.h"
 
 namespace sipalg {
 namespace {
 
-constexpr std::size_t most_items = 256;
-constexpr std::size_t longest_table_name = 31;
+constexpr std::size_t most_items = 256;  // the texts below say so
 constexpr std::size_t longest_socket_path = 107;  // sun_path without its NUL
 constexpr auto shortest_idle = std::chrono::seconds(60);
 
@@ -123,10 +122,6 @@ constexpr std::array<Word<LogLevel>, 4> levels{{{"error", LogLevel::error},
                                                 {"info", LogLevel::info},
                                                 {"debug", LogLevel::debug}}};
 
-bool is_table_name(std::string_view text) {
-  const auto allowed = [](char c) { return is_digit(c) || (to_lower(c) >= 'a' && to_lower(c) <= 'z') || c == '_'; };
-  return !text.empty() && text.size() <= longest_table_name && text != zones_table && !is_digit(text.front()) && std::ranges::all_of(text, allowed);
-}
 bool is_path(std::string_view text) {
   return text.size() > 1 && text.front() == '/' && text.find('\0') == std::string_view::npos;
 }
@@ -171,7 +166,7 @@ const std::array<ConfigKey, 20> keys{{
      [](const toml::node& n, Config& c) { return read_workers(n, c.workers); }, [](const Config& c) { return Json(c.workers); }},
     {"", "real-time", "true or false", "real-time = true",
      [](const toml::node& n, Config& c) { return read_one(n, c.real_time); }, [](const Config& c) { return Json(c.real_time); }},
-    {"", "table", "a name of up to 31 letters, digits and underscores that begins with a letter, not sipalg_zones", R"(table = "sipalg")",
+    {"", "table", "a name of up to 31 letters, digits and underscores that begins with a letter, not sipalg_zones and no word of nft's language", R"(table = "sipalg")",
      [](const toml::node& n, Config& c) { return read_one(n, c.table) && is_table_name(c.table); },
      [](const Config& c) { return Json(c.table); }},
     {"", "control-socket", "an absolute path of at most 107 bytes", R"(control-socket = "/run/sipalg/control.sock")",
