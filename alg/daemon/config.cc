@@ -8,8 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
-#include <iterator>
-#include <set>
+#include <optional>
 
 #include "alg/base/text.h"
 #include "alg/daemon/config_keys.h"
@@ -25,16 +24,28 @@ std::string full_name(const ConfigKey& key) {
   return key.section.empty() ? std::string(key.name) : std::string(key.section) + "." + std::string(key.name);
 }
 
-std::string cure_for_unknown(std::string_view section, std::string_view name) {
+std::string in_quotes(std::string_view text) { return "`" + escaped(text) + "`"; }
+bool is_section(const toml::node& node) { return node.is_table() || node.is_array_of_tables(); }
+
+std::optional<std::string> cure_for_section(std::string_view name) {
+  for (const ConfigKey& key : config_keys())
+    if (is_similar(key.section, name)) return "did you mean [" + std::string(key.section) + "]?";
+  if (name.starts_with("zone") || is_similar("zone", name) || is_similar("zone-pair", name))
+    return "write [zone.NAME] for a zone, [[zone-pair]] for a pair of them";
+  return std::nullopt;
+}
+
+std::string cure_for_unknown(std::string_view section, std::string_view name, const toml::node& node) {
   for (const ConfigKey& key : config_keys()) {
     if (key.name == name)
       return key.section.empty() ? "it belongs above the first [section]"
                                  : "it belongs into [" + std::string(key.section) + "]";
   }
+  if (section.empty() && is_section(node))
+    if (const auto cure = cure_for_section(name)) return *cure;
   for (const ConfigKey& key : config_keys())
     if (key.section == section && is_similar(key.name, name))
       return "did you mean `" + std::string(key.name) + "`?";
-  if (section.empty() && name.starts_with("zone")) return "write [zone.NAME] for a zone, [[zone-pair]] for a pair of them";
   return "sipalgd.toml(5) lists the keys";
 }
 
@@ -47,8 +58,8 @@ class Reader {
     read_zones(root, config_.zones, [this](auto&&... error) { add(std::forward<decltype(error)>(error)...); });
     for (const auto& [name, node] : root) {
       if (is_zone_section(name.str())) continue;
-      const bool is_section = std::ranges::any_of(config_keys(), [&](const ConfigKey& k) { return k.section == name.str(); });
-      if (!is_section) {
+      const bool is_known = std::ranges::any_of(config_keys(), [&](const ConfigKey& k) { return k.section == name.str(); });
+      if (!is_known) {
         read_key("", name, node);
       } else if (const auto* section = node.as_table()) {
         for (const auto& [key, value] : *section) read_key(name.str(), key, value);
@@ -75,8 +86,8 @@ class Reader {
         keys, [&](const ConfigKey& k) { return k.section == section && k.name == name.str(); });
     if (it == keys.end()) {
       const std::string where = section.empty() ? "" : " in [" + std::string(section) + "]";
-      add(name.source(), (node.is_table() ? "unknown section `" : "unknown key `") + escaped(name.str()) + "`" + where, "",
-          cure_for_unknown(section, name.str()));
+      add(name.source(), (is_section(node) ? "unknown section " : "unknown key ") + in_quotes(name.str()) + where, "",
+          cure_for_unknown(section, name.str(), node));
     } else if (!it->read(node, config_)) {
       add(node.source(), "bad value for `" + full_name(*it) + "`", it->expected,
           "for example: " + std::string(it->cure));

@@ -80,7 +80,9 @@ void Reader::check_keys(const toml::table& table, std::initializer_list<std::str
 
 void Reader::read_zones(const toml::node& node) {
   const auto* zones = node.as_table();
-  if (zones == nullptr) return error_(node.source(), "`zone` is no value", "sections [zone.NAME]", "write [zone.lan]");
+  if (zones == nullptr)
+    return error_(node.source(), node.is_array() ? "`zone` is no list" : "`zone` is no value", "sections [zone.NAME]",
+                  "write [zone.lan], with one bracket and a name, for each zone");
   if (zones->size() > most_zones) error_(node.source(), "too many zones", "64 at most", "put interfaces together");
   for (const auto& [name, zone] : *zones) read_zone(name, zone);
 }
@@ -89,7 +91,7 @@ void Reader::read_zone(const toml::key& name, const toml::node& node) {
   const auto* table = node.as_table();
   if (table == nullptr)
     return error_(name.source(), in_quotes(name.str()) + " is no zone", "a section",
-                  "write [zone.NAME], and in it its interfaces");
+                  "write [zone.NAME], with one bracket, and in it its interfaces");
   zone_lines_.emplace(name.str(), name.source().begin.line);
   const std::string section = "[zone." + escaped(name.str()) + "]";
   if (name.str() == self_zone)

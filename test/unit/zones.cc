@@ -57,7 +57,13 @@ TEST_CASE("each error of a zone policy is told with its line and a cure") {
   };
   const Row rows[] = {
       {"zone = 3", 1, "`zone` is no value; expected sections [zone.NAME]; write [zone.lan]"},
+      {"\n[[zone]]\nname = \"lan\"", 2,
+       "`zone` is no list; expected sections [zone.NAME]; write [zone.lan], with one bracket and a name, for each zone"},
       {"[zone]\nlan = [\"lan0\"]", 2, "`lan` is no zone"},
+      {"[[zone.lan]]\ninterfaces = [\"lan0\"]", 1, "`lan` is no zone; expected a section; write [zone.NAME], with one bracket"},
+      {"[zne.lan]\ninterfaces = [\"lan0\"]", 1, "unknown section `zne`; write [zone.NAME] for a zone, [[zone-pair]]"},
+      {"[[zonepair]]\nsource = \"lan\"", 1, "unknown section `zonepair`; write [zone.NAME] for a zone, [[zone-pair]]"},
+      {"[[zne-pair]]\nsource = \"lan\"", 1, "unknown section `zne-pair`; write [zone.NAME] for a zone, [[zone-pair]]"},
       {"\n[zone.\"my lan\"]\ninterfaces = [\"lan0\"]", 2, "bad zone name `my lan`; expected a letter"},
       {"[zone.1]\ninterfaces = [\"lan0\"]", 1, "bad zone name `1`"},
       {"[zone.a23456789b123456789c123456789d1234]\ninterfaces = [\"lan0\"]", 1, "bad zone name"},
