@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <cstring>
 #include <fstream>
+#include <map>
 #include <optional>
 
 #include "alg/base/text.h"
@@ -49,6 +50,23 @@ std::string cure_for_unknown(std::string_view section, std::string_view name, co
   return "sipalgd.toml(5) lists the keys";
 }
 
+// An item of a list as its text, where it is short enough to be told.
+std::string item_text(const toml::node& item) {
+  if (const auto* text = item.as_string(); text != nullptr && text->get().size() <= 64) return " " + in_quotes(text->get());
+  if (const auto* number = item.as_integer()) return " `" + std::to_string(number->get()) + "`";
+  return "";
+}
+
+// An even port and the next one for RTP and RTCP.
+bool has_pair(const PortRange& pool, const std::vector<PortRange>& reserved) {
+  const auto is_free = [&](uint32_t port) {
+    return std::ranges::none_of(reserved, [&](const PortRange& range) { return range.contains(static_cast<uint16_t>(port)); });
+  };
+  for (uint32_t port = pool.first + pool.first % 2U; port < pool.last; port += 2)
+    if (is_free(port) && is_free(port + 1)) return true;
+  return false;
+}
+
 // Collects the errors of one file; the configuration is good when none came.
 class Reader {
  public:
@@ -73,7 +91,9 @@ class Reader {
                        std::move(cure)});
   }
   Config finish() {
+    check_workers();
     check_queues();
+    check_ports();
     std::ranges::stable_sort(errors_, {}, &ConfigError::line);  // a table of TOML does not keep the order of the file
     if (!errors_.empty()) throw BadConfig(std::move(errors_));
     return std::move(config_);
@@ -88,24 +108,48 @@ class Reader {
       const std::string where = section.empty() ? "" : " in [" + std::string(section) + "]";
       add(name.source(), (is_section(node) ? "unknown section " : "unknown key ") + in_quotes(name.str()) + where, "",
           cure_for_unknown(section, name.str(), node));
-    } else if (!it->read(node, config_)) {
-      add(node.source(), "bad value for `" + full_name(*it) + "`", it->expected,
-          "for example: " + std::string(it->cure));
+    } else {
+      places_.emplace(it->name, node.source());
+      tell_bad(*it, node, it->read(node, config_));
     }
+  }
+
+  void tell_bad(const ConfigKey& key, const toml::node& node, const Reading& reading) {
+    const std::string cure = "for example: " + std::string(key.cure);
+    for (const toml::node* item : reading.bad_items)
+      add(item->source(), "bad item" + item_text(*item) + " in `" + full_name(key) + "`", key.expected, cure);
+    if (!reading.is_good && reading.bad_items.empty())
+      add(node.source(), "bad value for `" + full_name(key) + "`", key.expected, cure);
+  }
+
+  // What follows is wrong only where the key that is named stands in the file: the defaults go together.
+
+  void check_workers() {
+    if (config_.workers <= 1 || config_.steering != Config::Steering::manual) return;
+    add(places_["workers"], "several `workers` and `steering = \"manual\"`", "one of the two keys only",
+        "sipalgd spreads packets over workers by rules of its own; for example: workers = 1");
   }
 
   // Each worker has two numbers, TCP has two (ruleset::queue_of).
   void check_queues() {
-    if (config_.workers > 1 && config_.steering == Config::Steering::manual)
-      errors_.push_back({std::string(file_), 0, 0, "several `workers` and `steering = \"manual\"`", "",
-                         "sipalgd spreads packets over workers by rules of its own: leave one of the two keys out"});
-    if (config_.queue + 2 * config_.workers + 1 > 65535)
-      errors_.push_back({std::string(file_), 0, 0, "there are not enough queue numbers from `queue` on", "",
-                         "each worker needs two, and TCP two more: take a lower one"});
+    const uint32_t highest = 65534 - 2 * config_.workers;
+    if (config_.queue <= highest) return;
+    const std::string workers = config_.workers == 1 ? "" : " with `workers = " + std::to_string(config_.workers) + "`";
+    add(places_["queue"], "there are not enough queue numbers from `queue` on",
+        "a queue number from 0 to " + std::to_string(highest) + workers,
+        "each worker needs two, and TCP two more; for example: queue = 5060");
+  }
+
+  void check_ports() {
+    if (has_pair(config_.media_ports, config_.reserved_ports)) return;
+    add(places_["reserved-ports"], "`reserved-ports` leave no port for media",
+        "that of `media-ports`, " + to_string(config_.media_ports) + ", an even one and the next are left",
+        "for example: reserved-ports = [1194, \"50000-50100\"]");
   }
 
   std::string_view file_;
   Config config_;
+  std::map<std::string_view, toml::source_region> places_;  // of the keys that are in the file
   std::vector<ConfigError> errors_;
 };
 

@@ -59,11 +59,29 @@ template <typename T, typename Parse> bool read_text(const toml::node& node, T& 
 
 bool read_one(const toml::node& node, Network& out) { return read_text(node, out, parse_network); }
 
+// No packet from or to these passes a router.
+bool read_inside(const toml::node& node, Network& out) {
+  if (!read_one(node, out)) return false;
+  const bool is_everybody = out.prefix == 0, is_one = out == Network::of(out.address);
+  if (is_one) return out.address.is_unicast();
+  return is_everybody || (!out.address.is_multicast() && !out.address.is_loopback());
+}
+
+bool read_port(const toml::node& node, uint16_t& out) { return read_one(node, out) && out != 0; }
+
 bool read_one(const toml::node& node, PortRange& out) {
   uint16_t port = 0;
   if (!read_one(node, port)) return read_text(node, out, parse_port_range);
   out = {port, port};
   return port != 0;
+}
+
+// Four ports have an even one and the next, wherever they begin.
+bool read_pool(const toml::node& node, PortRange& out) {
+  PortRange pool;
+  if (!read_one(node, pool) || pool.first < limits::lowest_port || pool.last - pool.first < 3) return false;
+  out = pool;
+  return true;
 }
 
 bool read_idle(const toml::node& node, std::chrono::milliseconds& out) {
@@ -72,24 +90,28 @@ bool read_idle(const toml::node& node, std::chrono::milliseconds& out) {
 
 // --- several ---
 
-template <typename T> bool read_list(const toml::node& node, std::vector<T>& out, std::size_t most = most_items) {
+template <typename T> using ReadItem = bool (*)(const toml::node&, T&);
+
+template <typename T>
+Reading read_list(const toml::node& node, std::vector<T>& out, std::size_t most = most_items, ReadItem<T> read_item = read_one) {
   const auto* array = node.as_array();
   if (array == nullptr || array->size() > most) return false;
+  std::vector<const toml::node*> bad;
   out.clear();
-  return std::ranges::all_of(*array, [&out](const toml::node& item) {
+  for (const toml::node& item : *array) {
     T value{};
-    if (!read_one(item, value)) return false;
-    out.push_back(value);
-    return true;
-  });
+    read_item(item, value) ? out.push_back(value) : bad.push_back(&item);
+  }
+  return bad;
 }
 
-bool read_ports(const toml::node& node, std::vector<uint16_t>& out) {
-  if (!read_list(node, out, limits::service_ports) || out.empty()) return false;
+Reading read_ports(const toml::node& node, std::vector<uint16_t>& out) {
+  Reading reading = read_list(node, out, limits::service_ports, read_port);
+  if (!reading.is_good) return reading;
   std::ranges::sort(out);
   const auto repeated = std::ranges::unique(out);
   out.erase(repeated.begin(), repeated.end());
-  return out.front() != 0;
+  return !out.empty();
 }
 
 template <typename T> Json show_list(const std::vector<T>& items) {
@@ -128,12 +150,12 @@ bool is_path(std::string_view text) {
 bool is_socket_path(std::string_view text) { return is_path(text) && text.size() <= longest_socket_path; }
 
 const std::array<ConfigKey, 20> keys{{
-    {"", "inside", "a list of networks", R"(inside = ["192.168.1.0/24", "2001:db8:1::/48"], or leave the key out to have them detected)",
-     [](const toml::node& n, Config& c) { return read_list(n, c.inside.emplace()); },
+    {"", "inside", "a list of at most 256 networks or addresses, none of multicast or loopback", R"(inside = ["192.168.1.0/24", "2001:db8:1::/48"], or leave the key out to have them detected)",
+     [](const toml::node& n, Config& c) { return read_list(n, c.inside.emplace(), most_items, read_inside); },
      [](const Config& c) { return c.inside ? show_list(*c.inside) : Json(nullptr); }},
-    {"", "pbx", "a list of addresses or networks", R"(pbx = ["192.168.1.10"])",
+    {"", "pbx", "a list of at most 256 addresses or networks", R"(pbx = ["192.168.1.10"])",
      [](const toml::node& n, Config& c) { return read_list(n, c.pbx); }, [](const Config& c) { return show_list(c.pbx); }},
-    {"", "signalling-peers", "a list of addresses or networks", R"(signalling-peers = ["203.0.113.0/24"])",
+    {"", "signalling-peers", "a list of at most 256 addresses or networks", R"(signalling-peers = ["203.0.113.0/24"])",
      [](const toml::node& n, Config& c) { return read_list(n, c.signalling_peers); },
      [](const Config& c) { return show_list(c.signalling_peers); }},
     {"", "signalling-source", "\"registrar\" or \"any\"", R"(signalling-source = "registrar")",
@@ -142,13 +164,10 @@ const std::array<ConfigKey, 20> keys{{
     {"", "second-opinion", "true or false", "second-opinion = true",
      [](const toml::node& n, Config& c) { return read_one(n, c.second_opinion); },
      [](const Config& c) { return Json(c.second_opinion); }},
-    {"", "media-ports", "two ports, 1024 to 65535, joined by a dash, at least 4 apart", R"(media-ports = "16384-65535")",
-     [](const toml::node& n, Config& c) {
-       return read_one(n, c.media_ports) && c.media_ports.first >= limits::lowest_port &&
-              c.media_ports.last - c.media_ports.first >= 3;
-     },
+    {"", "media-ports", "two ports from 1024 to 65535 joined by a dash, which make at least four ports", R"(media-ports = "16384-65535")",
+     [](const toml::node& n, Config& c) { return read_pool(n, c.media_ports); },
      [](const Config& c) { return Json(to_string(c.media_ports)); }},
-    {"", "reserved-ports", "a list of ports or port ranges", R"(reserved-ports = [1194, "50000-50100"])",
+    {"", "reserved-ports", "a list of at most 256 ports or port ranges", R"(reserved-ports = [1194, "50000-50100"])",
      [](const toml::node& n, Config& c) { return read_list(n, c.reserved_ports); },
      [](const Config& c) { return show_list(c.reserved_ports); }},
     {"", "call-idle", "a duration from 60s to 30d", R"(call-idle = "1h")",

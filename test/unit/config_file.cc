@@ -59,18 +59,31 @@ TEST_CASE("each error is told with its place, what is expected and a cure") {
       {"service = 1", 1, 1, "`service` is a section; write [service]"},
       {"a = = 1", 1, 5, "this is no TOML"},
       {"queue = 1\nqueue = 2", 2, 0, "this is no TOML"},
-      {"inside = \"10.0.0.0/8\"", 1, 10, "bad value for `inside`; expected a list of networks; for example"},
-      {"inside = [\"10.0.0.0/33\"]", 1, 10, "bad value for `inside`"},
-      {"pbx = [1]", 1, 7, "bad value for `pbx`"},
-      {"signalling-peers = [\"example.org\"]", 1, 20, "bad value for `signalling-peers`"},
+      {"inside = \"10.0.0.0/8\"", 1, 10, "bad value for `inside`; expected a list of at most 256 networks or addresses, none of"},
+      {"inside = [\"10.0.0.0/33\"]", 1, 11, "bad item `10.0.0.0/33` in `inside`; expected a list of at most 256"},
+      {"inside = [\n\"10.0.0.0/8\",\n\n  \"10.300.0.0/16\",\n]", 4, 3, "bad item `10.300.0.0/16` in `inside`"},
+      {"inside = [\"224.0.0.0/4\"]", 1, 11, "bad item `224.0.0.0/4` in `inside`"},
+      {"inside = [\"239.1.2.0/24\"]", 1, 11, "none of multicast or loopback; for example: inside = "},
+      {"inside = [\"ff02::/16\"]", 1, 11, "bad item `ff02::/16` in `inside`"},
+      {"inside = [\"127.0.0.1\"]", 1, 11, "bad item `127.0.0.1` in `inside`"},
+      {"inside = [\"127.0.0.0/8\"]", 1, 11, "bad item `127.0.0.0/8` in `inside`"},
+      {"inside = [\"::1\"]", 1, 11, "bad item `::1` in `inside`"},
+      {"inside = [\"0.0.0.0\"]", 1, 11, "bad item `0.0.0.0` in `inside`"},
+      {"inside = [\"255.255.255.255\"]", 1, 11, "bad item `255.255.255.255` in `inside`"},
+      {"pbx = [1]", 1, 8, "bad item `1` in `pbx`; expected a list of at most 256 addresses or networks"},
+      {"pbx = [true]", 1, 8, "bad item in `pbx`"},
+      {"signalling-peers = [\"example.org\"]", 1, 21, "bad item `example.org` in `signalling-peers`"},
       {"signalling-source = \"all\"", 1, 21, "expected \"registrar\" or \"any\""},
       {"signalling-source = true", 1, 21, "expected \"registrar\" or \"any\""},
       {"second-opinion = \"yes\"", 1, 18, "expected true or false"},
       {"media-ports = \"80-90\"", 1, 15, "expected two ports"},
       {"media-ports = \"5000-4000\"", 1, 15, "expected two ports"},
       {"media-ports = \"16384-70000\"", 1, 15, "expected two ports"},
-      {"reserved-ports = [0]", 1, 18, "bad value for `reserved-ports`"},
-      {"reserved-ports = [\"1-2-3\"]", 1, 18, "bad value for `reserved-ports`"},
+      {"media-ports = \"1024-1026\"", 1, 15, "joined by a dash, which make at least four ports; for example"},
+      {"reserved-ports = [0]", 1, 19, "bad item `0` in `reserved-ports`; expected a list of at most 256 ports or"},
+      {"reserved-ports = [\"1-2-3\"]", 1, 19, "bad item `1-2-3` in `reserved-ports`"},
+      {"\nreserved-ports = [\"1-65535\"]", 2, 18, "`reserved-ports` leave no port for media; expected"},
+      {"media-ports = \"20000-20003\"\nreserved-ports = [20001, 20002]", 2, 18, "of `media-ports`, 20000-20003, an even"},
       {"call-idle = 3600", 1, 13, "expected a duration from 60s to 30d"},
       {"call-idle = \"1 hour\"", 1, 13, "expected a duration"},
       {"call-idle = \"59s\"", 1, 13, "expected a duration"},
@@ -89,7 +102,7 @@ TEST_CASE("each error is told with its place, what is expected and a cure") {
       {"control-socket = \"run.sock\"", 1, 18, "expected an absolute path"},
       {"log-level = \"verbose\"", 1, 13, "expected \"error\""},
       {"[service]\nports = []", 2, 9, "expected a list of 1 to 16 ports"},
-      {"[service]\nports = [0]", 2, 9, "expected a list of 1 to 16 ports"},
+      {"[service]\nports = [5060, 0]", 2, 16, "bad item `0` in `service.ports`; expected a list of 1 to 16 ports"},
       {"[service]\nports = 5060", 2, 9, "expected a list of 1 to 16 ports"},
       {"[service]\nudp = 1", 2, 7, "expected true or false"},
   };
@@ -106,17 +119,50 @@ TEST_CASE("each error is told with its place, what is expected and a cure") {
   }
 }
 
-TEST_CASE("keys that do not go together are refused, and what to do is told") {
-  for (const char* text : {"workers = 2\nsteering = \"manual\"", "queue = 65533", "queue = 65500\nworkers = 18"}) {
-    INFO(text);
-    const auto errors = errors_of(text);
+TEST_CASE("keys that do not go together are refused at one of them, and what to do is told") {
+  struct Row {
+    const char* text;
+    uint32_t line, column;
+    const char* told;
+  };
+  const Row rows[] = {
+      {"workers = 2\nsteering = \"manual\"", 1, 11, "expected one of the two keys only; sipalgd spreads"},
+      {"\nqueue = 65533", 2, 9, "expected a queue number from 0 to 65532; each worker"},
+      {"queue = 65535", 1, 9, "expected a queue number from 0 to 65532; each worker"},
+      {"workers = 18\nqueue = 65500", 2, 9, "expected a queue number from 0 to 65498 with `workers = 18`; each"},
+      {"queue = 65500\nworkers = 64", 1, 9, "expected a queue number from 0 to 65406 with `workers = 64`; each"},
+  };
+  for (const Row& row : rows) {
+    INFO(row.text);
+    const auto errors = errors_of(row.text);
     REQUIRE(errors.size() == 1);
-    CHECK_THAT(to_string(errors[0]), Catch::StartsWith("x.toml: "));
-    CHECK_FALSE(errors[0].cure.empty());
+    CHECK(errors[0].line == row.line);
+    CHECK(errors[0].column == row.column);
+    CHECK_THAT(to_string(errors[0]), Catch::Contains(row.told));
+    CHECK_THAT(errors[0].cure, Catch::Contains("for example: "));
   }
   CHECK(parse_config("queue = 65532", "x.toml").queue == 65532);
   CHECK(parse_config("queue = 65500\nworkers = 17", "x.toml").workers == 17);
   CHECK(parse_config("steering = \"manual\"", "x.toml").workers == 1);
+  CHECK(errors_of("media-ports = \"1025-1028\"\nreserved-ports = [1025, \"1028-65535\"]").empty());
+}
+
+TEST_CASE("every bad item of a list is told, and a list that is too long") {
+  const auto errors = errors_of("pbx = [\"10.0.0.1\", \"here\",\n7]");
+  REQUIRE(errors.size() == 2);
+  CHECK(errors[0].column == 20);
+  CHECK(errors[1].line == 2);
+  std::string items;
+  for (int i = 0; i < 256; ++i) items += "\"10.0.0." + std::to_string(i) + "\",";
+  CHECK(parse_config("inside = [" + items + "]", "x").inside->size() == 256);
+  const auto too_many = errors_of("inside = [" + items + "\"10.1.0.0\"]");
+  REQUIRE(too_many.size() == 1);
+  CHECK_THAT(to_string(too_many[0]), Catch::Contains("bad value for `inside`; expected a list of at most 256 "));
+}
+
+TEST_CASE("networks that an inside host may be in") {
+  for (const char* text : {"0.0.0.0/0", "::/0", "0.0.0.0/1", "192.0.0.0/2", "10.0.0.7", "fe80::/10", "fe00::/7"})
+    CHECK(errors_of("inside = [\"" + std::string(text) + "\"]").empty());
 }
 
 TEST_CASE("every key has a row of errors of its own: a wrong type is refused") {
