@@ -90,8 +90,8 @@ class DoorKeeper {
   // is so large that looking through it takes more than its share of the time.
   virtual void close(std::span<const DoorHandle> handles) = 0;
 
-  // Tells the kernel what was closed. To be called `longest_wait_of_closings` after the first of it at the latest.
-  virtual void flush() = 0;
+  // Tells the kernel what was closed, if close() has not. To be called some milliseconds after that (longest_wait_of_closings).
+  virtual void flush() {}
 
   // May this outside endpoint be given away? No: a conntrack has it as reply destination or original destination, or a
   // socket of the router holds it. Flows of closed media doors, and those that end at the router without an answer, do

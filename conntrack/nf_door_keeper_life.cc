@@ -59,7 +59,6 @@ Instant NfDoorKeeper::next_tick() const {
 
 void NfDoorKeeper::tick(Instant now) {
   now_ = now;
-  flush();
   refresh_due();
   retry_failed();
   retry_unclosed();
@@ -67,6 +66,7 @@ void NfDoorKeeper::tick(Instant now) {
   counters_.flows_deleted += flows_.go_on();
   if (flows_.is_busy() || !flows_.has_work() || now < swept_ + flows_.pause()) return;
   swept_ = now;
+  flush(); // what is swept has no door any more
   flows_.begin_sweep();
   if (!options_.has_thread) counters_.flows_deleted += flows_.finish();
 }

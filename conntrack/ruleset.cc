@@ -195,7 +195,7 @@ nft::Rule& has_status(nft::Rule& rule, uint32_t status) {
   return rule.ct(NFT_CT_STATUS, -1, 0).mask(0, status).differs(0, none);
 }
 
-// Most packets are of flows that are confirmed: they have one rule to pass. A flow's first packet has the rest.
+// Most packets are of flows that are confirmed: one rule sends them on. A flow's first packet has the rest to pass.
 void Builder::take(Slot slot) {
   const std::string chain = name("take", slot), next = name("spread", slot);
   nft::put_chain(batch_, options_.table, chain);
@@ -221,7 +221,7 @@ void Builder::worker_queues() {
     const uint16_t number = queue_of(options_, Protocol::udp, worker);
     nft::put_chain(batch_, options_.table, chain);
     nft::Rule confirmed = rule(chain), first = rule(chain);
-    has_status(confirmed, IPS_CONFIRMED).queue(number, abilities_.native_queue).put(batch_);
+    if (options_.births) has_status(confirmed, IPS_CONFIRMED).queue(number, abilities_.native_queue).put(batch_);
     first.queue(births_queue(number), abilities_.native_queue).put(batch_);
     nft::Bytes key(sizeof worker);
     std::memcpy(key.data(), &worker, sizeof worker);

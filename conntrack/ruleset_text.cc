@@ -35,7 +35,7 @@ std::string list(const std::vector<Network>& networks) {
 class Writer {
  public:
   explicit Writer(const SteeringOptions& options) : options_(options) {}
-  std::string table();
+  std::string table(); // not for manual steering
   std::string manual_rules();
 
  private:
@@ -163,11 +163,11 @@ void Writer::queue(Protocol protocol, const std::string& match, uint32_t worker)
 
 void Writer::take(Slot slot) {
   const std::string family = ruleset::digit(slot.family), ip = words_of(slot.family).ip;
-  const bool is_spread = slot.protocol == Protocol::udp && options_.workers > 1 && !options_.manual;
+  const bool is_spread = slot.protocol == Protocol::udp && options_.workers > 1;
   if (is_spread) spread(slot);
   const std::string next = is_spread ? "goto " + ruleset::name("spread", slot) : "";
   open("chain " + ruleset::name("take", slot));
-  if (!options_.manual) line("ct status & confirmed != 0 " + (is_spread ? next : queue_rule(slot.protocol, 0, false)));
+  line("ct status & confirmed != 0 " + (is_spread ? next : queue_rule(slot.protocol, 0, false)));
   if (slot.protocol == Protocol::udp) {
     const std::string source = "ct original " + ip + " saddr ";
     line(source + "@inside" + family + " ct timeout set \"signalling_inside" + family + "\"");
@@ -182,7 +182,7 @@ void Writer::take(Slot slot) {
     line("#   " + ruleset::birth_destinations(slot) + " { " + key + " timeout 30s : ct original " + ip +
          " daddr . ct original proto-dst . ct status }");
   }
-  if (!options_.manual) line(is_spread ? next : queue_rule(slot.protocol, 0, true));
+  line(is_spread ? next : queue_rule(slot.protocol, 0, true));
   close();
 }
 
@@ -249,7 +249,7 @@ std::string Writer::table() {
   if (options_.births)
     for (const Slot slot : ruleset::slots)
       if (steers(slot)) births_maps(slot);
-  if (options_.workers > 1 && !options_.manual) workers();
+  if (options_.workers > 1) workers();
   line("# steering: signalling is what has one of these ports or endpoints in its conntrack tuple");
   for (const Slot slot : ruleset::slots)
     if (steers(slot)) take(slot), match(slot);
@@ -258,8 +258,7 @@ std::string Writer::table() {
   dispatch("match", true);
   close();
   open("chain " + ruleset::first_look);
-  line("type filter hook postrouting priority " +
-       std::to_string(options_.manual ? ruleset::manual_priority : ruleset::hook_priority) + "; policy accept;");
+  line("type filter hook postrouting priority " + std::to_string(ruleset::hook_priority) + "; policy accept;");
   first_look();
   close();
   doors();

@@ -71,12 +71,12 @@ void SharedDoorKeeper::close(std::span<const DoorHandle> handles) {
   closings_.insert(closings_.end(), handles.begin(), handles.end());
 }
 
-void SharedDoorKeeper::flush() {
-  const auto held = lock();
-  flush_held();
+SharedDoorKeeper::Clock::duration SharedDoorKeeper::time_left() {
+  const std::lock_guard wishing(wishing_);
+  return closed_ >= many ? Clock::duration::zero() : closed_since_ + longest_wait_of_closings - Clock::now();
 }
 
-void SharedDoorKeeper::flush_held() {
+void SharedDoorKeeper::flush() {
   std::size_t flushed = 0;
   {
     const std::lock_guard wishing(wishing_);
@@ -88,18 +88,13 @@ void SharedDoorKeeper::flush_held() {
   closed_ -= flushed;
 }
 
-bool SharedDoorKeeper::is_due() {
-  const std::lock_guard wishing(wishing_);
-  return closed_ >= many || Clock::now() >= closed_since_ + longest_wait_of_closings;
-}
-
 Instant SharedDoorKeeper::flush_when_due(Instant now) {
+  constexpr std::chrono::milliseconds one{1};
   if (closed_.load(std::memory_order_relaxed) == 0) return Instant::max();
-  const Instant later = now + longest_wait_of_closings + std::chrono::milliseconds{1};  // `now` has lost a part of one
-  if (!is_due()) return later;
+  if (const auto left = time_left(); left > Clock::duration::zero()) return now + std::chrono::floor<std::chrono::milliseconds>(left) + one;
   const std::unique_lock held(mutex_, std::try_to_lock);
-  if (!held) return later;
-  flush_held();
+  if (!held) return now + one;  // others open doors: that is not to be held up
+  flush();
   if (on_work_) on_work_();
   return Instant::max();
 }

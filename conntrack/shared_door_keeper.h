@@ -30,10 +30,10 @@ class SharedDoorKeeper : public DoorKeeper {
   // Of this thread, for all keepers: does a piece of other work, which may come back to open(); false: there is none. Must not throw.
   static void set_other_work(std::function<bool()> work) { other_work_ = std::move(work); }
   void close(std::span<const DoorHandle> handles) override;
-  void flush() override;
   bool is_free(Protocol protocol, const Endpoint& outside) override;
   bool has_flow(std::span<const DoorHandle> handles) override;
-  // As flush(), four milliseconds after the first close(), or at once when many wait. When to ask again; Instant::max(): nothing waits.
+  // Has the kernel told what was closed, some milliseconds after that (longest_wait_of_closings), or at once when that is much. When to
+  // ask again; Instant::max(): nothing waits.
   Instant flush_when_due(Instant now);
   // Called when the keeper may want its tick earlier than it said: by any worker, under the lock. Set before there are any.
   void set_on_work(std::function<void()> on_work) { on_work_ = std::move(on_work); }
@@ -46,8 +46,8 @@ class SharedDoorKeeper : public DoorKeeper {
   template <typename Question> bool ask(Question&& question);
   void carry_out_wishes();
   void hand_in_closed();
-  void flush_held();
-  bool is_due();
+  void flush() override;  // under the lock
+  Clock::duration time_left();  // of what waits to be flushed
   static inline thread_local std::function<bool()> other_work_;
   DoorKeeper& keeper_;
   mutable std::mutex mutex_;  // of the keeper, and of what follows

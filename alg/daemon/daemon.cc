@@ -121,8 +121,9 @@ Daemon::Daemon(Config config, LoadConfig load, Log& log)
   });
   loop_.watch(links_.event_fd(), EPOLLIN, [this] { on_links(); });
   loop_.set_timer([this] {
-    const Instant now = boot_time();
-    return std::min(workers_.empty() ? keeper_.flush_when_due(now) : shared_keeper_.flush_when_due(now), next_timer());
+    const Instant now = boot_time();  // a flush may leave the keeper something to do: before next_timer() asks for that
+    const Instant next_flush = workers_.empty() ? keeper_.flush_when_due(now) : shared_keeper_.flush_when_due(now);
+    return std::min(next_flush, next_timer());
   }, [this] { on_timer(); });
   make_workers();
   packets_cleared_ = packets_of_workers();

@@ -35,7 +35,6 @@ class GatheringKeeper : public DoorKeeper {
                                             DoorHandle sibling = 0) override;
   void settle() override;
   void close(std::span<const DoorHandle> handles) override { kernel_.close(handles); }
-  void flush() override { kernel_.flush(); }
   bool is_free(Protocol protocol, const Endpoint& outside) override { return kernel_.is_free(protocol, outside); }
   bool has_flow(std::span<const DoorHandle> handles) override { return kernel_.has_flow(handles); }
 

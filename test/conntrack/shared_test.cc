@@ -65,7 +65,8 @@ TEST_CASE("workers open and close doors at once, and nothing is left") {
     CHECK(caller.taken == 0);
   }
   CHECK(r.keeper.counters().opened == workers * rounds * 2);
-  shared.flush();
+  std::this_thread::sleep_for(longest_wait_of_closings);
+  CHECK(shared.flush_when_due(Instant{1h}) == Instant::max());
   CHECK(r.keeper.door_count() == 0);
   CHECK(r.expectations() == 0);
   CHECK(r.anchors() == 0);

@@ -39,7 +39,6 @@ class FakeDoorKeeper : public DoorKeeper {
       if (living.erase(h) != 1) ++closed_twice;
     }
   }
-  void flush() override {}  // close() has done it
   bool is_free(Protocol, const Endpoint& outside) override { return !taken.contains(outside); }
   bool has_flow(std::span<const DoorHandle> handles) override {
     for (DoorHandle h : handles)

@@ -12,7 +12,6 @@ class WillingKeeper : public DoorKeeper {
     return {};
   }
   void close(std::span<const DoorHandle>) override {}
-  void flush() override {}
   bool is_free(Protocol, const Endpoint&) override { return true; }
   bool has_flow(std::span<const DoorHandle>) override { return true; }
 
