@@ -116,6 +116,12 @@ LegId CallDatabase::begin_leg(Leg leg, const LegPath& path, Instant now) {
     return 0;
   }
   leg.call = call_key(leg.texts[Leg::call_id], path.inside_host);
+  std::size_t of_call = 0;
+  by_call_id_.for_each(leg.call, [&](const Leg& known) { of_call += known.call == leg.call; });
+  if (of_call >= limits::legs_per_call) {
+    stats_.count(Event::calls_refused_by_bound);
+    return 0;
+  }
   leg.path = paths_.hold(path);
   leg.begun = leg.last_message = now;
   const LegId id = legs_.insert(std::move(leg));

@@ -5,6 +5,8 @@
 #include <cstring>
 #include <ranges>
 
+#include "alg/base/limits.h"
+
 namespace sipalg {
 
 namespace {
@@ -71,10 +73,16 @@ void Givens::append(std::span<const Given> message) {
 void Givens::remember(std::span<const Given> message) {
   if (ends_with(message)) return;
   const auto is_old = [&](const Given& old) { return is_replaced(old, message); };
-  if (std::any_of(begin(), end(), is_old)) {
+  const std::size_t known = size(), room = limits::givens - std::min(limits::givens, message.size());
+  if (known > room || std::any_of(begin(), end(), is_old)) {
     Givens rest;
+    std::size_t too_many = known - std::min(known, room);
     for (const Given old : *this)
-      if (!is_old(old)) rest.add(old);
+      if (too_many > 0) {
+        --too_many;
+      } else if (!is_old(old)) {
+        rest.add(old);
+      }
     *this = std::move(rest);
   }
   append(message);

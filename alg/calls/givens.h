@@ -40,7 +40,7 @@ struct PackedGiven {
 class Givens : public PackedList<Given, PackedGiven> {
  public:
   // What one message gave takes the place of what an older one did for the same fields, endpoints and users. Two texts of
-  // one endpoint in one message stay two.
+  // one endpoint in one message stay two. No more than limits::givens, or what one message gave.
   void remember(std::span<const Given> message);
   // The `nth` (from 0) of the texts that fit: field, endpoint and, when it has one, the user; else any user's.
   std::optional<Given> find(Field field, const Endpoint& endpoint, std::string_view user = {}, std::size_t nth = 0) const;

@@ -101,6 +101,7 @@ struct Transaction {
   CompactList<std::size_t> bodies;    // that were handled: a copy of one changes nothing (Exchange::body_mark)
   Offer offer;                        // in its request; the dialogs that an INVITE begins begin with it
   bool cleared = false;               // with its call, by hand: it gives its responses their texts back, and opens nothing
+  uint8_t routes_came = 0;  // with a request in: a response carries them behind those of our side
   uint16_t last_status = 0;
   std::optional<uint32_t> expires_header;  // INVITE: seconds
   Instant ends{};

@@ -108,6 +108,7 @@ void CallDatabase::expire_transaction(TransactionId id, Instant now) {
     stats_.count(Event::transactions_timed_out);
     give_up(*t, id, now);
   } else if (t->method == sip::Method::invite) {
+    attempt_ended(leg, id, true, now);
     if (Leg* forked = legs_.find(leg)) end_unanswered_branches(*forked, id, now);
   }
   if (answered && t->dialog != 0 && t->offer.sdp != 0) {  // most have none, and their leg has left the processor's cache by now

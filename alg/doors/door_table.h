@@ -81,7 +81,7 @@ class DoorTable {
   };
   struct PlaceHash {
     std::size_t operator()(const Place& place) const noexcept {
-      return std::hash<Endpoint>{}(place.endpoint) + (static_cast<std::size_t>(place.protocol) << 16);
+      return std::hash<Endpoint>{}(place.endpoint) * 2 + (place.protocol == Protocol::tcp ? 1U : 0U);
     }
   };
   // What a claim found out about endpoints that other parts hold.
@@ -153,6 +153,8 @@ class DoorTable {
   // The living signalling door of this inside endpoint that lets `remote` in.
   DoorId find_signalling(Protocol protocol, const Endpoint& inside, const Address& outside_address,
                          const Address& remote) const;
+  // The living media door of this inside endpoint.
+  DoorId find_media(Protocol protocol, const Endpoint& inside, const Address& outside_address) const;
   // The living inbound door on this outside endpoint that lets `remote` in.
   DoorId find_outside(Protocol protocol, const Endpoint& outside, const Address& remote) const;
   bool is_outside_endpoint(Protocol protocol, const Endpoint& outside) const;
@@ -216,7 +218,6 @@ class DoorTable {
   void settle();
   void note(Opening& opening);
   MediaDoors find_run(const MediaWish& wish) const;
-  DoorId find_media(Protocol protocol, const Endpoint& inside, const Address& outside_address) const;
   DoorId insert(const KernelDoor& kernel, Purpose purpose);
   void hold(DoorId id, Purpose purpose);
   void index(DoorId id);

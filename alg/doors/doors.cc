@@ -224,6 +224,13 @@ bool Doors::has_signalling(Protocol protocol, const Endpoint& inside, const Addr
                     [&](const Part& part) { return part.table.find_signalling(protocol, inside, outside_address, remote) != 0; });
 }
 
+bool Doors::has_media(Protocol protocol, const Endpoint& inside, const Endpoint& outside) const {
+  return tables_.at(part_for(inside.address), [&](const Part& part) {
+    const DoorId id = part.table.find_media(protocol, inside, outside.address);
+    return id != 0 && part.table.outside_of(id) == outside;
+  });
+}
+
 template <typename F>
 bool Doors::any_elsewhere(Protocol protocol, const Endpoint& outside, uint32_t looked_at, F&& f) const {
   if (tables_.is_alone()) return false;

@@ -58,9 +58,12 @@ uint16_t DoorTable::choose_signalling_port(const SignallingWish& wish, Instant n
   if (is_stopped()) return 0;
   // the endpoint it has toward others, or by the other protocol, so that it is known by one
   for (const Protocol protocol : {wish.protocol, other_protocol(wish.protocol)}) {
+    uint16_t refused = 0;  // they are mostly one port toward many scopes
     const DoorId known = find_at_inside(protocol, wish.inside, [&](const Door& other) {
-      return way_of(other).signalling && way_of(other).outside.address == wish.outside_address &&
-             can_serve(wish, other.outside_port, now, false);
+      if (other.outside_port == refused || !way_of(other).signalling || way_of(other).outside.address != wish.outside_address) return false;
+      if (can_serve(wish, other.outside_port, now, false)) return true;
+      refused = other.outside_port;
+      return false;
     });
     if (known != 0) return doors_.find(known)->outside_port;
     if (is_stopped()) return 0;

@@ -64,30 +64,34 @@ void Exchange::begin_dialog(Dialog& dialog) {
 void Exchange::heard_invite_response(bool is_copy) {
   if (!leg_) return;
   const uint16_t status = message_.status;
-  if (status > 100 && status < 300 && message_.to.tag.is_set()) {
-    Dialog* dialog = add_dialog();
-    const bool is_open = leg_->invites.contains(transaction_id_);
-    if (!dialog || (status < 200 && (leg_->ends || !is_open))) return;
-    if (begins_anew(*dialog)) {
-      if (is_copy && dialog->attempt != 0) return;  // of a call before
-      begin_dialog(*dialog);
-    }
-    if (status >= 200 && transaction_->header_failed) note_untouched_invite(*dialog);
-    if (dialog->hung_up) return;
-    dialog->invite_usage = true;
-    if (status >= 200) {
-      dialog->state = Dialog::State::confirmed;
-      if (leg_->ends) rooms_.calls.revive(*leg_);  // 2xx may follow 2xx
-      rooms_.calls.begin_call(*leg_);
-      take_early_answer(*dialog);
-      rooms_.calls.replace_older(*leg_, *dialog, passage_.now);  // by offers that were answered while it was early
-      note_session_interval();
-    }
-  }
+  if (status > 100 && status < 300) heard_dialog(is_copy);
   if (status < 200) return;
   if (status >= 300 && transaction_->dialog != 0) rooms_.calls.refuse_offer(transaction_id_, passage_.now);
   rooms_.calls.attempt_ended(leg_id_, transaction_id_, status < 300, passage_.now);
   is_rescheduled_ = true;
+}
+
+// A 1xx without a To tag is of no dialog; a 2xx without one is of a dialog whose tag is null (RFC 3261 section 12.1.2).
+void Exchange::heard_dialog(bool is_copy) {
+  const uint16_t status = message_.status;
+  if (status < 200 && !message_.to.tag.is_set()) return;
+  Dialog* dialog = add_dialog();
+  const bool is_open = leg_->invites.contains(transaction_id_);
+  if (!dialog || (status < 200 && (leg_->ends || !is_open))) return;
+  if (begins_anew(*dialog)) {
+    if (is_copy && dialog->attempt != 0) return;  // of a call before
+    begin_dialog(*dialog);
+  }
+  if (status >= 200 && transaction_->header_failed) note_untouched_invite(*dialog);
+  if (dialog->hung_up) return;
+  dialog->invite_usage = true;
+  if (status < 200) return;
+  dialog->state = Dialog::State::confirmed;
+  if (leg_->ends) rooms_.calls.revive(*leg_);  // 2xx may follow 2xx
+  rooms_.calls.begin_call(*leg_);
+  take_early_answer(*dialog);
+  rooms_.calls.replace_older(*leg_, *dialog, passage_.now);  // by offers that were answered while it was early
+  note_session_interval();
 }
 
 void Exchange::heard_subscription_response() {

@@ -68,6 +68,8 @@ Reason pass(EngineHouse& house, Lease& lease, const SipDatagram& datagram, std::
   scratch.edits.clear();
   Exchange exchange(rooms, scratch, passage, trace);
   if (!rooms.service.takes(flow) && !exchange.belongs_to_record()) return Reason::service_off;
+  // a media door lets in whoever sends: that is no leave to begin calls
+  if (!out && scratch.message.is_request && house.doors.has_media(flow.protocol, me.inside, me.outside)) return Reason::media_endpoint;
   if (!out && flow.is_new && flow.begun_by_sender && me.is_translated() && rooms.learned.pbx.size() < limits::registrations &&
       !house.doors.was_signalling_endpoint(flow.protocol, me.outside)) {
     rooms.learned.pbx.insert(me.inside.address);

@@ -118,6 +118,7 @@ bool Exchange::find_or_begin(bool outgoing) {
   transaction_->source = passage_.me;
   transaction_->remote = passage_.peer;
   transaction_->expires_header = message_.expires;
+  transaction_->routes_came = outgoing ? uint8_t{0} : static_cast<uint8_t>(message_.record_routes.size());
   return true;
 }
 
@@ -138,7 +139,7 @@ void Exchange::find_leg() {
 // A 2xx to UPDATE or PRACK has no Record-Route, but comes through the same proxy (RFC 3261 table 2).
 void Exchange::note_routing() {
   if (!leg_) return;
-  if (passage_.out && is_record_routing(passage_)) leg_->routed = true;
+  if (passage_.out && is_record_routing(rules_, passage_)) leg_->routed = true;
   rules_.sender_routes = leg_->routed;
 }
 
@@ -264,6 +265,7 @@ Reason Exchange::request_in() {
 Reason Exchange::response_out() {
   find_or_begin(false);
   if (!transaction_) return Reason::no_record;
+  rules_.own_routes = message_.record_routes.size() - std::min<std::size_t>(message_.record_routes.size(), transaction_->routes_came);
   find_leg();
   note_leg_message();
   if (transaction_->header_failed || transaction_->response_header_failed) {

@@ -106,6 +106,7 @@ class Exchange {
   // --- what a message ends (endings.cc) ---
   void heard_response();
   void heard_invite_response(bool is_copy);
+  void heard_dialog(bool is_copy);
   void note_untouched_invite(Dialog& dialog);
   bool begins_anew(const Dialog& dialog) const;
   void begin_dialog(Dialog& dialog);

@@ -226,7 +226,8 @@ void HeaderMap::contacts(bool own_only) {
 
 void HeaderMap::record_routes() {
   current_ = sip::Compared::record_route;
-  for (const sip::NameAddr& value : passage_.message.record_routes) map_uri(value.uri, Field::record_route, Purpose::route);
+  const auto& routes = passage_.message.record_routes;
+  for (std::size_t i = 0; i < routes.size() && i < rules_.own_routes; ++i) map_uri(routes[i].uri, Field::record_route, Purpose::route);
 }
 
 void HeaderMap::paths() {

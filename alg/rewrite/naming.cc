@@ -17,15 +17,16 @@ bool may_name(const Rules& rules, const Passage& passage, const Address& target)
   const Address& sender = passage.me.inside.address;
   if (rules.policy.is_pbx(sender) || rules.learned.pbx.contains(sender) || rules.sender_routes) return true;
   const auto& message = passage.message;
-  for (std::size_t i = 1; i < message.vias.size(); ++i)
+  for (std::size_t i = 1; message.is_request && i < message.vias.size(); ++i)
     if (message.vias[i].sent_by.address == target) return true;
-  return is_record_routing(passage);
+  return is_record_routing(rules, passage);
 }
 
-bool is_record_routing(const Passage& passage) {
-  return std::ranges::any_of(passage.message.record_routes, [&](const sip::NameAddr& value) {
-    return value.uri.host.address == passage.me.inside.address;
-  });
+bool is_record_routing(const Rules& rules, const Passage& passage) {
+  const auto& routes = passage.message.record_routes;
+  for (std::size_t i = 0; i < routes.size() && i < rules.own_routes; ++i)
+    if (routes[i].uri.host.address == passage.me.inside.address) return true;
+  return false;
 }
 
 void note_third_party(Rules& rules, const Passage& passage, const Address& target) {

@@ -17,7 +17,7 @@ Standing standing_of(const Rules& rules, const Passage& passage, const Address& 
 bool may_name(const Rules& rules, const Passage& passage, const Address& target);
 
 // Did the sender put itself into the Record-Route of this message?
-bool is_record_routing(const Passage& passage);
+bool is_record_routing(const Rules& rules, const Passage& passage);
 
 // Another host was named and it is not allowed: counted, with the line of configuration that would.
 void note_third_party(Rules& rules, const Passage& passage, const Address& target);

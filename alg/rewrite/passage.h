@@ -59,6 +59,7 @@ struct Rules {
   std::vector<DoorId>& opened;      // doors that went into the kernel for this message
   FailedGroups& failed;
   std::vector<std::string>* notes;  // for people; nullptr: nobody asks
+  std::size_t own_routes = SIZE_MAX;  // of the Record-Routes of a response out the first ones: the others came with its request
   bool sender_routes = false;       // Leg::routed of the message's leg
   void group_failed(Reason reason) {
     stats.count_group(reason);

@@ -173,12 +173,12 @@ void SdpMap::write_origin() {
 void SdpMap::write_session_connection() {
   const sdp::Connection& connection = session_.connection;
   if (!connection.address || connection.address->is_unspecified()) return;
-  bool any_mapped = false, any_active = false;
+  bool any_mapped = false, any_relies = false;
   for (std::size_t i = 0; i < session_.media.size(); ++i) {
     any_mapped = any_mapped || (lines_[i].relies_on_session && lines_[i].mapped);
-    any_active = any_active || session_.media[i].port_number != 0;
+    any_relies = any_relies || (session_.media[i].port_number != 0 && session_.media[i].connections.empty());
   }
-  const bool idle = !any_active && *connection.address == passage_.me.inside.address;
+  const bool idle = !any_relies && *connection.address == passage_.me.inside.address;
   if (any_mapped || idle)
     write_address(connection.address_text, Field::sdp_connection, connection.address, passage_.outside_of(*connection.address));
 }

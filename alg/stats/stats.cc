@@ -24,6 +24,7 @@ constexpr std::array<ReasonText, count_of<Reason>> reasons{{
     {"fragment", "an IP fragment that was not reassembled"},
     {"transaction-untouched", "the first message of this transaction passed unchanged, so does the rest of it"},
     {"no-record", "it belongs to a request that was not seen"},
+    {"media-endpoint", "a request to an endpoint of media, where nobody asked for one"},
     {"header-unreadable", "an address header can not be read with certainty"},
     {"opinions-differ", "our scanner and sofia-sip see different endpoints"},
     {"opinion-unreadable", "sofia-sip can not read a field a door would come from"},

@@ -23,6 +23,7 @@ enum class Reason : uint8_t {
   fragment,                // a fragment that was not reassembled
   transaction_untouched,   // the first message of this transaction passed unchanged, so do all of it
   no_record,               // ACK or CANCEL without its INVITE, response without its request
+  media_endpoint,          // a request to an endpoint of media: nobody asked for it there
   // from here on: of groups
   header_unreadable,       // a Contact, Record-Route, Route... value the scanner could not read
   opinions_differ,         // scanner and sofia-sip see different endpoints

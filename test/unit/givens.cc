@@ -5,6 +5,8 @@
 #include <catch2/catch.hpp>
 #include <vector>
 
+#include "alg/base/limits.h"
+
 using namespace sipalg;
 
 namespace {
@@ -65,6 +67,18 @@ TEST_CASE("they come back in order as they were added, of either family and of n
   givens.remember({all, 1});
   CHECK(std::ranges::equal(copy, all));
   CHECK(std::ranges::equal(givens, std::vector<Given>{all[1], all[2], all[0]}));
+}
+
+TEST_CASE("a record remembers so many texts, the newest ones") {
+  Givens givens;
+  for (std::size_t i = 0; i < limits::givens + 50; ++i) {
+    const std::string user = "user" + std::to_string(i);
+    const Given one[]{{Field::contact, w, "10.0.0.2", user}};
+    givens.remember(one);
+  }
+  CHECK(givens.size() == limits::givens);
+  CHECK((*givens.begin()).user == "user50");
+  CHECK(givens.find(Field::contact, w, "user300"));
 }
 
 TEST_CASE("what became of a URI is kept beside it") {
