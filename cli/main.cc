@@ -6,6 +6,7 @@
 
 #include "alg/control/service_argument.h"
 #include "alg/daemon/config.h"
+#include "alg/daemon/standard_streams.h"
 #include "cli/client.h"
 #include "cli/commands.h"
 #include "cli/show.h"
@@ -109,9 +110,7 @@ void add_question(CLI::App& app, const Question& question, Common& common, Run& 
   command->callback([&question, &common, &run] { run = [&question, &common] { return ask(question, common); }; });
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int sipalgctl(int argc, char** argv) {
   CLI::App app{"sipalgctl: what sipalgd does, and what it would do"};
   app.require_subcommand(1);
   app.set_version_flag("--version", "sipalgctl " SIPALG_VERSION);
@@ -138,4 +137,11 @@ int main(int argc, char** argv) {
     std::cerr << "sipalgctl: " << error.what() << "\n";
     return exit_failure;
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  occupy_standard_streams();
+  return finish_output("sipalgctl", sipalgctl(argc, argv));
 }

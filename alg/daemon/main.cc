@@ -7,6 +7,7 @@
 
 #include "alg/daemon/daemon.h"
 #include "alg/daemon/privileges.h"
+#include "alg/daemon/standard_streams.h"
 
 namespace {
 
@@ -46,9 +47,7 @@ int run(const Options& options) {
   return 0;
 }
 
-}  // namespace
-
-int main(int argc, char** argv) {
+int sipalgd(int argc, char** argv) {
   CLI::App app{"sipalgd, a SIP ALG for Linux routers"};
   Options options;
   const auto* file = app.add_option("-c,--config", options.file, "configuration file")->capture_default_str();
@@ -68,4 +67,11 @@ int main(int argc, char** argv) {
     std::cerr << "sipalgd: " << error.what() << "\n";
     return 1;
   }
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  occupy_standard_streams();
+  return finish_output("sipalgd", sipalgd(argc, argv));
 }

@@ -1,0 +1,52 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The command lines of sipalgctl and sipalgd: what is printed, where, and with which exit status.
+import os
+import socket
+import struct
+import subprocess
+
+from cases.zones import CALLS, POWERLESS
+from harness.case import case
+from harness.daemon import CTL, DAEMON, ROOT
+from harness.wait import check, equal
+
+ENDS = ("--inside", "10.0.0.2", "--outside", "203.0.113.1", "--peer", "203.0.113.2")
+NAT = ("--inside", "10.0.0.0/24", "--outside", "203.0.113.1")
+MESSAGE = b"OPTIONS sip:203.0.113.2 SIP/2.0\r\n"  # what is wrong with it is told, which is enough here
+RAW_IP = 101
+
+
+def run(*command, **options):
+    return subprocess.run([str(word) for word in command], capture_output="stdout" not in options,
+                          stderr=subprocess.PIPE if "stdout" in options else None, timeout=20, check=False, **options)
+
+
+def empty_capture(folder):
+    path = os.path.join(folder, "empty.pcap")
+    with open(path, "wb") as file:
+        file.write(struct.pack("<IHHiIII", 0xA1B2C3D4, 2, 4, 0, 0, 65575, RAW_IP))
+    return path
+
+
+def printing(bench, capture):
+    """What prints, whether it asks the daemon or not."""
+    asking = (CTL, "--socket", bench.daemon.socket)
+    return ((*asking, "show", "stats"), (*asking, "show", "stats", "--json"), (*asking, "ruleset"), (CTL, "--help"), (CTL, "--version"),
+            (CTL, "firewall", "--config", bench.daemon.config), (CTL, "explain", *ENDS), (CTL, "explain", *ENDS, "--json"),
+            (CTL, "explain", *ENDS, "--output", "-"), (CTL, "replay", capture, *NAT), (CTL, "replay", capture, *NAT, "--output", "-"),
+            (DAEMON, "--check", "--config", bench.daemon.config), (DAEMON, "--help"))
+
+
+@case("command line", config=CALLS)
+def output_that_is_lost_is_told(bench):
+    """What can not be written to standard output, because the disk is full or it is closed, is told and ends with 1."""
+    capture = empty_capture(bench.folder)
+    for command in printing(bench, capture):
+        with open("/dev/full", "wb") as full:
+            result = run(*command, stdout=full, input=MESSAGE)
+        equal((result.returncode, b"could not be written" in result.stderr), (1, True), f"{command} on a full disk: {result.stderr}")
+        closed = run("sh", "-c", 'exec "$@" >&-', "sh", *command, input=MESSAGE)
+        equal((closed.returncode, b"written" in closed.stderr), (1, True), f"{command} without standard output: {closed.stderr}")
+    written = os.path.join(bench.folder, "written.pcap")
+    run("sh", "-c", 'exec "$@" >&-', "sh", CTL, "replay", capture, *NAT, "--output", written)
+    equal(os.path.getsize(written), os.path.getsize(capture), "bytes of a capture that could have got the text, too")
