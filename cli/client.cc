@@ -16,15 +16,20 @@ namespace {
 
 constexpr timeval patience{10, 0};
 
+bool is_absence(int error) { return error == ENOENT || error == ECONNREFUSED; }
+
 std::string cure_for(int error, const std::string& path) {
   if (error == EACCES) return "the socket belongs to user and group of sipalgd: use sudo, or join the group sipalg";
-  if (error == ENOENT || error == ECONNREFUSED)
+  if (is_absence(error))
     return "is sipalgd running? `systemctl status sipalgd` tells; --socket names another one than " + path;
   return "`systemctl status sipalgd` tells more";
 }
 
 [[noreturn]] void fail(const std::string& path, int error) {
-  throw CommandError("sipalgd does not answer on " + path + ": " + std::strerror(error) + "; " + cure_for(error, path), exit_no_daemon);
+  if (error == EAGAIN) error = ETIMEDOUT;  // what the kernel says when our patience has ended
+  const std::string text = "sipalgd does not answer on " + path + ": " + std::strerror(error) + "; " + cure_for(error, path);
+  if (is_absence(error)) throw NoDaemon(text);
+  throw CommandError(text, exit_no_daemon);
 }
 
 FileDescriptor connect_to(const std::string& path) {
@@ -53,7 +58,7 @@ control::LineBuffer receive_line(const FileDescriptor& fd, const std::string& pa
   while (line.state() == control::LineBuffer::State::incomplete) {
     const auto size = recv(fd.get(), buffer.data(), buffer.size(), 0);
     if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) fail(path, size == 0 ? ECONNRESET : errno == EAGAIN ? ETIMEDOUT : errno);
+    if (size <= 0) fail(path, size == 0 ? ECONNRESET : errno);
     line.append({buffer.data(), static_cast<std::size_t>(size)});
   }
   return line;

@@ -21,7 +21,14 @@ class CommandError : public std::runtime_error {
   ExitCode code_;
 };
 
-// Throws CommandError: exit_no_daemon when nobody answers, exit_failure when the daemon says no.
+// No daemon runs there, as far as the socket tells.
+class NoDaemon : public CommandError {
+ public:
+  explicit NoDaemon(const std::string& text) : CommandError(text, exit_no_daemon) {}
+};
+
+// Throws CommandError: exit_no_daemon when nobody answers (NoDaemon when nobody is there), exit_failure when the daemon
+// says no.
 Json fetch(const std::string& socket, const control::Request& request);
 
 }  // namespace sipalg

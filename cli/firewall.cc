@@ -32,17 +32,26 @@ Config load(const std::string& file) {
 
 // A port that was removed from the service is not ours to close: SIP passes there untouched. So all of them, and those of
 // calls that go on.
-std::set<uint16_t> sip_ports(const Config& config) {
+std::set<uint16_t> living_ports(const std::string& socket) {
+  std::set<uint16_t> ports;
+  const Json answer = fetch(socket, {control::Command::service_list, {}});
+  for (const Json& line : answer.value("service", Json::array()))
+    for (const char* key : {"ports", "draining"}) {
+      const auto living = line.value(key, std::vector<uint16_t>());
+      ports.insert(living.begin(), living.end());
+    }
+  return ports;
+}
+
+// Without a daemon the file says all. One that is there and can not be asked may have ports that the rules then lack.
+std::set<uint16_t> sip_ports(const Config& config, const std::string& file) {
   std::set<uint16_t> ports(config.service.ports.begin(), config.service.ports.end());
   try {
-    const Json answer = fetch(config.control_socket, {control::Command::service_list, {}});
-    for (const Json& line : answer.value("service", Json::array()))
-      for (const char* key : {"ports", "draining"}) {
-        const auto living = line.value(key, std::vector<uint16_t>());
-        ports.insert(living.begin(), living.end());
-      }
+    ports.merge(living_ports(config.control_socket));
+  } catch (const NoDaemon&) {
   } catch (const CommandError& error) {
-    if (error.code() != exit_no_daemon) std::cerr << "warning: with the ports of the file alone: " << error.what() << "\n";
+    std::cerr << "warning: with the ports of " << file << " alone, those of `sipalgctl service add` could not be asked for: "
+              << error.what() << "\n";
   }
   return ports;
 }
@@ -68,7 +77,7 @@ int remove() {
 int firewall(const Options& options) {
   if (options.remove) return remove();
   const Config config = load(options.config);
-  const std::set<uint16_t> ports = sip_ports(config);
+  const std::set<uint16_t> ports = sip_ports(config, options.config);
   const std::string text = firewall_text(config.zones, std::vector(ports.begin(), ports.end()), options.config);
   tell(config, options.config);
   tell_ports(config, options.config, ports);

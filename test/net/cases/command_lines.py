@@ -4,6 +4,7 @@ import os
 import socket
 import struct
 import subprocess
+from concurrent.futures import ThreadPoolExecutor
 
 from cases.zones import CALLS, POWERLESS
 from harness.case import case
@@ -50,3 +51,27 @@ def output_that_is_lost_is_told(bench):
     written = os.path.join(bench.folder, "written.pcap")
     run("sh", "-c", 'exec "$@" >&-', "sh", CTL, "replay", capture, *NAT, "--output", written)
     equal(os.path.getsize(written), os.path.getsize(capture), "bytes of a capture that could have got the text, too")
+
+
+@case("command line", config=CALLS)
+def firewall_tells_that_the_daemon_can_not_be_asked(bench):
+    """`sipalgctl firewall` tells when a daemon is there and does not answer, why, and what to do; without a daemon it is silent."""
+    command = (CTL, "firewall", "--config", bench.daemon.config)
+    asked = run(*command)
+    check(b"could not be asked" not in asked.stderr, f"told although it answers: {asked.stderr}")
+    os.chown(bench.daemon.socket, 65534, 65534)
+    refused = run(*POWERLESS, *command)
+    equal((refused.returncode, refused.stdout), (0, asked.stdout), "the rules of the file")
+    for words in (b"could not be asked", b"Permission denied", b"join the group sipalg"):
+        check(words in refused.stderr, f"no {words} in {refused.stderr}")
+    bench.daemon.stop()
+    gone = run(*command)
+    equal((gone.returncode, b"could not be asked" in gone.stderr), (0, False), f"without a daemon: {gone.stderr}")
+    with socket.socket(socket.AF_UNIX) as listening:  # one that takes the question and ends
+        listening.bind(bench.daemon.socket)
+        listening.listen()
+        listening.settimeout(20)
+        with ThreadPoolExecutor(1) as pool:
+            asking = pool.submit(run, *command)
+            listening.accept()[0].close()
+        check(b"could not be asked" in asking.result().stderr, f"a daemon that ends: {asking.result().stderr}")
