@@ -11,7 +11,7 @@ namespace sipalg {
 
 using Run = std::function<int()>;
 
-// `run` is set when the command is chosen.
+// `run` is set when the command is chosen. `app` has --socket, for all that ask the daemon, and outlives `run`.
 void add_explain(CLI::App& app, Run& run);
 void add_firewall(CLI::App& app, Run& run);
 void add_replay(CLI::App& app, Run& run);

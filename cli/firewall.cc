@@ -19,6 +19,7 @@ namespace {
 
 struct Options {
   std::string config = SIPALG_CONFIG_FILE;
+  std::string socket;  // empty: the file tells
   bool apply = false, remove = false;
 };
 
@@ -43,15 +44,22 @@ std::set<uint16_t> living_ports(const std::string& socket) {
   return ports;
 }
 
-// Without a daemon the file says all. One that is there and can not be asked may have ports that the rules then lack.
-std::set<uint16_t> sip_ports(const Config& config, const std::string& file) {
+void tell_not_asked(const Options& options, const CommandError& error) {
+  std::cerr << "warning: with the ports of " << options.config << " alone, those of `sipalgctl service add` could not be asked for: "
+            << error.what() << "\n";
+}
+
+// Without a daemon the file says all. One that is there and can not be asked may have ports that the rules then lack; so
+// may one that was named.
+std::set<uint16_t> sip_ports(const Config& config, const Options& options) {
   std::set<uint16_t> ports(config.service.ports.begin(), config.service.ports.end());
   try {
-    ports.merge(living_ports(config.control_socket));
-  } catch (const NoDaemon&) {
+    ports.merge(living_ports(options.socket.empty() ? config.control_socket : options.socket));
+  } catch (const NoDaemon& error) {
+    if (!options.socket.empty()) tell_not_asked(options, error);
   } catch (const CommandError& error) {
-    std::cerr << "warning: with the ports of " << file << " alone, those of `sipalgctl service add` could not be asked for: "
-              << error.what() << "\n";
+    if (error.code() == exit_usage) throw;
+    tell_not_asked(options, error);
   }
   return ports;
 }
@@ -77,7 +85,7 @@ int remove() {
 int firewall(const Options& options) {
   if (options.remove) return remove();
   const Config config = load(options.config);
-  const std::set<uint16_t> ports = sip_ports(config, options.config);
+  const std::set<uint16_t> ports = sip_ports(config, options);
   const std::string text = firewall_text(config.zones, std::vector(ports.begin(), ports.end()), options.config);
   tell(config, options.config);
   tell_ports(config, options.config, ports);
@@ -99,7 +107,12 @@ void add_firewall(CLI::App& app, Run& run) {
   command->add_option("-c,--config", options->config, "configuration file")->capture_default_str();
   auto* apply = command->add_flag("--apply", options->apply, "load them instead, in one transaction");
   command->add_flag("--remove", options->remove, "take them away")->excludes(apply);
-  command->callback([options, &run] { run = [options] { return firewall(*options); }; });
+  command->add_option("--socket", options->socket, "control socket of the daemon; by default the file's");
+  command->callback([options, &app, &run] {
+    const auto* before = app.get_option("--socket");  // where it stands before the command
+    if (options->socket.empty() && before->count() != 0) options->socket = before->as<std::string>();
+    run = [options] { return firewall(*options); };
+  });
 }
 
 } // namespace sipalg

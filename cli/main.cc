@@ -110,6 +110,13 @@ void add_question(CLI::App& app, const Question& question, Common& common, Run& 
   command->callback([&question, &common, &run] { run = [&question, &common] { return ask(question, common); }; });
 }
 
+// Who names a daemon expects that it is asked.
+void refuse_socket_offline(const CLI::App& app) {
+  for (const char* name : {"explain", "replay"})
+    if (app.got_subcommand(name) && app.get_option("--socket")->count() != 0)
+      throw CommandError(std::string(name) + " asks no daemon; leave --socket out", exit_usage);
+}
+
 int sipalgctl(int argc, char** argv) {
   CLI::App app{"sipalgctl: what sipalgd does, and what it would do"};
   app.require_subcommand(1);
@@ -124,6 +131,7 @@ int sipalgctl(int argc, char** argv) {
   add_replay(app, run);
   try {
     app.parse(argc, argv);
+    refuse_socket_offline(app);
     return run();
   } catch (const CLI::ParseError& error) {
     return app.exit(error) == 0 ? exit_ok : exit_usage;

@@ -75,3 +75,23 @@ def firewall_tells_that_the_daemon_can_not_be_asked(bench):
             asking = pool.submit(run, *command)
             listening.accept()[0].close()
         check(b"could not be asked" in asking.result().stderr, f"a daemon that ends: {asking.result().stderr}")
+
+
+@case("command line", config=CALLS)
+def socket_that_is_named_is_asked(bench):
+    """`--socket` before or behind `firewall` names the daemon that is asked for its ports, and it is told when nobody answers there;
+    explain and replay, which ask nobody, refuse it."""
+    bench.daemon.ctl("service", "add", "udp", "5070")
+    path = os.path.join(bench.folder, "zones.toml")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write('control-socket = "/nonexistent/control.sock"\n' + CALLS)
+    check(b"5070" not in run(CTL, "firewall", "--config", path).stdout, "the port of a daemon that was not named")
+    for words in (("--socket", bench.daemon.socket, "firewall"), ("firewall", "--socket", bench.daemon.socket)):
+        result = run(CTL, *words, "--config", path)
+        equal((result.returncode, b"5060, 5070" in result.stdout), (0, True), f"{words}: {result.stderr}")
+    nobody = run(CTL, "--socket", "/nonexistent/sipalg.sock", "firewall", "--config", path)
+    check(b"/nonexistent/sipalg.sock" in nobody.stderr, f"a socket that is not there: {nobody.stderr}")
+    for words in (("explain", *ENDS), ("replay", empty_capture(bench.folder), *NAT)):
+        result = run(CTL, "--socket", bench.daemon.socket, *words, input=MESSAGE)
+        equal((result.returncode, result.stdout), (2, b""), f"exit and output of {words}")
+        check(b"leave --socket out" in result.stderr, f"{words}: {result.stderr}")
