@@ -62,4 +62,10 @@ std::string read_datagram(const std::string& file) {
   return bytes;
 }
 
+bool is_standard_output(const std::string& output, bool json) {
+  if (output != "-") return false;
+  if (json) throw CommandError("--json and --output - both take standard output; name a file for --output", exit_usage);
+  return true;
+}
+
 }  // namespace sipalg

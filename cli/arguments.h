@@ -27,4 +27,7 @@ DatagramArgument datagram_argument(const std::string& text, Side default_side);
 // Throws CommandError when it can not be read or is larger than a datagram.
 std::string read_datagram(const std::string& file);
 
+// "-" as --output takes standard output, where the text would be. Throws CommandError (exit_usage) when JSON is to be there too.
+bool is_standard_output(const std::string& output, bool json);
+
 }  // namespace sipalg

@@ -2,8 +2,12 @@
 #include "cli/capture.h"
 
 #include <pcap/pcap.h>
+#include <unistd.h>
 
 #include <array>
+#include <cerrno>
+#include <cstdio>
+#include <cstring>
 
 #include "cli/client.h"
 #include "cli/link_layer.h"
@@ -12,6 +16,13 @@ namespace sipalg {
 namespace {
 
 constexpr int largest_packet = 65'575;  // IPv6 with its header
+
+// Another descriptor of it: libpcap closes what it wrote to, and who ends the program looks at std::cout once more.
+pcap_dumper* open_standard_output(pcap* handle) {
+  FILE* file = fdopen(dup(STDOUT_FILENO), "wb");
+  if (file == nullptr) throw CommandError("the capture can not be written to standard output: " + std::string(std::strerror(errno)));
+  return pcap_dump_fopen(handle, file);
+}
 
 }  // namespace
 
@@ -41,7 +52,7 @@ std::optional<CaptureReader::Frame> CaptureReader::next() {
 }
 
 CaptureWriter::CaptureWriter(const std::string& file) : handle_(pcap_open_dead(DLT_RAW, largest_packet)) {
-  dumper_.reset(pcap_dump_open(handle_.get(), file.c_str()));
+  dumper_.reset(file == "-" ? open_standard_output(handle_.get()) : pcap_dump_open(handle_.get(), file.c_str()));
   if (!dumper_) throw CommandError("the capture can not be written: " + std::string(pcap_geterr(handle_.get())));
 }
 
@@ -54,7 +65,8 @@ void CaptureWriter::write(std::span<const uint8_t> packet, Instant time) {
 }
 
 void CaptureWriter::finish() {
-  if (pcap_dump_flush(dumper_.get()) != 0) throw CommandError("the capture could not be written whole");
+  if (pcap_dump_flush(dumper_.get()) != 0 || std::ferror(pcap_dump_file(dumper_.get())) != 0)
+    throw CommandError("the capture could not be written whole");
 }
 
 }  // namespace sipalg

@@ -31,7 +31,7 @@ class CaptureReader {
 
 class CaptureWriter {  // raw IP packets
  public:
-  explicit CaptureWriter(const std::string& file);  // throws CommandError
+  explicit CaptureWriter(const std::string& file);  // "-" is standard output. Throws CommandError
   void write(std::span<const uint8_t> packet, Instant time);
   void finish();  // throws CommandError when not everything could be written
 

@@ -71,14 +71,13 @@ void show(const Json& reports, std::ostream& out) {
 }
 
 void write_output(const std::string& file, const std::string& bytes) {
-  std::ofstream opened;
-  if (file != "-") opened.open(file, std::ios::binary);
-  std::ostream& out = file == "-" ? std::cout : opened;
+  std::ofstream out(file, std::ios::binary);
   out.write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
   if (!out.flush()) throw CommandError(file + " can not be written");
 }
 
 int explain(const Options& options) {
+  const bool is_filter = is_standard_output(options.output, options.json);  // the datagram's bytes alone
   Ends ends(options);
   const Config config = options.config.empty() ? Config{} : load_config(options.config, false);
   const Side default_side = options.from == "inside" ? Side::inside : Side::outside;
@@ -98,12 +97,14 @@ int explain(const Options& options) {
     reports.push_back(std::move(report));
     last = verdict.edited() ? std::string(verdict.bytes) : bytes;
   }
-  if (options.json) {
+  if (is_filter) {
+    std::cout << last;
+  } else if (options.json) {
     std::cout << to_text(reports, 2) << "\n";
-  } else if (options.output != "-") {
+  } else {
     show(reports, std::cout);
   }
-  if (!options.output.empty()) write_output(options.output, last);
+  if (!is_filter && !options.output.empty()) write_output(options.output, last);
   return exit_ok;
 }
 

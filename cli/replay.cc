@@ -2,6 +2,7 @@
 // sipalgctl replay: a capture taken inside, as a masquerading router would have seen it.
 #include <CLI/CLI.hpp>
 
+#include <algorithm>
 #include <iostream>
 
 #include "alg/daemon/config.h"
@@ -28,11 +29,24 @@ std::string play_all(CaptureReader& reader, Player& player) try {
   return error.what();
 }
 
+// The router has one address per family: which of two a flow would get, nobody knows.
+std::vector<Address> outside_addresses(const std::vector<std::string>& texts) {
+  std::vector<Address> out;
+  for (const auto& text : texts) {
+    const Address address = address_argument("--outside", text);
+    if (std::ranges::find(out, address.family(), &Address::family) != out.end())
+      throw CommandError("--outside: '" + text + "' is the second address of its family; give one for each, IPv4 and IPv6",
+                         exit_usage);
+    out.push_back(address);
+  }
+  return out;
+}
+
 int replay(const Options& options) {
+  const bool is_filter = is_standard_output(options.output, options.json);  // the packets alone
   std::vector<Network> inside;
-  std::vector<Address> outside;
+  const std::vector<Address> outside = outside_addresses(options.outside);
   for (const auto& text : options.inside) inside.push_back(network_argument("--inside", text));
-  for (const auto& text : options.outside) outside.push_back(address_argument("--outside", text));
   Config config = options.config.empty() ? Config{} : load_config(options.config, false);
   config.inside = inside;  // the command line decides
   CaptureReader reader(options.capture);
@@ -44,7 +58,7 @@ int replay(const Options& options) {
   const Json summary = player.summary();
   if (options.json) {
     std::cout << to_text(summary, 2) << "\n";
-  } else {
+  } else if (!is_filter) {
     show_replay(summary, std::cout);
   }
   if (!broken.empty()) throw CommandError(broken + "; what came before was played");
@@ -61,7 +75,7 @@ void add_replay(CLI::App& app, Run& run) {
   command->add_option("--outside", options->outside, "address of the router's NAT; may be repeated, one per family")
       ->required()->expected(1)->take_all();
   command->add_option("--config", options->config, "configuration file for the rules; defaults otherwise");
-  command->add_option("--output", options->output, "write the SIP packets as they leave to this capture file");
+  command->add_option("--output", options->output, "write the SIP packets as they leave to this capture file; - is standard output");
   command->add_flag("--json", options->json, "JSON instead of text");
   command->callback([options, &run] { run = [options] { return replay(*options); }; });
 }

@@ -95,3 +95,32 @@ def socket_that_is_named_is_asked(bench):
         result = run(CTL, "--socket", bench.daemon.socket, *words, input=MESSAGE)
         equal((result.returncode, result.stdout), (2, b""), f"exit and output of {words}")
         check(b"leave --socket out" in result.stderr, f"{words}: {result.stderr}")
+
+
+@case("command line", daemon=False)
+def standard_output_has_one_thing(bench):
+    """With `--output -` explain and replay print the bytes or the capture alone; that and `--json` at once are refused."""
+    capture = empty_capture(bench.folder)
+    explained = run(CTL, "explain", *ENDS, "--output", "-", input=MESSAGE)
+    equal((explained.returncode, explained.stdout), (0, MESSAGE), "explain as a filter")
+    with open(capture, "rb") as file:
+        whole = file.read()
+    replayed = run(CTL, "replay", "-", *NAT, "--output", "-", input=whole)
+    equal((replayed.returncode, replayed.stdout), (0, whole), "replay as a filter")
+    for words in (("explain", *ENDS), ("replay", capture, *NAT)):
+        result = run(CTL, *words, "--output", "-", "--json", input=MESSAGE)
+        equal((result.returncode, result.stdout), (2, b""), f"exit and output of {words} with --json")
+        check(b"--json and --output -" in result.stderr, f"{words}: {result.stderr}")
+        file = os.path.join(bench.folder, "written")
+        both = run(CTL, *words, "--output", file, "--json", input=MESSAGE)
+        equal((both.returncode, both.stdout[:1] in (b"[", b"{"), os.path.getsize(file) > 0), (0, True, True), f"{words} to a file")
+
+
+@case("command line", daemon=False)
+def second_address_of_a_family_is_refused(bench):
+    """`replay --outside` twice for one family ends with 2; once for each is taken."""
+    replay = (CTL, "replay", empty_capture(bench.folder), *NAT, "--outside")
+    for second in ("203.0.113.7", "203.0.113.1"):
+        result = run(*replay, second)
+        equal((result.returncode, b"second address of its family" in result.stderr), (2, True), f"{second}: {result.stderr}")
+    equal(run(*replay, "2001:db8::1").returncode, 0, "one of each family")
