@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cases.zones import CALLS, POWERLESS
 from harness.case import case
-from harness.daemon import CTL, DAEMON, ROOT
+from harness.daemon import CTL, DAEMON
 from harness.wait import check, equal
 
 ENDS = ("--inside", "10.0.0.2", "--outside", "203.0.113.1", "--peer", "203.0.113.2")

@@ -1,6 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Without the daemon: that scenarios and harness work, and that the tests can fail.
+import os
+import subprocess
+
 from harness.case import case
+from harness.daemon import ROOT
 from harness.media import converse
 from harness.router import MEDIA, PHONE, WAN
 from harness.texts import Caller, provider_on_two_ports
@@ -50,3 +54,18 @@ def harness_ipv6(bench):
     far, phone = bench.outside_party(6000, address=PROXY_V6), bench.inside_party(4000, address=PHONE_V6)
     converse(phone, (PROXY_V6, 6000), far, (PHONE_V6, 4000))
     equal(len(bench.capture.select("wan0", False, destination=PROXY_V6)) > 0, True, "IPv6 in the capture")
+
+
+@case("harness", daemon=False)
+def unknown_test_or_workload_is_an_error(bench):
+    """A name that no test or workload has ends test/net/run and test/bench with 2 and tells where the names are, also
+    beside one that is known; so does a choice of which the other options leave nothing."""
+    del bench
+    net, speed = (os.path.join(ROOT, "test", *words) for words in (("net", "run"), ("bench",)))
+    commands = ((net, "-k", "no_such_test"), (net, "-k", "harness_ipv6", "-k", "no_such_test"), (net, "--list", "-k", "no_such_test"),
+                (speed, "--only", "nobody/trunk"), (speed, "--only", "*/trunk", "--only", "no-such"))
+    left_out = ((net, "-k", "silent_call_ends_by", "--fast", "--list"), (speed, "--quick", "--only", "*/refresh"))
+    for command in commands + left_out:
+        result = subprocess.run(command, capture_output=True, text=True, timeout=20, check=False)
+        equal((result.returncode, result.stdout), (2, ""), f"{command}: {result.stderr}")
+        check("--list" in result.stderr or command in left_out, f"{command}: {result.stderr}")
