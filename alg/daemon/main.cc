@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // sipalgd: command line, configuration, privileges, and off it goes.
 #include <CLI/CLI.hpp>
+#include <pwd.h>
 
 #include <csignal>
 #include <iostream>
@@ -20,7 +21,14 @@ struct Options {
   std::string user;
 };
 
-int check_config(const Config& config) {
+// As become_user() will find it; here without becoming it.
+void check_user(const std::string& user) {
+  if (!user.empty() && getpwnam(user.c_str()) == nullptr)
+    throw std::runtime_error("there is no user '" + user + "'; `systemd-sysusers` makes it, or `useradd -r`");
+}
+
+int check(const Options& options, const Config& config) {
+  check_user(options.user);
   std::cout << to_toml(config);
   return 0;
 }
@@ -38,7 +46,7 @@ void set_privileges(const Options& options, const Config& config) {
 int run(const Options& options) {
   const auto load = [&options] { return load_config(options.file, !options.file_is_given); };
   const Config config = load();
-  if (options.check) return check_config(config);
+  if (options.check) return check(options, config);
   std::signal(SIGPIPE, SIG_IGN);
   Log log;
   log.set_level(config.log_level);
@@ -51,7 +59,7 @@ int sipalgd(int argc, char** argv) {
   CLI::App app{"sipalgd, a SIP ALG for Linux routers"};
   Options options;
   const auto* file = app.add_option("-c,--config", options.file, "configuration file")->capture_default_str();
-  app.add_flag("--check", options.check, "check the configuration, print what is in force, and end");
+  app.add_flag("--check", options.check, "check the configuration and --user, print what is in force, and end");
   app.add_option("--user", options.user, "when started as root: go on as this user, with CAP_NET_ADMIN alone");
   app.set_version_flag("--version", "sipalgd " SIPALG_VERSION);
   try {

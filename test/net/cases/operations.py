@@ -137,7 +137,8 @@ def reload_keeps_calls(bench):
 
 @case("issue, 6", daemon=False)
 def bad_configuration_is_refused(bench):
-    """`--check` and a start with a bad file fail with one message that names file and line; a good file passes."""
+    """`--check` and a start with a bad file fail with one message that names file and line; a good file passes, unless the user who
+    is named beside it does not exist."""
     if not os.path.exists(DAEMON):
         check(False, DAEMON + " is missing; build first")
     path = os.path.join(bench.folder, "bad.toml")
@@ -149,7 +150,11 @@ def bad_configuration_is_refused(bench):
         check(f"{path}:2" in result.stderr, f"sipalgd {arguments}: {result.stderr!r}")
     with open(path, "w", encoding="utf-8") as file:
         file.write('media-ports = "20000-30000"\n')
-    equal(bench.router.router.run([DAEMON, "--config", path, "--check"], check=False).returncode, 0, "--check of a good file")
+    equal(bench.router.router.run([DAEMON, "--config", path, "--check", "--user", "nobody"], check=False).returncode, 0,
+          "--check of a good file")
+    result = bench.router.router.run([DAEMON, "--config", path, "--check", "--user", "nosuch"], check=False)
+    equal((result.returncode, result.stdout), (1, ""), "--check of a user who does not exist")
+    check("there is no user 'nosuch'" in result.stderr, f"sipalgd --check --user nosuch: {result.stderr!r}")
 
 
 @case("issue, 1")
