@@ -15,6 +15,13 @@ std::string text_of(const Json& row, const char* key) {
   return it->get_ref<const std::string&>().empty() ? "-" : it->get<std::string>();
 }
 
+std::string list_of(const Json& row, const char* key) {
+  std::string out;
+  for (const Json& item : row.value(key, Json::array()))
+    out += (out.empty() ? "" : ", ") + (item.is_string() ? item.get<std::string>() : to_text(item));
+  return out.empty() ? "-" : out;
+}
+
 std::string duration_of(const Json& row, const char* key) {
   const auto it = row.find(key);
   return it == row.end() || !it->is_number() ? "-" : duration_text(it->get<long long>());

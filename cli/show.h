@@ -21,6 +21,7 @@ void show_service(const Json& answer, std::ostream& out);
 // --- pieces they share ---
 std::string text_of(const Json& row, const char* key);      // strings as they are, null as "-", numbers as digits
 std::string duration_of(const Json& row, const char* key);  // milliseconds; null as "-"
+std::string list_of(const Json& row, const char* key);      // its elements with commas; "-" when there is none
 std::string endpoint_of(const Json& row, const char* key);  // port 0 as "*"
 void show_left_off(const Json& answer, std::ostream& out);
 

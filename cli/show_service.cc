@@ -8,12 +8,6 @@
 namespace sipalg {
 namespace {
 
-std::string ports_of(const Json& line, const char* key) {
-  std::string out;
-  for (const Json& port : line.value(key, Json::array())) out += (out.empty() ? "" : ", ") + to_text(port);
-  return out.empty() ? "-" : out;
-}
-
 const char* state_of(const Json& line) { return line.value("on", false) ? "on" : "off"; }
 
 }  // namespace
@@ -23,11 +17,11 @@ void show_service(const Json& answer, std::ostream& out) {
   std::string notes;
   for (const Json& line : answer.value("service", Json::array())) {
     const std::string protocol = text_of(line, "protocol");
-    table.add({protocol, state_of(line), ports_of(line, "ports"), ports_of(line, "draining"), text_of(line, "endpoints")});
+    table.add({protocol, state_of(line), list_of(line, "ports"), list_of(line, "draining"), text_of(line, "endpoints")});
     const Json file = line.value("file", Json::object());
     if (line.value("differs", false))
       notes += protocol + ": switched by hand, until the next start; the configuration file says " + state_of(file) + ", " +
-               ports_of(file, "ports") + "\n";
+               list_of(file, "ports") + "\n";
     if (!line.value("draining", Json::array()).empty())
       notes += protocol + ": calls and registrations of draining ports go on until they end\n";
   }
@@ -35,7 +29,7 @@ void show_service(const Json& answer, std::ostream& out) {
   out << notes;
   const Json zones = answer.value("zone_firewall", Json::object());
   if (!zones.value("lacks", Json::array()).empty())
-    out << "the zone firewall that is loaded lets no SIP begin on port " << ports_of(zones, "lacks")
+    out << "the zone firewall that is loaded lets no SIP begin on port " << list_of(zones, "lacks")
         << "; `sipalgctl firewall --apply` (as root) changes that\n";
   if (answer.value("steering", "") == "manual")
     out << "steering is manual: your own rules must bring these ports to the queue; `sipalgctl ruleset` prints them\n";
