@@ -18,7 +18,7 @@
 // passes in between is wrong data.
 // Both tables change in one transaction. The second one is made with the first connection and stays until close(): when
 // a base chain goes, the kernel drops what is queued. With steering "manual" there is no guard: the administrator's
-// queue rules can not leave the guarded connections out. They have no bypass for TCP instead (ruleset_text.h).
+// queue rules can not leave the guarded connections out. They have no bypass for TCP instead (ruleset_text(), steering.h).
 // Proved by test/conntrack (guard) and test/net (streams).
 #pragma once
 #include <chrono>

@@ -21,7 +21,6 @@ namespace sipalg {
 class StateStore {
  public:
   static constexpr std::size_t most_bytes = 256U << 20;  // of the file; sparse
-  static constexpr std::size_t longest_key = 511;        // LMDB's bound
 
   // Makes the folder (mode 0700) when it is not there. Throws std::runtime_error with the reason. `world`: records of
   // another one (another boot, another network namespace, another format) are thrown away.

@@ -51,7 +51,6 @@ class SequenceMap {
   void forget_faithful() { blocks_.clear(), kept_ = 0; }            // precondition: is_faithful()
   std::size_t kept_bytes() const { return kept_; }
   Position shift_before() const { return shift_; }
-  Position shift_behind() const { return blocks_.empty() ? shift_ : blocks_.back().out_end() - blocks_.back().in_end; }
   const std::deque<Block>& blocks() const { return blocks_; }
   void set_shift(Position shift) { shift_ = shift; }  // of an empty map, when it is restored
 

@@ -48,7 +48,6 @@ class World {
   bool has_way_out(std::string_view inside_host, std::string_view remote) const;
   Stats stats() const { return engine.stats(); }
   std::size_t doors() const { return kernel.living.size(); }
-  bool has_inside_address(const std::string& message) const { return message.find("10.0.0.") != std::string::npos; }
 
   // While a message waits for its doors: may one of this flow be handled?
   bool lets_in(std::string_view inside, std::string_view remote) const;

@@ -48,7 +48,6 @@ class TcpEnd {
   int64_t next_timer() const;
 
   const std::string& received() const { return received_; }
-  bool is_established() const { return established_; }
   bool has_received_fin() const { return fin_received_; }
   bool is_all_acknowledged() const { return fin_queued_ && una_ == end_ + 1; }
   bool was_reset() const { return reset_; }
@@ -74,7 +73,6 @@ class TcpEnd {
   void read_some(int64_t now);
   int64_t window() const;
   int64_t flight() const { return nxt_ - una_; }
-  int64_t data_end() const { return end_; }
   int64_t rto() const { return std::min<int64_t>(200LL << backoff_, 5'000); }
 
   std::string name_;
