@@ -83,10 +83,13 @@ uint64_t salt() {
   return uint64_t{random()} << 32 | random();
 }
 
-// Without it everything works but the TCP connections of the daemon before.
+// Without it everything works but the TCP connections of the daemon before. One that a living daemon has is a mistake that shows
+// best at start.
 std::unique_ptr<StateStore> make_store(const Config& config, const Log& log) {
   try {
     return std::make_unique<StateStore>(config.state, state_world());
+  } catch (const StateInUse&) {
+    throw;
   } catch (const std::exception& error) {
     log.warning("no state is kept, TCP connections with edits will end with this daemon: " + std::string(error.what()) +
                 "; the folder of `state` must exist and belong to the user of sipalgd (the unit makes /run/sipalg)");

@@ -2,7 +2,9 @@
 // LMDB, used as a map from keys to bytes.
 #include "alg/daemon/state_store.h"
 
+#include <fcntl.h>
 #include <lmdb.h>
+#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <cerrno>
@@ -26,6 +28,19 @@ MDB_val value_of(const void* bytes, std::size_t size) { return {size, const_cast
 MDB_val value_of(std::string_view text) { return value_of(text.data(), text.size()); }
 std::string_view text_of(const MDB_val& value) { return {static_cast<const char*>(value.mv_data), value.mv_size}; }
 
+[[noreturn]] void fail(const std::string& folder, int error) {
+  throw std::runtime_error(folder + ": " + std::system_category().message(error));
+}
+
+FileDescriptor take_folder(const std::string& folder) {
+  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) fail(folder, errno);
+  FileDescriptor fd(open(folder.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!fd) fail(folder, errno);
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) == 0) return fd;
+  if (errno == EWOULDBLOCK) throw StateInUse(folder);
+  fail(folder, errno);
+}
+
 }  // namespace
 
 void StateStore::Close::operator()(MDB_env* env) const { mdb_env_close(env); }
@@ -46,14 +61,12 @@ class StateStore::Transaction {
   MDB_txn* transaction_ = nullptr;
 };
 
-StateStore::StateStore(const std::string& folder, std::string_view world) : world_(world) {
-  if (mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST)
-    throw std::runtime_error(folder + ": " + std::system_category().message(errno));
+StateStore::StateStore(const std::string& folder, std::string_view world) : world_(world), folder_(take_folder(folder)) {
   MDB_env* env = nullptr;
   check(mdb_env_create(&env), "state");
   env_.reset(env);
   check(mdb_env_set_mapsize(env, most_bytes), "state");
-  // one process, one thread: no lock file; the table's owner flag keeps a second daemon out
+  // one thread of one process, which has locked the folder: no lock file
   check(mdb_env_open(env, folder.c_str(), MDB_NOSYNC | MDB_NOLOCK | MDB_NOTLS, 0600), folder.c_str());
   Transaction transaction(env, 0);
   check(mdb_dbi_open(transaction.get(), nullptr, 0, &database_), "state");

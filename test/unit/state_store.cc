@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include <catch2/catch.hpp>
+#include <sched.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <array>
 #include <csignal>
 #include <filesystem>
 #include <fstream>
@@ -94,4 +96,82 @@ TEST_CASE("state: a folder that can not be made is an error that names it") {
   CHECK_THROWS_WITH(StateStore(folder.path, "boot"), Catch::Contains(folder.path));
 }
 
-TEST_CASE("state: this boot and namespace have a name") { CHECK(state_world().size() > 30); }
+TEST_CASE("state: two stores do not share a folder, and the records of the first stay") {
+  const Folder folder;
+  {
+    StateStore first(folder.path, "boot 1");
+    put(first, "stream/a", "one");
+    for (const char* world : {"boot 1", "boot 2"})
+      CHECK_THROWS_WITH(StateStore(folder.path, world), Catch::Contains(folder.path + ": another sipalgd uses it") && Catch::Contains("its own `state`"));
+    CHECK_THROWS_AS(StateStore(folder.path, "boot 2"), StateInUse);
+    CHECK(records(first, "stream/") == Records{{"stream/a", "one"}});
+  }
+  StateStore next(folder.path, "boot 1");
+  CHECK(records(next, "stream/") == Records{{"stream/a", "one"}});
+}
+
+TEST_CASE("state: a process that is killed leaves the folder to the next at once") {
+  const Folder folder;
+  for (int round = 0; round < 20; ++round) {
+    std::array<int, 2> ready{};
+    REQUIRE(pipe(ready.data()) == 0);
+    const FileDescriptor from(ready[0]), to(ready[1]);
+    const pid_t child = fork();
+    REQUIRE(child >= 0);
+    if (child == 0) {
+      StateStore store(folder.path, "boot");
+      put(store, "stream/a", "one");
+      [[maybe_unused]] const auto told = write(to.get(), "x", 1);
+      for (;;) pause();
+    }
+    char byte = 0;
+    REQUIRE(read(from.get(), &byte, 1) == 1);
+    CHECK_THROWS_AS(StateStore(folder.path, "boot"), StateInUse);
+    kill(child, SIGKILL);
+    waitpid(child, nullptr, 0);
+    StateStore store(folder.path, "boot");
+    CHECK(records(store, "stream/") == Records{{"stream/a", "one"}});
+  }
+}
+
+namespace {
+
+// What a child in a network namespace of its own says; nothing where it may not make one.
+std::string world_of_another_namespace() {
+  std::array<int, 2> answer{};
+  REQUIRE(pipe(answer.data()) == 0);
+  const pid_t child = fork();
+  REQUIRE(child >= 0);
+  if (child == 0) {
+    const bool is_elsewhere = unshare(CLONE_NEWNET) == 0 || unshare(CLONE_NEWUSER | CLONE_NEWNET) == 0;
+    const std::string world = is_elsewhere ? state_world() : "";
+    [[maybe_unused]] const auto told = write(answer[1], world.data(), world.size());
+    _exit(0);
+  }
+  close(answer[1]);
+  std::string world(200, '\0');
+  const auto size = read(answer[0], world.data(), world.size());
+  world.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
+  close(answer[0]);
+  waitpid(child, nullptr, 0);
+  return world;
+}
+
+}  // namespace
+
+TEST_CASE("state: a world is this format, this boot and this network namespace") {
+  std::string boot;
+  std::ifstream("/proc/sys/kernel/random/boot_id") >> boot;
+  std::string inode = std::filesystem::read_symlink("/proc/self/ns/net");  // net:[4026531840]
+  inode = inode.substr(5, inode.size() - 6);
+  REQUIRE(boot.size() == 36);
+  REQUIRE_FALSE(inode.empty());
+  CHECK(state_world() == "1 " + boot + " " + inode);
+  const std::string other = world_of_another_namespace();
+  if (other.empty()) {
+    WARN("no other network namespace can be made here");
+    return;
+  }
+  CHECK(other != state_world());
+  CHECK_THAT(other, Catch::StartsWith("1 " + boot + " "));
+}
