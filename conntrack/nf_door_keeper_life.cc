@@ -229,6 +229,7 @@ void NfDoorKeeper::resync() {
 
 // --- start ---
 
+// No anchor here is a living daemon's: the steering has refused to be the second of the namespace.
 void NfDoorKeeper::remove_leftovers() {
   NetlinkBatch batch;
   for (const Family family : families)

@@ -10,6 +10,7 @@
 #include <libnftnl/object.h>
 #include <libnftnl/set.h>
 #include <libnftnl/table.h>
+#include <libnftnl/udata.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -31,6 +32,7 @@ template <auto free_function> struct Deleter {
 using TablePtr = std::unique_ptr<nftnl_table, Deleter<nftnl_table_free>>;
 using ChainPtr = std::unique_ptr<nftnl_chain, Deleter<nftnl_chain_free>>;
 using SetPtr = std::unique_ptr<nftnl_set, Deleter<nftnl_set_free>>;
+using UserDataPtr = std::unique_ptr<nftnl_udata_buf, Deleter<nftnl_udata_buf_free>>;
 using ObjectPtr = std::unique_ptr<nftnl_obj, Deleter<nftnl_obj_free>>;
 
 // A transaction reports what fails without being asked to; only questions ask for an ack.
@@ -97,10 +99,33 @@ uint32_t concat(std::initializer_list<Type> types) {
 void begin_batch(NetlinkBatch& batch) { put_batch_mark(batch, NFNL_MSG_BATCH_BEGIN); }
 void end_batch(NetlinkBatch& batch) { put_batch_mark(batch, NFNL_MSG_BATCH_END); }
 
-void put_table(NetlinkBatch& batch, const std::string& table) {
+// As nft writes it.
+static void set_comment(nftnl_table* table, const std::string& comment) {
+  const UserDataPtr data(nftnl_udata_buf_alloc(NFT_USERDATA_MAXLEN));
+  nftnl_udata_put_strz(data.get(), NFTNL_UDATA_TABLE_COMMENT, comment.c_str());
+  nftnl_table_set_data(table, NFTNL_TABLE_USERDATA, nftnl_udata_buf_data(data.get()), nftnl_udata_buf_len(data.get()));
+}
+
+static std::string comment_of(const nftnl_table* table) {
+  uint32_t size = 0;
+  const void* data = nftnl_table_get_data(table, NFTNL_TABLE_USERDATA, &size);
+  std::string comment;
+  if (data == nullptr) return comment;
+  const auto take = [](const nftnl_udata* field, void* into) {
+    const auto* text = static_cast<const char*>(nftnl_udata_get(field));
+    if (nftnl_udata_type(field) == NFTNL_UDATA_TABLE_COMMENT)
+      static_cast<std::string*>(into)->assign(text, strnlen(text, nftnl_udata_len(field)));
+    return 0;
+  };
+  static_cast<void>(nftnl_udata_parse(data, size, take, &comment));
+  return comment;
+}
+
+void put_table(NetlinkBatch& batch, const std::string& table, const std::string& comment) {
   const TablePtr t(nftnl_table_alloc());
   nftnl_table_set_str(t.get(), NFTNL_TABLE_NAME, table.c_str());
   nftnl_table_set_u32(t.get(), NFTNL_TABLE_FLAGS, NFT_TABLE_F_OWNER);
+  if (!comment.empty()) set_comment(t.get(), comment);
   nftnl_table_nlmsg_build_payload(begin(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL), t.get());
   batch.end();
 }
@@ -122,6 +147,17 @@ static void put_named_table(NetlinkBatch& batch, uint8_t type, uint16_t flags, c
 
 void put_table_get(NetlinkBatch& batch, const std::string& table) { put_named_table(batch, NFT_MSG_GETTABLE, NLM_F_ACK, table); }
 void put_table_delete(NetlinkBatch& batch, const std::string& table) { put_named_table(batch, NFT_MSG_DELTABLE, 0, table); }
+
+void put_tables_get(NetlinkBatch& batch) {
+  begin(batch, NFT_MSG_GETTABLE, NLM_F_ACK);
+  batch.end();
+}
+
+TableReply parse_table(const nlmsghdr& message) {
+  const TablePtr t(nftnl_table_alloc());
+  if (nftnl_table_nlmsg_parse(&message, t.get()) < 0 || !nftnl_table_is_set(t.get(), NFTNL_TABLE_NAME)) return {};
+  return {nftnl_table_get_str(t.get(), NFTNL_TABLE_NAME), comment_of(t.get()), nftnl_table_get_u32(t.get(), NFTNL_TABLE_OWNER)};
+}
 
 void put_chain(NetlinkBatch& batch, const std::string& table, const std::string& chain, const Hook* hook) {
   const ChainPtr c(nftnl_chain_alloc());

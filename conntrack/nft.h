@@ -28,11 +28,18 @@ uint32_t concat(std::initializer_list<Type> types);
 void begin_batch(NetlinkBatch& batch);
 void end_batch(NetlinkBatch& batch);
 
-void put_table(NetlinkBatch& batch, const std::string& table); // flag owner
+// Flag owner. `comment`: kept by the kernel beside it, shown by nft; empty: none.
+void put_table(NetlinkBatch& batch, const std::string& table, const std::string& comment = {});
 enum class Lasting : uint8_t { anybodys, owned };
 // Stays when the process ends; may exist already. `owned` (kernel 6.9): until then nobody else can change or flush it.
 void put_lasting_table(NetlinkBatch& batch, const std::string& table, Lasting lasting);
 void put_table_get(NetlinkBatch& batch, const std::string& table); // ENOENT: it is not there
+void put_tables_get(NetlinkBatch& batch);                          // for a dump: all of family inet
+struct TableReply {
+  std::string name, comment;
+  uint32_t owner = 0; // netlink port of the socket it will end with; 0: none
+};
+TableReply parse_table(const nlmsghdr& message);
 void put_table_delete(NetlinkBatch& batch, const std::string& table);
 struct Hook {
   uint32_t number = 0;

@@ -333,7 +333,7 @@ void Builder::door_rule(bool in, Scope scope, Slot slot) {
 }
 
 void Builder::build() {
-  nft::put_table(batch_, options_.table);
+  nft::put_table(batch_, options_.table, table_comment);
   shared_sets();
   for (const Slot slot : slots) slot_sets(slot);
   steering();

@@ -57,6 +57,9 @@ uint32_t queue_count(uint32_t workers); // numbers that are taken, from the firs
 inline const std::string workers_map = "workers"; // of verdicts, by the hash of an inside host
 std::string worker_chain(uint32_t worker); // counted from 1, as in the log and in `show stats`
 
+// By this comment, and by having an owner, a table is known as a living daemon's, whatever its name.
+inline const std::string table_comment = "sipalgd";
+
 // A table in one transaction (without the marks that begin and end it).
 struct Abilities {
   bool native_queue = true;

@@ -63,9 +63,16 @@ std::string_view name_of(Steering::Way way) {
   return "?";
 }
 
+SecondDaemon::SecondDaemon(const std::string& table)
+    : std::runtime_error("another sipalgd is alive in this network namespace: its table is inet " + table +
+                         "; stop it first, two would take the same packets and close each other's doors") {}
+
+// Looked for twice: a table that goes again costs the living daemon what is in its queue, and two may start together.
 Steering::Steering(SteeringOptions options) : options_(std::move(options)), socket_(NETLINK_NETFILTER) {
+  refuse_second();
   if (const auto result = install(); !result)
     throw std::system_error(result.error(), "nftables table inet " + options_.table);
+  refuse_second();
   for (const bool in : {false, true})
     for (const Scope scope : ruleset::scopes)
       for (const Slot slot : ruleset::slots) maps_.emplace_back(options_.table, ruleset::door_map(in, scope, slot));
@@ -87,6 +94,18 @@ Steering::Result Steering::install() {
     if (result.error() == errno_code(EEXIST) || result.error() == errno_code(EPERM)) return result;
   }
   return result;
+}
+
+void Steering::refuse_second() {
+  NetlinkBatch question;
+  nft::put_tables_get(question);
+  std::optional<std::string> other;
+  const auto look = [&](const nlmsghdr& m) {
+    const nft::TableReply table = nft::parse_table(m);
+    if (table.comment == ruleset::table_comment && table.owner != 0 && table.owner != socket_.portid()) other = table.name;
+  };
+  if (const auto seen = socket_.dump(question, look); !seen) throw std::system_error(seen.error(), "reading the nftables tables");
+  if (other) throw SecondDaemon(*other);
 }
 
 Steering::Result Steering::commit(NetlinkBatch& batch) {

@@ -2,7 +2,8 @@
 // Our nftables table: which packets come to the queue, and the translations of the doors.
 //
 // How it works. One table, owned by one socket (flag owner): nobody else changes it, and it ends with the process,
-// SIGKILL included (test/assumptions: owner_table). In it:
+// SIGKILL included (test/conntrack: steering). So a table with an owner and our comment is a living daemon's, and a second one
+// in the same network namespace does not start: both would take the same packets and each other's anchors. In it:
 //
 //     chain sipalg     postrouting 150   who is signalling, by the conntrack tuple  -> take_udp, take_tcp
 //     chain take_udp                     ct timeout, births map, queue (with bypass)
@@ -23,6 +24,7 @@
 #include <map>
 #include <mutex>
 #include <span>
+#include <stdexcept>
 #include <string>
 #include <system_error>
 #include <vector>
@@ -71,11 +73,17 @@ struct SteeringChange {
   void add(const SteeringChange& other);
 };
 
+class SecondDaemon : public std::runtime_error {
+ public:
+  explicit SecondDaemon(const std::string& table);
+};
+
 class Steering {
  public:
   enum class Way : uint8_t { manual, native, compat };
 
-  explicit Steering(SteeringOptions options); // throws std::system_error: EEXIST = the table is there already
+  // Throws SecondDaemon before it changes anything; std::system_error: EEXIST = the table is there already, and is no daemon's.
+  explicit Steering(SteeringOptions options);
 
   Way way() const { return way_; }
   bool births() const { return options_.births; }
@@ -107,6 +115,7 @@ class Steering {
   Result commit(NetlinkBatch& batch);
   NetlinkSocket::Results ask(NetlinkBatch& questions);
   Result install();
+  void refuse_second();
   EndpointCounts count(const SteeringChange& change) const;
   Result gather(const std::vector<Translation>& from, bool adding, Translations& into) const;
   bool has_single_owners() const;

@@ -51,14 +51,14 @@ Links make_links() {
 }
 Queue make_queue(const Config& config) {
   return start_step("queue " + std::to_string(config.queue),
-                    "CAP_NET_ADMIN and the module nfnetlink_queue are needed, and nobody else may read this queue "
-                    "(`queue` in the configuration chooses another)",
+                    "CAP_NET_ADMIN and the module nfnetlink_queue are needed, and nobody else may read this queue: "
+                    "stop another sipalgd; beside another program `queue` in the configuration chooses another",
                     [&] { return Queue(queue_options(config)); });
 }
 Steering make_steering(const SteeringOptions& options) {
   return start_step("table inet " + options.table,
                     "nf_tables is needed, with nft_ct, nft_nat, nft_hash for several workers, and either nft_queue or xt_NFQUEUE; a table of that name "
-                    "must not exist (is another sipalgd running? `table` chooses another name)",
+                    "must not exist (`table` chooses another name)",
                     [&] { return Steering(options); });
 }
 Ctnetlink make_conntrack() {

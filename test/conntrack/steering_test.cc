@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "conntrack/nf_door_keeper.h"
+#include "conntrack/queue.h"
 #include "conntrack/steering.h"
 #include "test/conntrack/world.h"
 
@@ -37,16 +38,63 @@ bool lists(const World& world, const std::string& what, const std::string& text)
 
 } // namespace
 
-TEST_CASE("a second table of the same name is refused, another name is not") {
+TEST_CASE("a second daemon is refused beside a living one, whatever the name of its table") {
   World world(Firewall::none);
-  const Steering first(full_options());
-  CHECK(first.way() != Steering::Way::manual);
-  CHECK_THROWS_AS(Steering(full_options()), std::system_error);
   SteeringOptions other = full_options();
   other.table = "sipalg2";
-  other.manual = true;
-  CHECK(Steering(other).way() == Steering::Way::manual);
-  CHECK_FALSE(lists(world, "tables", "sipalg2"));
+  other.manual = GENERATE(false, true);
+  {
+    const Steering first(other.manual ? full_options() : other);
+    CHECK_THROWS_AS(Steering(other), SecondDaemon);
+    other.table = "sipalg3";
+    CHECK_THROWS_WITH(Steering(other), Catch::Contains("its table is inet " + first.options().table));
+    CHECK_FALSE(lists(world, "tables", "sipalg3"));
+  }
+  CHECK((Steering(other).way() == Steering::Way::manual) == other.manual);
+}
+
+TEST_CASE("the living daemon keeps what is queued when a second one is refused") {
+  World world(Firewall::none);
+  Queue queue{QueueOptions{}};
+  SteeringOptions options = full_options();
+  options.births = !queue.has_conntrack();
+  const Steering first(options);
+  const auto phone = world.udp(Side::inside, "10.0.0.2:5060"), remote = world.udp(Side::outside, "203.0.113.2:5060");
+  phone.send("hello", ep("203.0.113.2:5060"));
+  world.idle(std::chrono::milliseconds(20));
+  options.table = "sipalg2";
+  CHECK_THROWS_AS(Steering(options), SecondDaemon);
+  queue.drain([](const QueuedPacket&, PendingVerdict) {});
+  CHECK(describe(world.receive(remote)).starts_with("hello"));
+}
+
+TEST_CASE("nft shows the table's comment, and a table that was saved and loaded again is no living daemon's") {
+  World world(Firewall::none);
+  const auto begin_of = [&](const char* table) { // as far as its first chain or set: nft can not read all it prints
+    const std::string text = listing(world, std::string("table inet ") + table);
+    return text.substr(0, text.find("\n\n")) + "\n}\n";
+  };
+  std::string saved;
+  {
+    const Steering steering(full_options());
+    saved = begin_of("sipalg");
+  }
+  CHECK_THAT(saved, Catch::Contains("flags owner") && Catch::Contains("comment \"sipalgd\""));
+  const std::string file = "/tmp/sipalg-saved-" + std::to_string(getpid());
+  std::ofstream(file) << saved; // ends with the nft that owns it
+  CHECK(world.run(Side::router, "nft -f " + file) == "");
+  std::ofstream(file) << "table inet saved {\n comment \"sipalgd\"\n}\ntable ip other { comment \"sipalgd\"; }\n";
+  CHECK(world.run(Side::router, "nft -f " + file) == "");
+  unlink(file.c_str());
+  CHECK(begin_of("saved").find("comment \"sipalgd\"") != std::string::npos);
+  CHECK_NOTHROW(Steering(full_options()));
+}
+
+TEST_CASE("a table of the same name that is no daemon's is refused, and stays") {
+  World world(Firewall::none);
+  world.run(Side::router, "nft add table inet sipalg");
+  CHECK_THROWS_AS(Steering(full_options()), std::system_error);
+  CHECK(lists(world, "tables", "inet sipalg"));
 }
 
 TEST_CASE("nobody else changes the table, flushing the ruleset passes it by") {
