@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Clients are few, slow ones are let go, and none of them can make the packets wait for its reading.
+// Clients are few, slow ones are let go, and none of them can make the packets wait for its reading. One too many is told so.
 #include "alg/daemon/control_server.h"
 
 #include <sys/epoll.h>
@@ -17,7 +17,7 @@ namespace sipalg {
 namespace {
 
 constexpr std::size_t most_clients = 16;
-constexpr std::chrono::seconds patience{10};
+constexpr std::chrono::seconds patience{10}, patience_with_refused{1};
 
 [[noreturn]] void fail(const std::string& path, const std::string& what) {
   throw std::runtime_error("control socket " + path + ": " + what);
@@ -44,7 +44,8 @@ void remove_leftover(const std::string& path, const sockaddr_un& address) {
   if (!S_ISSOCK(about.st_mode)) fail(path, "something that is no socket stands there; choose another `control-socket`");
   const FileDescriptor probe = make_socket();
   if (connect(probe.get(), generic(address), sizeof address) == 0 || errno == EAGAIN)
-    fail(path, "another sipalgd answers there; stop it first, or give this one its own `control-socket`, `table` and `queue`");
+    fail(path, "another sipalgd answers there; stop it first, or, in another network namespace, give this one its own `control-socket` "
+               "and `state`");
   if (unlink(path.c_str()) != 0) fail(path, std::string("can not be replaced: ") + std::strerror(errno));
 }
 
@@ -62,6 +63,12 @@ FileDescriptor listen_on(const std::string& path) {
   return listener;
 }
 
+std::string refusal() {
+  return control::to_line(std::unexpected(
+      control::Error{"too many clients: " + std::to_string(most_clients) + " are connected to sipalgd",
+                     "try again; those that say nothing for " + std::to_string(patience.count()) + " seconds are let go"}));
+}
+
 }  // namespace
 
 ControlServer::ControlServer(Loop& loop, const std::string& path, Answer answer)
@@ -77,12 +84,22 @@ ControlServer::~ControlServer() {
 
 void ControlServer::accept_client() {
   FileDescriptor fd(accept4(listener_.get(), nullptr, nullptr, SOCK_CLOEXEC | SOCK_NONBLOCK));
-  if (!fd || clients_.size() >= most_clients) return;
+  if (!fd) return;
+  if (clients_.size() >= most_clients) return refuse(std::move(fd));
   const int number = fd.get();
   Client& client = clients_[number];
   client.fd = std::move(fd);
   client.since = boot_time();
   loop_.watch(number, EPOLLIN, [this, number] { serve(number); });
+}
+
+// It is told before it asks, but its question must find this end open, or it sees a broken pipe and does not read the answer.
+void ControlServer::refuse(FileDescriptor client) {
+  static const std::string answer = refusal();
+  send(client.get(), answer.data(), answer.size(), MSG_NOSIGNAL);
+  shutdown(client.get(), SHUT_WR);
+  if (refused_.size() == most_clients) refused_.pop_front();
+  refused_.push_back({std::move(client), boot_time()});
 }
 
 void ControlServer::serve(int fd) {
@@ -133,6 +150,7 @@ void ControlServer::tick(Instant now) {
   for (const auto& [fd, client] : clients_)
     if (now - client.since > patience) late.push_back(fd);
   for (int fd : late) let_go(fd);
+  while (!refused_.empty() && now - refused_.front().since > patience_with_refused) refused_.pop_front();
 }
 
 }  // namespace sipalg

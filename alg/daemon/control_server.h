@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The control socket: one request line, one answer line, and the connection ends (alg/control/protocol.h).
 #pragma once
+#include <deque>
 #include <functional>
 #include <map>
 #include <string>
@@ -32,7 +33,12 @@ class ControlServer {
     std::size_t sent = 0;
     Instant since{};
   };
+  struct Refused {
+    FileDescriptor fd;
+    Instant since{};
+  };
   void accept_client();
+  void refuse(FileDescriptor client);
   void serve(int fd);
   bool read_request(Client& client);  // false: nothing more to be had from it
   void make_answer(Client& client);
@@ -44,6 +50,7 @@ class ControlServer {
   Answer answer_;
   FileDescriptor listener_;
   std::map<int, Client> clients_;
+  std::deque<Refused> refused_;  // the last of those that there was no room for
 };
 
 }  // namespace sipalg

@@ -7,6 +7,7 @@
 #include <catch2/catch.hpp>
 #include <cstring>
 #include <thread>
+#include <vector>
 
 #include "alg/daemon/control_server.h"
 
@@ -22,8 +23,13 @@ class Answering {
   }) {}
   std::string talk(const std::vector<std::string>& pieces) {
     std::string answer;
+    during([&] { answer = ask(pieces); });
+    return answer;
+  }
+  // The daemon lives as long as the clients' work takes; once.
+  void during(const std::function<void()>& work) {
     std::thread client([&] {
-      answer = ask(pieces);
+      work();
       done_ = true;
     });
     loop_.set_timer([] { return boot_time() + std::chrono::milliseconds(5); }, [this] {
@@ -31,19 +37,10 @@ class Answering {
     });
     loop_.run();
     client.join();
-    return answer;
   }
-  const std::string path = "/tmp/sipalg-unit-" + std::to_string(getpid()) + ".sock";
-  ControlServer& server() { return server_; }
-  Loop& loop() { return loop_; }
-
- private:
   std::string ask(const std::vector<std::string>& pieces) const {
-    const FileDescriptor fd(socket(AF_UNIX, SOCK_STREAM, 0));
-    sockaddr_un address{};
-    address.sun_family = AF_UNIX;
-    std::memcpy(address.sun_path, path.data(), path.size());
-    if (connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) != 0) return "no connection";
+    const FileDescriptor fd = connected();
+    if (!fd) return "no connection";
     for (const std::string& piece : pieces) {
       send(fd.get(), piece.data(), piece.size(), MSG_NOSIGNAL);
       std::this_thread::sleep_for(std::chrono::milliseconds(10));
@@ -53,6 +50,18 @@ class Answering {
     answer.resize(size > 0 ? static_cast<std::size_t>(size) : 0);
     return answer;
   }
+  const std::string path = "/tmp/sipalg-unit-" + std::to_string(getpid()) + ".sock";
+  ControlServer& server() { return server_; }
+  Loop& loop() { return loop_; }
+  FileDescriptor connected() const {
+    FileDescriptor fd(socket(AF_UNIX, SOCK_STREAM, 0));
+    sockaddr_un address{};
+    address.sun_family = AF_UNIX;
+    std::memcpy(address.sun_path, path.data(), path.size());
+    return connect(fd.get(), reinterpret_cast<const sockaddr*>(&address), sizeof address) == 0 ? std::move(fd) : FileDescriptor();
+  }
+
+ private:
   Loop loop_;
   ControlServer server_;
   std::atomic<bool> done_ = false;
@@ -71,6 +80,47 @@ TEST_CASE("nonsense is answered with an error") {
 
 TEST_CASE("a request without end is cut off") {
   CHECK_THAT(Answering().talk({std::string(control::request_bytes, 'x'), "xx"}), Catch::Contains("longer than 4096"));
+}
+
+TEST_CASE("clients beyond the most are told so, and are served when another has gone") {
+  const std::string request = "{\"version\":1,\"command\":\"stats\"}\n";
+  Answering daemon;
+  std::vector<FileDescriptor> silent;
+  std::vector<std::string> refused;
+  std::string served;
+  int unsent = 0;
+  daemon.during([&] {
+    for (int i = 0; i < 16; ++i) silent.push_back(daemon.connected());
+    for (int i = 0; i < 20; ++i) refused.push_back(daemon.ask({request}));  // some of these before they are answered
+    const FileDescriptor late = daemon.connected();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    unsent = send(late.get(), request.data(), request.size(), MSG_NOSIGNAL) < 0 ? errno : 0;
+    silent.pop_back();
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    served = daemon.ask({"", request});
+  });
+  for (const std::string& line : refused) {
+    const auto answer = control::parse_answer(line);
+    REQUIRE_FALSE(answer.has_value());
+    CHECK_THAT(answer.error().text, Catch::Contains("too many clients"));
+    CHECK_THAT(answer.error().cure, Catch::Contains("try again"));
+  }
+  CHECK(unsent == 0);
+  CHECK_THAT(served, Catch::Contains(R"("asked":"stats")"));
+}
+
+TEST_CASE("a client that says nothing is let go") {
+  Answering daemon;
+  FileDescriptor silent;
+  daemon.during([&] {
+    silent = daemon.connected();
+    daemon.ask({"x\n"});  // both are accepted when this one is answered
+  });
+  char byte = 0;
+  daemon.server().tick(boot_time() + std::chrono::seconds(9));
+  CHECK(recv(silent.get(), &byte, 1, MSG_DONTWAIT) == -1);
+  daemon.server().tick(boot_time() + std::chrono::seconds(11));
+  CHECK(recv(silent.get(), &byte, 1, MSG_DONTWAIT) == 0);
 }
 
 TEST_CASE("the socket is for user and group alone, and goes with the daemon") {

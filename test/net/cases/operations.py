@@ -1,17 +1,22 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The daemon and sipalgctl in an administrator's hands.
+import contextlib
 import json
 import os
 import pwd
 import re
+import signal
+import socket
 import subprocess
 import time
 
 from cases.lifetime import CALL_ID, Call
 from cases.registration import registered
+from cases.streams_restart import busy, goes_on_behind_a_restart
 from harness.case import case
-from harness.daemon import CTL, DAEMON, find
+from harness.daemon import CTL, DAEMON, Daemon, find
 from harness.router import PHONE, WAN
+from harness.stream import OUT
 from harness.wait import SLOW, check, equal, until
 
 SHOWS = (("stats",), ("calls",), ("doors",), ("registrations",), ("config",))
@@ -187,11 +192,57 @@ def net_admin_alone_is_enough(bench):
 
 @case("issue, 6")
 def second_daemon_is_refused(bench):
-    """A second daemon for the same table does not start and says why; the first goes on."""
+    """A second daemon in the namespace does not start and says why, also with all names and numbers of its own; the call that
+    is up keeps its doors, and the first goes on."""
+    call = Call(bench)
+    own = 'table = "second"\nqueue = 6000\n'
+    for keys, text in (("", "stop another sipalgd"), (own, "its table is inet sipalg; stop it first"),
+                       (own + 'steering = "manual"\n', "its table is inet sipalg; stop it first")):
+        result = second(bench, bench.router.router, f'state = "{bench.folder}/second"\n' + keys)
+        equal(result.returncode, 1, f"exit status with {keys!r}")
+        check(text in result.stderr, f"with {keys!r}: {result.stderr!r}")
+    time.sleep(0.1)
+    equal([bench.daemon.counter("kernel", key) for key in ("anchors-repaired", "pinholes-repaired")], [0, 0], "repairs")
+    call.still_talks()
+    call.hang_up()
+
+
+def second(bench, namespace, config, control=None):
+    """sipalgd, with a control socket of its own unless `control`, for as long as it takes to say that it does not start."""
     path = os.path.join(bench.folder, "second.toml")
     with open(path, "w", encoding="utf-8") as file:
-        file.write(f'control-socket = "{bench.folder}/second.sock"\n')
-    result = bench.router.router.run([DAEMON, "--config", path], check=False, timeout=20)
-    check(result.returncode != 0 and result.stderr.strip(), f"exit {result.returncode}, stderr {result.stderr!r}")
-    time.sleep(0.1)
-    Call(bench).hang_up()
+        file.write(f'control-socket = "{control or bench.folder + "/second.sock"}"\n{config}')
+    return namespace.run([DAEMON, "--config", path], check=False, timeout=20)
+
+
+@case("issue, 6", accept=OUT)
+def second_daemon_needs_its_own_state(bench):
+    """In another network namespace a second daemon does not start on the first one's state, and says so; the first one's
+    records stay and go on with a restart. With a state of its own it starts beside it."""
+    phone, provider, talk = busy(bench)
+    result = second(bench, bench.router.outside, f'state = "{bench.folder}/state"\n')
+    equal(result.returncode, 1, "exit status")
+    check(f"state {bench.folder}/state: another sipalgd uses it" in result.stderr and "its own `state`" in result.stderr, result.stderr)
+    result = second(bench, bench.router.outside, f'state = "{bench.folder}/second"\n', bench.daemon.socket)
+    check("`control-socket` and `state`" in result.stderr, result.stderr)
+    os.mkdir(os.path.join(bench.folder, "beside"))
+    beside = bench.keep(Daemon(bench.router.outside, os.path.join(bench.folder, "beside")))
+    equal(beside.stop(), 0, "exit status of the one beside it")
+    bench.daemon.stop(signal.SIGKILL)
+    bench.daemon.start()
+    goes_on_behind_a_restart(phone, provider, talk, "restart")
+
+
+@case("issue, 5")
+def client_beyond_the_most_is_told_so(bench):
+    """With sixteen silent clients sipalgctl says that there are too many and ends with 1, however often it asks; ten seconds
+    later they are gone."""
+    with contextlib.ExitStack() as silent:
+        for _ in range(16):
+            client = silent.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            client.connect(bench.daemon.socket)
+        for _ in range(20):
+            result = bench.daemon.ctl("show", "stats", check=False)
+            equal((result.returncode, result.stdout), (1, ""), "exit status and output of sipalgctl")
+            check("too many clients" in result.stderr and "try again" in result.stderr, f"sipalgctl: {result.stderr!r}")
+        until(lambda: bench.daemon.ctl("show", "stats", check=False).returncode == 0, "sipalgctl to be served", 13)
