@@ -30,6 +30,8 @@ void hang_up(World& world) {
 // Without its body.
 std::string bare(const std::string& message) { return message.substr(0, message.find("Content-Type")) + "Content-Length: 0\n\n"; }
 
+bool has_inside_address(const std::string& text) { return text.find("10.0.0.") != std::string::npos; }
+
 bool has_door_to(const World& world, std::string_view host, uint16_t port) {
   return std::ranges::any_of(world.kernel.living, [&](const auto& living) {
     return living.second.inside == Endpoint{*parse_address(host), port};
@@ -147,7 +149,7 @@ TEST_CASE("an endpoint known toward many remotes gets another port where one of 
   world.forget_flows();
   world.out("10.0.0.3:5060", "192.0.2.50:5060", with(of("other"), "10.0.0.2", "10.0.0.3"));
   const std::string moved = world.out(phone, "192.0.2.50:5060", of("last"));
-  CHECK_FALSE(world.has_inside_address(moved.substr(moved.find("Contact:"), 40)));
+  CHECK_FALSE(has_inside_address(moved.substr(moved.find("Contact:"), 40)));
   CHECK(moved.find("Contact: <sip:alice@203.0.113.1:5060") == std::string::npos);
 }
 
@@ -155,5 +157,5 @@ TEST_CASE("the session's address is mapped where no line relies on it") {
   World world;
   const std::string own = with(invite.substr(0, invite.find("m=audio")), "s=10.0.0.2", "s=-") + "m=audio 4000 RTP/AVP 0\nc=IN IP4 10.0.0.2\n";
   const std::string mapped = world.out(phone, provider, sip_text(own));
-  CHECK_FALSE(world.has_inside_address(mapped.substr(mapped.find("v=0"))));
+  CHECK_FALSE(has_inside_address(mapped.substr(mapped.find("v=0"))));
 }
