@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The command lines of sipalgctl and sipalgd: what is printed, where, and with which exit status.
 import os
+import re
 import socket
 import struct
 import subprocess
@@ -8,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 from cases.zones import CALLS, POWERLESS
 from harness.case import case
-from harness.daemon import CTL, DAEMON
+from harness.daemon import CTL, DAEMON, ROOT
 from harness.wait import check, equal
 
 ENDS = ("--inside", "10.0.0.2", "--outside", "203.0.113.1", "--peer", "203.0.113.2")
@@ -64,6 +65,10 @@ def firewall_tells_that_the_daemon_can_not_be_asked(bench):
     equal((refused.returncode, refused.stdout), (0, asked.stdout), "the rules of the file")
     for words in (b"could not be asked", b"Permission denied", b"join the group sipalg"):
         check(words in refused.stderr, f"no {words} in {refused.stderr}")
+    with open(os.path.join(ROOT, "systemd", "sipalg-firewall.service"), encoding="utf-8") as unit:
+        kept = re.search(r"^CapabilityBoundingSet=(.*)$", unit.read(), re.M).group(1).lower().replace("cap_", "+").split()
+    as_unit = run("setpriv", "--bounding-set", ",".join(["-all", *kept]), "--inh-caps", "-all", *command)
+    equal((as_unit.returncode, as_unit.stderr), (0, asked.stderr), "asked with the unit's capabilities")
     bench.daemon.stop()
     gone = run(*command)
     equal((gone.returncode, b"could not be asked" in gone.stderr), (0, False), f"without a daemon: {gone.stderr}")
