@@ -2,8 +2,7 @@
 // Corners where a first version went wrong: who is cut, what is brought back, which text returns.
 #include <catch2/catch.hpp>
 
-#include "test/engine/call_messages.h"
-#include "test/engine/world.h"
+#include "test/engine/call_steps.h"
 
 using namespace sipalg;
 using namespace sipalg::test;
@@ -12,17 +11,6 @@ using namespace std::chrono_literals;
 namespace {
 
 bool contains(const std::string& text, std::string_view part) { return text.find(part) != std::string::npos; }
-
-void set_up_call(World& world) {
-  world.out(phone, provider, sip_text(invite));
-  world.delivered(provider, w, sip_text(ok_to_invite));
-  world.out(phone, "203.0.113.2:5080", sip_text(ack));
-}
-
-void hang_up(World& world) {
-  world.delivered("203.0.113.2:5080", w, sip_text(bye_from_bob));
-  world.out(phone, "203.0.113.2:5080", sip_text(ok_to_bye));
-}
 
 const std::string contact_line = "Contact: <sip:alice@10.0.0.2>;expires=600\n";
 const std::string granted_line = "Contact: <sip:alice@203.0.113.1>;expires=60\n";

@@ -5,8 +5,7 @@
 #include <catch2/catch.hpp>
 
 #include "alg/base/limits.h"
-#include "test/engine/call_messages.h"
-#include "test/engine/world.h"
+#include "test/engine/call_steps.h"
 
 using namespace sipalg;
 using namespace sipalg::test;
@@ -15,17 +14,6 @@ using namespace std::chrono_literals;
 namespace {
 
 constexpr auto a_month = std::chrono::hours(24 * 30);
-
-void set_up_call(World& world) {
-  world.out(phone, provider, sip_text(invite));
-  world.delivered(provider, w, sip_text(ok_to_invite));
-  world.out(phone, "203.0.113.2:5080", sip_text(ack));
-}
-
-void hang_up(World& world) {
-  world.delivered("203.0.113.2:5080", w, sip_text(bye_from_bob));
-  world.out(phone, "203.0.113.2:5080", sip_text(ok_to_bye));
-}
 
 // Without its body.
 std::string bare(const std::string& message) { return message.substr(0, message.find("Content-Type")) + "Content-Length: 0\n\n"; }

@@ -2,8 +2,7 @@
 // One rule of sip-rules each: transactions, legs, offers and answers, naming, lifetimes.
 #include <catch2/catch.hpp>
 
-#include "test/engine/call_messages.h"
-#include "test/engine/world.h"
+#include "test/engine/call_steps.h"
 
 using namespace sipalg;
 using namespace sipalg::test;
@@ -14,12 +13,6 @@ namespace {
 // The same without its body.
 std::string bare(const std::string& message) {
   return with(message.substr(0, message.find("\n\n") + 1), "Content-Type: application/sdp\n", "");
-}
-
-void set_up_call(World& world) {
-  world.out(phone, provider, sip_text(invite));
-  world.delivered(provider, w, sip_text(ok_to_invite));
-  world.out(phone, "203.0.113.2:5080", sip_text(ack));
 }
 
 const std::string reinvite = with(with(with(with(with(invite, "z9hG4bK1", "z9hG4bK3"), "CSeq: 1", "CSeq: 2"), "<sip:bob@example.net>\n",
