@@ -13,7 +13,7 @@ class OfflineKeeper : public DoorKeeper {
   std::expected<void, std::error_code> open(std::span<const KernelDoor> doors, std::span<DoorHandle> handles,
                                             DoorHandle sibling = 0) override;
   void close(std::span<const DoorHandle> handles) override;
-  bool is_free(Protocol, const Endpoint&) override { return true; }
+  bool is_free(Protocol, const Endpoint&, const Endpoint&) override { return true; }
   bool has_flow(std::span<const DoorHandle> handles) override;
 
   // A packet went from or to this inside endpoint: for has_flow().

@@ -27,15 +27,30 @@ DoorFlows::Ports* DoorFlows::known_ports(Protocol protocol, const Address& addre
 }
 
 void DoorFlows::PortScan::add(const ConntrackEntry& flow) {
-  if (flow.original.destination.address == address && !leads_nowhere(flow)) flows.set(flow.original.destination.port);
-  if (flow.reply.destination.address == address) flows.set(flow.reply.destination.port);
+  const auto note = [this](uint16_t port, const Endpoint& end) {
+    flows.set(port);
+    ends.push_back(uint64_t{port} << 32 | secret_hash(protocol, end));
+  };
+  if (flow.original.destination.address == address && !leads_nowhere(flow)) note(flow.original.destination.port, flow.reply.source);
+  if (flow.reply.destination.address == address) note(flow.reply.destination.port, flow.original.source);
+}
+
+void DoorFlows::PortScan::finish(Clock::duration its_share) {
+  std::ranges::sort(ends);
+  took = its_share;
+  is_whole = true;
+}
+
+bool DoorFlows::PortScan::leads_only_to(const Endpoint& inside, uint16_t port) const {
+  const auto [first, last] = std::ranges::equal_range(ends, uint64_t{port}, {}, [](uint64_t end) { return end >> 32; });
+  return first != last && std::all_of(first, last, [mine = secret_hash(protocol, inside)](uint64_t end) { return static_cast<uint32_t>(end) == mine; });
 }
 
 // Of all addresses that are asked for: with many of them a dump for each would take seconds beside a hundred thousand calls.
 DoorFlows::PortScans DoorFlows::scans_of(Protocol protocol, Family family) const {
   PortScans scans;
   for (const auto& [place, used] : ports_)
-    if (place.first == protocol && place.second.family() == family) scans.push_back({protocol, place.second, {}, {}, false, false, {}});
+    if (place.first == protocol && place.second.family() == family) scans.push_back({protocol, place.second, {}, {}, {}, false, false, {}});
   return scans;
 }
 
@@ -54,7 +69,7 @@ void DoorFlows::find_ports(Ctnetlink& conntrack, PortScans& scans) {
   }
   for (PortScan& scan : scans) find_sockets(scan);
   const auto share = (Clock::now() - start) / static_cast<Clock::rep>(scans.size());
-  for (PortScan& scan : scans) scan.took = share, scan.is_whole = true;
+  for (PortScan& scan : scans) scan.finish(share);
 }
 
 void DoorFlows::find_sockets(PortScan& scan) {
@@ -113,9 +128,10 @@ void DoorFlows::find_closed_ports(Protocol protocol, const Address& address, Por
     }
 }
 
-bool DoorFlows::is_free(Protocol protocol, const Endpoint& outside) {
+bool DoorFlows::is_free(Protocol protocol, const Endpoint& outside, const Endpoint& inside) {
   const Ports& used = ports(protocol, outside.address);
-  if (used.has_flow(outside.port)) return false;
+  if (used.given.test(outside.port)) return false;
+  if (used.has_flow(outside.port) && !used.last.leads_only_to(inside, outside.port)) return false;
   return used.last.knows_sockets ? !used.last.sockets.test(outside.port) : !is_bound(protocol, outside);
 }
 

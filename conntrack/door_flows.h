@@ -49,7 +49,7 @@ class DoorFlows {
  public:
   DoorFlows(Ctnetlink& conntrack, DoorStore& doors, bool has_thread) : conntrack_(conntrack), doors_(doors), worker_(has_thread) {}
 
-  bool is_free(Protocol protocol, const Endpoint& outside);
+  bool is_free(Protocol protocol, const Endpoint& outside, const Endpoint& inside);
   bool is_surely_free(Protocol protocol, const Endpoint& outside) const; // by what dumps told; any thread's
   bool has_flow(const KernelDoor& door);
   void opened(uint32_t place); // is_open is set
@@ -75,11 +75,14 @@ class DoorFlows {
     Protocol protocol;
     Address address;
     PortSet flows;              // original or reply destination of a living conntrack
+    std::vector<uint64_t> ends; // of these: the port and a hash of the endpoint it leads to, sorted
     PortSet sockets;            // of programs of the router
     bool knows_sockets = false; // false: they are asked for one by one
     bool is_whole = false;      // false: something went wrong on the way
     Clock::duration took{};     // its share of the dump
     void add(const ConntrackEntry& flow); // of that protocol
+    void finish(Clock::duration its_share);
+    bool leads_only_to(const Endpoint& inside, uint16_t port) const;
   };
   using PortScans = std::vector<PortScan>; // of one protocol and family: one dump tells them all
   struct Ports {

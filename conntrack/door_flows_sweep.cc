@@ -55,7 +55,7 @@ void DoorFlows::dump(Ctnetlink& conntrack, Sweep& sweep) {
         static_cast<void>(conntrack.dump_flows({family, protocol, {}, {}, {}, 0, 0}, keep));
   for (PortScan& scan : sweep.ports) find_sockets(scan);
   sweep.took = Clock::now() - start;
-  for (PortScan& scan : sweep.ports) scan.took = sweep.took / static_cast<Clock::rep>(sweep.ports.size()), scan.is_whole = true;
+  for (PortScan& scan : sweep.ports) scan.finish(sweep.took / static_cast<Clock::rep>(sweep.ports.size()));
 }
 
 std::chrono::milliseconds DoorFlows::pause() const {
@@ -72,7 +72,7 @@ void DoorFlows::begin_sweep() {
   last_sweep_doors_ = sweeping_closed_.size() + sweeping_fresh_.size();
   for (const auto& [place, used] : ports_)
     if (sweep_->is_about[place.first == Protocol::tcp][place.second.family() == Family::v6])
-      sweep_->ports.push_back({place.first, place.second, {}, {}, false, false, {}});
+      sweep_->ports.push_back({place.first, place.second, {}, {}, {}, false, false, {}});
   worker_.run([sweep = sweep_](Ctnetlink& conntrack) { dump(conntrack, *sweep); });
 }
 

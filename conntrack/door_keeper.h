@@ -93,11 +93,11 @@ class DoorKeeper {
   // Tells the kernel what was closed, if close() has not. To be called some milliseconds after that (longest_wait_of_closings).
   virtual void flush() {}
 
-  // May this outside endpoint be given away? No: a conntrack has it as reply destination or original destination, or a
-  // socket of the router holds it. Flows of closed media doors, and those that end at the router without an answer, do
-  // not count. Doors of our own are the caller's business.
-  virtual bool is_free(Protocol protocol, const Endpoint& outside) = 0;
-  // The same, answered by what is known already, and by any thread while another asks the kernel. False: ask is_free().
+  // May `inside` have this outside endpoint? No: a conntrack of somebody else has it as reply destination or original destination,
+  // or a socket of the router holds it. Flows of closed media doors, and those that end at the router without an answer, do
+  // not count; nor do those of `inside` (a call's media, while the daemon began anew). Doors of our own are the caller's business.
+  virtual bool is_free(Protocol protocol, const Endpoint& outside, const Endpoint& inside) = 0;
+  // The same for anybody, answered by what is known already, and by any thread while another asks the kernel. False: ask is_free().
   virtual bool is_surely_free(Protocol, const Endpoint& /*outside*/) { return false; }
 
   // Does a conntrack exist that goes through one of these doors? (Existence, not counters: accounting may be off.)

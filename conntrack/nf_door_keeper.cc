@@ -334,7 +334,9 @@ void NfDoorKeeper::delete_pinholes(const std::vector<uint32_t>& doors) {
   conntrack_.socket().exchange(deletions);
 }
 
-bool NfDoorKeeper::is_free(Protocol protocol, const Endpoint& outside) { return flows_.is_free(protocol, outside); }
+bool NfDoorKeeper::is_free(Protocol protocol, const Endpoint& outside, const Endpoint& inside) {
+  return flows_.is_free(protocol, outside, inside);
+}
 
 bool NfDoorKeeper::is_surely_free(Protocol protocol, const Endpoint& outside) { return flows_.is_surely_free(protocol, outside); }
 

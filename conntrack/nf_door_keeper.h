@@ -69,7 +69,7 @@ class NfDoorKeeper : public DoorKeeper {
   // As flush(), some milliseconds after it is seen first that something was closed, or at once when that is much. When to ask again;
   // Instant::max(): nothing waits.
   Instant flush_when_due(Instant now);
-  bool is_free(Protocol protocol, const Endpoint& outside) override;
+  bool is_free(Protocol protocol, const Endpoint& outside, const Endpoint& inside) override;
   bool is_surely_free(Protocol protocol, const Endpoint& outside) override;
   bool has_flow(std::span<const DoorHandle> handles) override;
 

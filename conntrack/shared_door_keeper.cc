@@ -99,9 +99,9 @@ Instant SharedDoorKeeper::flush_when_due(Instant now) {
   return Instant::max();
 }
 
-bool SharedDoorKeeper::is_free(Protocol protocol, const Endpoint& outside) {
+bool SharedDoorKeeper::is_free(Protocol protocol, const Endpoint& outside, const Endpoint& inside) {
   if (keeper_.is_surely_free(protocol, outside)) return true;
-  return ask([&] { return keeper_.is_free(protocol, outside); });
+  return ask([&] { return keeper_.is_free(protocol, outside, inside); });
 }
 
 bool SharedDoorKeeper::has_flow(std::span<const DoorHandle> handles) {

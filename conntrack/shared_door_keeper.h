@@ -30,7 +30,7 @@ class SharedDoorKeeper : public DoorKeeper {
   // Of this thread, for all keepers: does a piece of other work, which may come back to open(); false: there is none. Must not throw.
   static void set_other_work(std::function<bool()> work) { other_work_ = std::move(work); }
   void close(std::span<const DoorHandle> handles) override;
-  bool is_free(Protocol protocol, const Endpoint& outside) override;
+  bool is_free(Protocol protocol, const Endpoint& outside, const Endpoint& inside) override;
   bool has_flow(std::span<const DoorHandle> handles) override;
   // Has the kernel told what was closed, some milliseconds after that (longest_wait_of_closings), or at once when that is much. When to
   // ask again; Instant::max(): nothing waits.

@@ -35,7 +35,9 @@ class GatheringKeeper : public DoorKeeper {
                                             DoorHandle sibling = 0) override;
   void settle() override;
   void close(std::span<const DoorHandle> handles) override { kernel_.close(handles); }
-  bool is_free(Protocol protocol, const Endpoint& outside) override { return kernel_.is_free(protocol, outside); }
+  bool is_free(Protocol protocol, const Endpoint& outside, const Endpoint& inside) override {
+    return kernel_.is_free(protocol, outside, inside);
+  }
   bool has_flow(std::span<const DoorHandle> handles) override { return kernel_.has_flow(handles); }
 
   std::size_t waiting() const { return waiting_.size(); }  // open() that have not come back

@@ -23,7 +23,7 @@ bool DoorTable::is_free(Protocol protocol, const Endpoint& outside, const Endpoi
   if (inside == outside) return true;  // no NAT: there is nothing to choose
   if (std::ranges::any_of(reserved_, [&](const PortRange& range) { return range.contains(outside.port); })) return false;
   if (forwarded_.contains({protocol, outside})) return false;
-  return !rest_.is_resting(protocol, outside, inside, now) && keeper_.is_free(protocol, outside);
+  return !rest_.is_resting(protocol, outside, inside, now) && keeper_.is_free(protocol, outside, inside);
 }
 
 // May this inside endpoint have `port` in this scope? The flow's own mapping is in conntrack already: it is its own.

@@ -125,7 +125,7 @@ class Player {
     for (std::size_t i = 0; i < 2; ++i) {
       doors[i].inside = end(inside_network, number, i);
       doors[i].outside = end(outside_network, number, i);
-      if (!keeper_.is_free(doors[i].protocol, doors[i].outside)) ++taken_;
+      if (!keeper_.is_free(doors[i].protocol, doors[i].outside, doors[i].inside)) ++taken_;
     }
     ask(doors, std::span(call.doors).first(2), 0);
   }

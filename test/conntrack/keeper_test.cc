@@ -408,12 +408,26 @@ TEST_CASE("free is what no flow and no socket holds") {
              remote = r.world.udp(Side::outside, "203.0.113.2:6000");
   const auto local = r.world.udp(Side::router, "203.0.113.1:4500");
   CHECK(r.hears(remote, phone, "203.0.113.2:6000") == "hello from 203.0.113.1:4000");
-  CHECK_FALSE(r.keeper.is_free(Protocol::udp, ep("203.0.113.1:4000")));
-  CHECK_FALSE(r.keeper.is_free(Protocol::udp, ep("203.0.113.1:4500")));
-  CHECK(r.keeper.is_free(Protocol::tcp, ep("203.0.113.1:4500")));
-  CHECK(r.keeper.is_free(Protocol::udp, ep("203.0.113.1:4002")));
+  CHECK_FALSE(r.keeper.is_free(Protocol::udp, ep("203.0.113.1:4000"), {}));
+  CHECK_FALSE(r.keeper.is_free(Protocol::udp, ep("203.0.113.1:4500"), {}));
+  CHECK(r.keeper.is_free(Protocol::tcp, ep("203.0.113.1:4500"), {}));
+  CHECK(r.keeper.is_free(Protocol::udp, ep("203.0.113.1:4002"), {}));
   r.open({inbound("10.0.0.2:4002", "203.0.113.1:4002")});
-  CHECK_FALSE(r.keeper.is_free(Protocol::udp, ep("203.0.113.1:4002")));
+  CHECK_FALSE(r.keeper.is_free(Protocol::udp, ep("203.0.113.1:4002"), {}));
+}
+
+TEST_CASE("an endpoint's own flows do not keep its port from it") {
+  Router r;
+  r.world.run(Side::router, "conntrack -I -p udp -s 10.0.0.2 --sport 4000 -d 203.0.113.2 --dport 6000 -t 60 "
+                            "-r 203.0.113.2 -q 203.0.113.1 --reply-port-src 6000 --reply-port-dst 4000");
+  r.world.run(Side::router, "conntrack -I -p udp -s 203.0.113.2 --sport 6002 -d 203.0.113.1 --dport 4002 -t 60 -u SEEN_REPLY "
+                            "-r 10.0.0.2 -q 203.0.113.2 --reply-port-src 4002 --reply-port-dst 6002");
+  for (const char* port : {"4000", "4002"}) {
+    const Endpoint outside = ep(std::string("203.0.113.1:") + port);
+    CHECK(r.keeper.is_free(Protocol::udp, outside, ep(std::string("10.0.0.2:") + port)));
+    CHECK_FALSE(r.keeper.is_free(Protocol::udp, outside, ep(std::string("10.0.0.3:") + port)));
+    CHECK_FALSE(r.keeper.is_free(Protocol::udp, outside, ep("10.0.0.2:4444")));
+  }
 }
 
 TEST_CASE("the kernel's list of sockets says what bind() says") {
@@ -448,12 +462,12 @@ TEST_CASE("with a thread for its dumps a keeper sweeps all the same") {
     return keeper.counters().flows_deleted == number;
   };
   std::vector<DoorHandle> handles(1), again(1), stray(1);
-  CHECK(keeper.is_free(Protocol::udp, ep("203.0.113.1:4010")));
+  CHECK(keeper.is_free(Protocol::udp, ep("203.0.113.1:4010"), {}));
   REQUIRE(keeper.open(std::vector{inbound("10.0.0.2:4000", "203.0.113.1:4010")}, handles));
-  CHECK_FALSE(keeper.is_free(Protocol::udp, ep("203.0.113.1:4010")));
+  CHECK_FALSE(keeper.is_free(Protocol::udp, ep("203.0.113.1:4010"), {}));
   CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "hello from 203.0.113.2:6000");
   keeper.close(handles);
-  CHECK(keeper.is_free(Protocol::udp, ep("203.0.113.1:4010")));
+  CHECK(keeper.is_free(Protocol::udp, ep("203.0.113.1:4010"), {}));
   CHECK(waits_for_deletions(1));
   CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "nothing");
   // a stray that comes while the door is made

@@ -27,10 +27,10 @@ struct Caller {
       const auto at = [&](const std::string& host, int p) { return host + ":" + std::to_string(p); };
       const std::vector doors{inbound(at(inside, port).c_str(), at("203.0.113.1", port).c_str()),
                               inbound(at(inside, port + 1).c_str(), at("203.0.113.1", port + 1).c_str())};
-      for (const KernelDoor& door : doors) taken += !keeper.is_free(door.protocol, door.outside);
+      for (const KernelDoor& door : doors) taken += !keeper.is_free(door.protocol, door.outside, door.inside);
       std::vector<DoorHandle> handles(doors.size());
       if (!keeper.open(doors, handles)) ++refused;
-      taken += keeper.is_free(doors[0].protocol, doors[0].outside);  // it is not, now
+      taken += keeper.is_free(doors[0].protocol, doors[0].outside, doors[0].inside);  // it is not, now
       keeper.close(handles);
     }
   }
@@ -83,9 +83,9 @@ TEST_CASE("what a question leaves to do is told to whoever ticks the keeper") {
   const Instant idle = keeper.next_tick();
   Instant told = idle;
   shared.set_on_work([&] { told = keeper.next_tick(); });
-  CHECK(shared.is_free(Protocol::udp, ep("203.0.113.1:4010")));  // asks the kernel
+  CHECK(shared.is_free(Protocol::udp, ep("203.0.113.1:4010"), {}));  // asks the kernel
   CHECK(told == idle);
   std::this_thread::sleep_for(2100ms);  // what it told holds for two seconds
-  CHECK(shared.is_free(Protocol::udp, ep("203.0.113.1:4010")));  // is known, and looked for again beside the packets
+  CHECK(shared.is_free(Protocol::udp, ep("203.0.113.1:4010"), {}));  // is known, and looked for again beside the packets
   CHECK(told < idle);
 }

@@ -58,7 +58,7 @@ TEST_CASE("the next call has audio through the port of the last one, whose remot
 
 TEST_CASE("a port is free although strays or a closed door's flows are there, and taken while a door's flow lives") {
   Audio r;
-  const auto is_free = [&] { return r.keeper.is_free(Protocol::udp, ep(door_at)); };
+  const auto is_free = [&] { return r.keeper.is_free(Protocol::udp, ep(door_at), {}); };
   REQUIRE(r.in() == "nothing");
   CHECK(is_free());
   const auto first = r.open({inbound(phone_at, door_at)});

@@ -39,7 +39,7 @@ class FakeDoorKeeper : public DoorKeeper {
       if (living.erase(h) != 1) ++closed_twice;
     }
   }
-  bool is_free(Protocol, const Endpoint& outside) override { return !taken.contains(outside); }
+  bool is_free(Protocol, const Endpoint& outside, const Endpoint&) override { return !taken.contains(outside); }
   bool has_flow(std::span<const DoorHandle> handles) override {
     for (DoorHandle h : handles)
       if (const auto it = living.find(h); it != living.end() && with_flow.contains(it->second.outside)) return true;

@@ -12,7 +12,7 @@ class WillingKeeper : public DoorKeeper {
     return {};
   }
   void close(std::span<const DoorHandle>) override {}
-  bool is_free(Protocol, const Endpoint&) override { return true; }
+  bool is_free(Protocol, const Endpoint&, const Endpoint&) override { return true; }
   bool has_flow(std::span<const DoorHandle>) override { return true; }
 
  private:

@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-# More than one remote media endpoint in a call, and RTP outside of its call.
+# More than one remote media endpoint in a call, a daemon that ends in one, and RTP outside of its call.
+import signal
+
 from harness.case import case
 from harness.media import converse
 from harness.router import MEDIA, PHONE, PROXY
@@ -41,6 +43,34 @@ def transfer_to_a_second_media_endpoint(bench):
     second.hears(near)
     equal(second.rtp.sources("phone"), {offer.media()}, "the port the phone's RTP leaves from")
     near.hears(first)
+    phone.go()
+    for program in (phone, provider):
+        program.done()
+
+
+@case("8; design 3")
+def killed_daemon_keeps_the_ports_of_calls(bench):
+    """The daemon is killed in mid call and started again: the next re-INVITE's answer has the phone's outside port as before, and
+    audio goes on both ways, from the same ports."""
+    callee, caller = Callee(), Caller()
+    provider = bench.provider([expect("INVITE", action=REMEMBER), callee.ok(), expect("ACK"), go(),
+                               send(callee_asks("INVITE", 7, more=[callee.contact], body=sdp(PROXY, 6000, "bob", version=2))), expect(200),
+                               send(callee_asks("ACK", 7), retrans=False),
+                               *callee.hung_up()], call_id=CALL_ID)
+    again = [expect("INVITE"), send(response("200 OK", [caller.contact], caller.body, tag="")), expect("ACK")]
+    phone = bench.phone(caller.call(between=again), call_id=CALL_ID)
+    near, far = bench.inside_party(4000), bench.outside_party(6000)
+    offer = bench.capture.both("INVITE", "out")[1]
+    converse(near, bench.capture.message("lan0", False, 200, "INVITE").media(), far, offer.media())
+    bench.daemon.stop(signal.SIGKILL)
+    bench.daemon.start()
+    provider.go()
+    answer = bench.capture.both(200, "out", "INVITE")[1]
+    equal(answer.media(), offer.media(), "the phone's outside endpoint after the re-INVITE")
+    bench.capture.both("ACK", "in")
+    near.hears(far)
+    far.hears(near)
+    equal(far.rtp.sources("phone"), {offer.media()}, "the port the phone's RTP leaves from")
     phone.go()
     for program in (phone, provider):
         program.done()
