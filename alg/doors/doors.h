@@ -77,7 +77,7 @@ class Doors {
   std::optional<Found> find_signalling(Protocol protocol, const Endpoint& inside, const Address& outside_address,
                                        const Address& remote) const;
   bool has_signalling(Protocol protocol, const Endpoint& inside, const Address& outside_address, const Address& remote) const;
-  bool has_media(Protocol protocol, const Endpoint& inside, const Endpoint& outside) const;
+  bool has_media(Protocol protocol, const Endpoint& inside, const Endpoint& outside) const;  // a living media door joins these
   // `near`: whose message it is: his part is looked at first.
   std::optional<Found> find_outside(Protocol protocol, const Endpoint& outside, const Address& remote, const Address& near) const;
   bool is_outside_endpoint(Protocol protocol, const Endpoint& outside) const;
