@@ -224,7 +224,12 @@ void DoorFlows::opened(uint32_t place) {
 
 void DoorFlows::closed(uint32_t place) {
   const KernelDoor door = doors_.door(place);
-  const bool ends = !door.signalling && !is_open(key_of(door));
+  leave(place, door, !door.signalling && !is_open(key_of(door)));
+}
+
+void DoorFlows::left(uint32_t place) { leave(place, doors_.door(place), false); }
+
+void DoorFlows::leave(uint32_t place, const KernelDoor& door, bool ends) {
   if (ends) {
     doors_[place].is_swept = false;
     closed_.push_back(doors_.handle(place));

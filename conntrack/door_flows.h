@@ -55,6 +55,7 @@ class DoorFlows {
   void opened(uint32_t place); // is_open is set
   // is_open is not set any more. Its flows will be deleted unless it is `signalling`.
   void closed(uint32_t place);
+  void left(uint32_t place); // the same, and its flows go on
   // Deletes what stands in the way of these doors, just opened, if there is time for dumps and no worker. Returns how many.
   std::size_t clear_strays(std::span<const KernelDoor> doors);
   // A sweep deletes the flows of all doors closed since the last one, and strays. begin_sweep() starts its dumps, when
@@ -118,6 +119,7 @@ class DoorFlows {
   void start_port_scan(Protocol protocol, Family family);
   void take_ports(PortScans& scans);
   void find_closed_ports(Protocol protocol, const Address& address, PortSet& closed) const;
+  void leave(uint32_t place, const KernelDoor& door, bool ends);
   void mark(const KernelDoor& door);
   static void dump(Ctnetlink& conntrack, Sweep& sweep);
   std::size_t judge_slice();

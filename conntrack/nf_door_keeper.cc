@@ -232,14 +232,18 @@ void NfDoorKeeper::close(std::span<const DoorHandle> handles) {
   for (const DoorHandle handle : handles) {
     const auto place = doors_.find(handle);
     if (!place || !doors_[*place].is_open) continue;
-    doors_[*place].is_open = false;
+    set_closed(*place);
     flows_.closed(*place);
-    closing_.push_back(*place);
-    const DoorKey key = key_of(doors_.door(*place));
-    for (const Endpoint& endpoint : {key.inside, key.outside}) in_the_way_.set(secret_hash(key.protocol, endpoint) % in_the_way_.size());
-    --open_;
-    ++counters_.closed;
   }
+}
+
+void NfDoorKeeper::set_closed(uint32_t place) {
+  doors_[place].is_open = false;
+  closing_.push_back(place);
+  const DoorKey key = key_of(doors_.door(place));
+  for (const Endpoint& endpoint : {key.inside, key.outside}) in_the_way_.set(secret_hash(key.protocol, endpoint) % in_the_way_.size());
+  --open_;
+  ++counters_.closed;
 }
 
 // A translation is found by either endpoint, a pinhole by the outside one; of a way out the host alone says nothing.
@@ -348,13 +352,14 @@ bool NfDoorKeeper::has_flow(std::span<const DoorHandle> handles) {
 }
 
 void NfDoorKeeper::close_all() {
-  std::vector<DoorHandle> all;
-  doors_.for_each([&](uint32_t place) { all.push_back(doors_.handle(place)); });
-  close(all);
   flush();
   counters_.flows_deleted += flows_.finish();
   flows_.begin_sweep();
   counters_.flows_deleted += flows_.finish();
+  doors_.for_each([&](uint32_t place) {
+    if (doors_[place].is_open) set_closed(place), flows_.left(place);
+  });
+  flush();
 }
 
 } // namespace sipalg

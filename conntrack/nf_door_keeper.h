@@ -77,7 +77,8 @@ class NfDoorKeeper : public DoorKeeper {
   Instant next_tick() const;
   int event_fd() const { return events_.fd(); }
   void on_events(); // when event_fd() is readable
-  void close_all(); // also by the destructor; tells the kernel, too
+  // Also by the destructor; tells the kernel, too. Flows through doors that are open go on: the end of the daemon ends no call.
+  void close_all();
   // Raises nf_conntrack_expect_max where we may, else has advice. At start, and after that whenever asked.
   void raise_limit();
 
@@ -124,6 +125,7 @@ class NfDoorKeeper : public DoorKeeper {
   void undo(const NetlinkSocket::Results& results);
   void forget_plan();
   void keep(std::span<const uint32_t> places, std::span<DoorHandle> handles);
+  void set_closed(uint32_t place);
   bool is_in_the_way(std::span<const KernelDoor> doors) const;
   void flush(std::span<const uint32_t> closing);
   void take_away(const SteeringChange& change);

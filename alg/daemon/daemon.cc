@@ -349,11 +349,11 @@ void Daemon::stop() {
   log_.info("stopping");
   loop_.be_ordinary();
   for (const auto& worker : workers_) worker->let_pass();
-  engine_.close_all(boot_time());
   {
     const auto held = shared_keeper_.lock();
-    keeper_.close_all();
+    keeper_.close_all();  // before the engine closes each door by itself, which would end the calls' flows
   }
+  engine_.close_all(boot_time());
   if (const auto stopped = steering_.stop(); !stopped) log_.error("the steering rules stay: " + stopped.error().message());
   for (const auto& worker : workers_) worker->drain();
   streams_.stop_editing();

@@ -7,7 +7,7 @@
 //     SIGHUP  a good file takes effect with the next message; a bad one is told and changes nothing
 //     links   an address that went closes its doors; what is inside is found anew
 //     end     doors closed, no rule leads here any more, what is still queued passes unchanged (TCP: by its map); the table
-//             goes last
+//             goes last. The audio of calls that are up goes on by its conntracks, which are the phones' and not ours
 #pragma once
 #include <atomic>
 #include <functional>

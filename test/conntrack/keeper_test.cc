@@ -154,6 +154,23 @@ TEST_CASE("closing takes everything away, the flows of media at the latest a sec
   CHECK(r.elements() == "0\n");
 }
 
+TEST_CASE("the end closes every door: flows of those that stood go on, of those closed before they do not") {
+  Router r;
+  const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), other = r.world.udp(Side::inside, "10.0.0.2:4002"),
+             remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+  r.open({inbound("10.0.0.2:4000", "203.0.113.1:4010")});
+  const auto ended = r.open({inbound("10.0.0.2:4002", "203.0.113.1:4012")});
+  CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "hello from 203.0.113.2:6000");
+  CHECK(r.hears(other, remote, "203.0.113.1:4012") == "hello from 203.0.113.2:6000");
+  r.keeper.close(ended);
+  r.keeper.close_all();
+  CHECK(r.anchors() == 0);
+  CHECK(r.expectations() == 0);
+  CHECK(r.elements() == "0\n");
+  CHECK(r.hears(phone, remote, "203.0.113.1:4010") == "hello from 203.0.113.2:6000");
+  CHECK(r.hears(other, remote, "203.0.113.1:4012") == "nothing");
+}
+
 TEST_CASE("a media door opened again before the sweep keeps its flows") {
   Router r;
   const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"),

@@ -89,6 +89,19 @@ def sigterm_leaves_nothing(bench):
     bench.daemon.leaves_clean()
 
 
+@case("design 3; peers 51")
+def restarted_daemon_leaves_calls_their_audio(bench):
+    """The daemon is ended by SIGTERM in mid call, and started again, as an upgrade does it: audio goes on both ways through a
+    default-drop firewall, from the same ports, and the call ends as it should."""
+    call = Call(bench)
+    equal(bench.daemon.stop(), 0, "exit status")
+    bench.daemon.leaves_clean()
+    call.still_talks()
+    bench.daemon.start()
+    call.still_talks()
+    call.hang_up()
+
+
 @case("kernel-facts 3")
 def audio_survives_a_conntrack_flush(bench):
     """After `conntrack -F` in the middle of a call audio goes on both ways from the same ports, and the call ends as it
