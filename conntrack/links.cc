@@ -88,18 +88,22 @@ void Links::dump(uint16_t type, const NetlinkSocket::OnMessage& on_message) {
 void Links::read() {
   own_.clear();
   mtus_.clear();
+  interfaces_.clear();
   loopbacks_.clear();
   std::vector<Route> routes;
   dump(RTM_GETLINK, [&](const nlmsghdr& m) { on_link(m); });
   dump(RTM_GETADDR, [&](const nlmsghdr& m) { on_address(m); });
   dump(RTM_GETROUTE, [&](const nlmsghdr& m) { on_route(m, routes); });
+  find_uplinks(routes);
   find_inside(routes);
+  find_foreign();
 }
 
 void Links::on_link(const nlmsghdr& message) {
   const auto& header = header_of<ifinfomsg>(message);
   const auto interface = static_cast<uint32_t>(header.ifi_index);
   mtus_.set(interface, Attributes(message, sizeof header).number(IFLA_MTU));
+  interfaces_[interface];
   if (header.ifi_flags & IFF_LOOPBACK) loopbacks_.insert(interface);
 }
 
@@ -107,7 +111,9 @@ void Links::on_link(const nlmsghdr& message) {
 void Links::on_address(const nlmsghdr& message) {
   const Attributes attributes(message, sizeof(ifaddrmsg));
   const Address local = attributes.address(attributes[IFA_LOCAL] != nullptr ? IFA_LOCAL : IFA_ADDRESS);
-  if (local.is_set()) own_.insert(local);
+  if (!local.is_set()) return;
+  own_.insert(local);
+  interfaces_[header_of<ifaddrmsg>(message).ifa_index].insert(local);
 }
 
 void Links::on_route(const nlmsghdr& message, std::vector<Route>& routes) {
@@ -124,20 +130,31 @@ void Links::on_route(const nlmsghdr& message, std::vector<Route>& routes) {
 }
 
 // An interface with a default route of either family, in any table, leads outside for both.
-void Links::find_inside(const std::vector<Route>& routes) {
-  std::set<uint32_t> outward = loopbacks_;
+void Links::find_uplinks(const std::vector<Route>& routes) {
+  std::erase_if(uplinks_, [this](uint32_t interface) { return !interfaces_.contains(interface); });
   for (const Route& route : routes)
-    if (route.network.prefix == 0) outward.insert(route.interfaces.begin(), route.interfaces.end());
+    if (route.network.prefix == 0) uplinks_.insert(route.interfaces.begin(), route.interfaces.end());
+}
+
+void Links::find_inside(const std::vector<Route>& routes) {
   std::set<Network> networks;
   for (const Route& route : routes) {
     const Address& address = route.network.address;
     if (route.network.prefix == 0 || is_link_local(address) || address.is_multicast() || address.is_loopback())
       continue;
-    const auto is_outward = [&](uint32_t interface) { return outward.contains(interface); };
+    const auto is_outward = [&](uint32_t interface) { return uplinks_.contains(interface) || loopbacks_.contains(interface); };
     if (!route.interfaces.empty() && std::none_of(route.interfaces.begin(), route.interfaces.end(), is_outward))
       networks.insert(route.network);
   }
   inside_.assign(networks.begin(), networks.end());
+}
+
+void Links::find_foreign() {
+  foreign_.clear();
+  for (const uint32_t other : uplinks_)
+    for (const Address& address : interfaces_[other])
+      for (const uint32_t uplink : uplinks_)
+        if (!is_link_local(address) && !interfaces_[uplink].contains(address)) foreign_.insert({uplink, address});
 }
 
 uint32_t Mtus::operator[](uint32_t interface) const {
@@ -153,8 +170,9 @@ bool Links::on_events() {
   const auto own = own_;
   const auto inside = inside_;
   const auto mtus = mtus_;
+  const auto foreign = foreign_;
   read();
-  return own != own_ || inside != inside_ || mtus != mtus_;
+  return own != own_ || inside != inside_ || mtus != mtus_ || foreign != foreign_;
 }
 
 } // namespace sipalg

@@ -5,6 +5,7 @@
 //
 //     bytes -> DatagramView -> flow (who is inside?) -> UDP: Engine -> the verdict, with new bytes when the engine edited
 //                                                   -> TCP: StreamPath (its messages to the Engine, its verdicts at once or later)
+//                                                   -> the wrong uplink: ForeignWays
 //
 // An INVITE, or a response to one, that waits for its doors lets the packets behind it in the same read go first
 // (GatheringKeeper): handle() is called again deeper in the same stack, with a scratch of its own. Which may, alg/engine/overtaking.h
@@ -16,6 +17,7 @@
 #include <optional>
 #include <vector>
 
+#include "alg/daemon/foreign_ways.h"
 #include "alg/daemon/logged_engine.h"
 #include "alg/daemon/stream_path.h"
 #include "alg/engine/overtaking.h"
@@ -29,9 +31,10 @@ namespace sipalg {
 
 class PacketPath {
  public:
-  // Borrows everything. `streams` is null where no TCP comes. `shard`: Scratch::shard.
-  PacketPath(LoggedEngine& engine, StreamPath* streams, Stats& stats, FlowLookup& flows, const Mtus& mtus, const Log& log,
-             uint32_t shard = 0);
+  // Borrows everything. `streams` is null where no TCP comes, `foreign` where no packets with foreign sources do. `shard`:
+  // Scratch::shard.
+  PacketPath(LoggedEngine& engine, StreamPath* streams, ForeignWays* foreign, Stats& stats, FlowLookup& flows, const Mtus& mtus,
+             const Log& log, uint32_t shard = 0);
 
   void handle(const QueuedPacket& packet, PendingVerdict verdict, Instant now);
   // While a message waits for its doors: gives the next packet of the read to handle(), if it may come first. Does not throw.
@@ -40,12 +43,14 @@ class PacketPath {
  private:
   Scratch& next_scratch();
   bool may_come_first(const QueuedPacket& packet, Scratch& next, Instant now);
+  bool is_foreign(const QueuedPacket& packet, const DatagramView& view) const;
   void pass_unknown(const DatagramView& view, PendingVerdict& verdict);
   void handle_datagram(const DatagramView& view, const Flow& flow, uint32_t mtu, PendingVerdict& verdict, Instant now);
   void tell_exception(const char* what, Instant now);
 
   LoggedEngine& engine_;
   StreamPath* streams_;
+  ForeignWays* foreign_;
   Stats& stats_;
   FlowLookup& flows_;
   const Mtus& mtus_;

@@ -21,7 +21,7 @@ void ring(const FileDescriptor& bell) { eventfd_write(bell.get(), 1); }
 Worker::Worker(const Kernel& kernel, uint32_t shard, Engine& engine, SharedDoorKeeper& keeper, const Mtus& mtus, const Log& log)
     : shard_(shard), engine_(engine), keeper_(keeper), queue_(kernel.queue),
       births_(queue_.has_conntrack() ? nullptr : std::make_unique<Births>(kernel.table)), flows_(conntrack_, births_.get()),
-      logged_engine_(engine, log), mtus_(mtus), path_(logged_engine_, nullptr, stats_, flows_, mtus_, log, shard),
+      logged_engine_(engine, log), mtus_(mtus), path_(logged_engine_, nullptr, nullptr, stats_, flows_, mtus_, log, shard),
       ending_(make_eventfd()), failed_(make_eventfd()), last_turn_(boot_time()) {
   loop_.watch(queue_.fd(), EPOLLIN, [this] { take_packets(); });
   loop_.watch(ending_.get(), EPOLLIN, [this] { loop_.stop(); });

@@ -291,13 +291,30 @@ void DoorTable::address_lost(const Address& outside_address) {
   if (is_waited_for()) settle();
   for (DoorId id : doors_.ids()) {
     Door* door = doors_.find(id);
-    if (!door->is_inbound() || door->dead || way_of(*door).outside.address != outside_address) continue;
-    door->was_open = door->handle != 0;
-    shut(id);
-    unindex(id);
-    door->dead = true;
+    if (door->is_inbound() && !door->dead && way_of(*door).outside.address == outside_address) die(id);
   }
   flush();
+}
+
+bool DoorTable::endpoint_lost(Protocol protocol, const Endpoint& inside, const Endpoint& outside, const Address& remote) {
+  const auto leads_there = [&](const Door& door) {
+    return door.handle != 0 && outside_of(door) == outside && way_of(door).scope.contains(remote);
+  };
+  bool was_there = false;
+  for (DoorId id = find_at_inside(protocol, inside, leads_there); id != 0; id = find_at_inside(protocol, inside, leads_there)) {
+    die(id);
+    was_there = true;
+  }
+  flush();
+  return was_there;
+}
+
+void DoorTable::die(DoorId id) {
+  Door* door = doors_.find(id);
+  door->was_open = door->handle != 0;
+  shut(id);
+  unindex(id);
+  door->dead = true;
 }
 
 bool DoorTable::is_place_taken(const KernelDoor& kernel) {

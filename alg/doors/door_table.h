@@ -136,6 +136,9 @@ class DoorTable {
   void address_lost(const Address& outside_address);
   // The same address again (a link that was down for a moment): doors whose place nobody took since live again.
   void address_returned(const Address& outside_address);
+  // The same for the open doors of one inside endpoint on one outside endpoint toward `remote`. False: there are none. No open()
+  // may wait.
+  bool endpoint_lost(Protocol protocol, const Endpoint& inside, const Endpoint& outside, const Address& remote);
 
   Door* find(DoorId id) { return doors_.find(id); }
   const Door* find(DoorId id) const { return doors_.find(id); }
@@ -223,6 +226,7 @@ class DoorTable {
   void index(DoorId id);
   void unindex(DoorId id);
   bool is_place_taken(const KernelDoor& kernel);
+  void die(DoorId id);
   void erase(DoorId id, Instant now);
 
   DoorKeeper& keeper_;

@@ -147,6 +147,10 @@ void Doors::tick(uint32_t part, Instant now) {
   tables_.at(part, [&](Part& mine) { mine.table.flush(), mine.table.tick(now); });
 }
 
+bool Doors::endpoint_lost(Protocol protocol, const Endpoint& inside, const Endpoint& outside, const Address& remote) {
+  return tables_.at(part_for(inside.address), [&](Part& part) { return part.table.endpoint_lost(protocol, inside, outside, remote); });
+}
+
 void Doors::address_lost(const Address& outside_address) {
   tables_.for_each([&](Part& part) { part.table.address_lost(outside_address); });
 }

@@ -58,6 +58,7 @@ class Doors {
   void tick(uint32_t part, Instant now);
   void address_lost(const Address& outside_address);
   void address_returned(const Address& outside_address);
+  bool endpoint_lost(Protocol protocol, const Endpoint& inside, const Endpoint& outside, const Address& remote);
 
   // A door as it was found.
   struct Found {

@@ -190,6 +190,10 @@ uint32_t Engine::shards() const { return house_->rooms.size(); }
 void Engine::outside_address_lost(const Address& address) { house_->doors.address_lost(address); }
 void Engine::outside_address_returned(const Address& address) { house_->doors.address_returned(address); }
 
+bool Engine::close_doors_of(const Flow& flow) {
+  return house_->doors.endpoint_lost(flow.protocol, flow.sender.inside, flow.sender.outside, flow.receiver.outside.address);
+}
+
 std::size_t Engine::clear_legs(std::optional<std::string_view> call_id, Instant now) {
   std::size_t cleared = 0;
   house_->rooms.for_each([&](EngineRooms& rooms) { cleared += rooms.calls.clear_legs(call_id, now); });

@@ -97,6 +97,10 @@ class Engine {
   // The router has this address (again): what living calls and registrations have on it is opened again.
   void outside_address_returned(const Address& address);
 
+  // The flow's sender leaves with an outside endpoint that leads nowhere on its way: doors that gave it are closed, as if their
+  // address was lost. False: there are none. Not within handle().
+  bool close_doors_of(const Flow& flow);
+
   // By an administrator's word: ends them and closes their doors at once. How many there were. `call_id` as it was
   // received, or escaped as in report::Call.
   std::size_t clear_call(std::string_view call_id, Instant now);

@@ -51,6 +51,7 @@ constexpr std::array<std::string_view, count_of<Event>> event_names{
     "header-group-failed", "body-group-failed", "opinions-asked",
     "streams-followed", "streams-not-sip", "streams-refused-by-bound", "streams-restored",
     "stream-framing-lost", "stream-messages-too-big", "stream-messages-given-up", "stream-edits-refused", "stream-takeovers",
+    "flows-rerouted",
 };
 static_assert(!event_names.back().empty(), "an event has no name");
 

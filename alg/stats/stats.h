@@ -56,6 +56,7 @@ enum class Event : uint8_t {
   header_group_failed, body_group_failed, opinions_asked,
   streams_followed, streams_not_sip, streams_refused_by_bound, streams_restored,
   stream_framing_lost, stream_messages_too_big, stream_messages_given_up, stream_edits_refused, stream_takeovers,
+  flows_rerouted,
   count_,
 };
 std::string_view name_of(Event event);

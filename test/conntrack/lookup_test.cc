@@ -302,3 +302,31 @@ TEST_CASE("links: own addresses, what lies behind, MTUs, and changes") {
   CHECK(links.on_events());
   CHECK(inside().empty());
 }
+
+TEST_CASE("links: several uplinks, what is foreign to each, and one that fails") {
+  World world(Firewall::none);
+  const auto inside = [](const Links& links) {
+    std::string text;
+    for (const auto& network : links.inside_networks()) text += to_string(network) + " ";
+    return text;
+  };
+  world.run(Side::router, "ip route replace default via 203.0.113.2");
+  Links links;
+  CHECK(links.foreign_sources().empty());
+  const std::string one = inside(links);
+  world.run(Side::router, "ip link add wan1 type veth peer name far1; ip addr add 198.51.100.1/24 dev wan1; ip link set wan1 up; "
+                          "ip link set far1 up; ip route add default via 198.51.100.2 dev wan1 metric 500");
+  CHECK(links.on_events());
+  std::set<std::string> foreign;
+  for (const ForeignSource& source : links.foreign_sources())
+    if (source.address.family() == Family::v4) foreign.insert(to_string(source.address));
+  CHECK(foreign == std::set<std::string>{"198.51.100.1", "203.0.113.1"});
+  const auto both = links.foreign_sources();
+  world.run(Side::router, "ip route del default via 203.0.113.2");
+  links.on_events();
+  CHECK(links.foreign_sources() == both);
+  CHECK(inside(links) == one);
+  world.run(Side::router, "ip link del wan1");
+  CHECK(links.on_events());
+  CHECK(links.foreign_sources().empty());
+}

@@ -57,7 +57,7 @@ uint32_t World::shards() {
 World::World(const Setup& setup) : engine(policy_of(setup), gathered, 0, shards()), nat_(setup.nat) {}
 
 Address World::outside_address(const Endpoint& inside) const {
-  return *parse_address(inside.address.family() == Family::v6 ? "2001:db8::1" : "203.0.113.1");
+  return *parse_address(inside.address.family() == Family::v6 ? "2001:db8::1" : uplink);
 }
 
 std::optional<Endpoint> World::mapped_by_door(const Endpoint& inside, const Endpoint& remote) const {

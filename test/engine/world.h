@@ -63,6 +63,7 @@ class World {
   Trace trace;       // of the last message
   Verdict verdict;   // its bytes are gone
   Flow flow;
+  std::string uplink = "203.0.113.1";  // what masquerade gives
   std::size_t most_bytes = 65'507;  // what the way out carries
 
  private:

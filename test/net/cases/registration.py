@@ -20,7 +20,8 @@ def registered(bench, address=PHONE, port=5060, registrar_address=PROXY, contact
     return request.contact()
 
 
-def incoming_call(bench, contact, address=PHONE, port=5060, media=4000, source=PROXY, source_port=5060, user="alice", far=6000):
+def incoming_call(bench, contact, address=PHONE, port=5060, media=4000, source=PROXY, source_port=5060, user="alice", far=6000,
+                  wan="wan0"):
     """The registrar calls the Contact it was given; two-way audio, the provider hangs up. Returns the phone's INVITE."""
     name = f"{source}-{address}-{media}-{far}"
     call_id = f"in-{name}@provider"
@@ -30,7 +31,7 @@ def incoming_call(bench, contact, address=PHONE, port=5060, media=4000, source=P
     uri = f"sip:{user}@{contact[0]}:{contact[1]}"
     provider = bench.caller(call_uri(caller, uri), contact, source, source_port, call_id=call_id)
     invite = bench.capture.message("lan0", False, "INVITE", destination=address, call_id=call_id)
-    answer = bench.capture.message("wan0", False, 200, "INVITE", destination=source, call_id=call_id)
+    answer = bench.capture.message(wan, False, 200, "INVITE", destination=source, call_id=call_id)
     bench.capture.message("lan0", False, "ACK", destination=address, call_id=call_id)
     converse(out, answer.media(), near, invite.media())
     equal(out.rtp.sources(near.name), {answer.media()}, "the port the phone's RTP leaves from")

@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The topology of every test:  inside (phones, PBX) -- lan0 router wan0 -- outside (provider, media server, strangers)
 # With `dmz` a third network:                                      dmz0 -- servers
+# With `second_uplink` another way to the outside:                 wan1; CARRIER is reached by whichever is the default
 import itertools
 import os
 
@@ -12,6 +13,7 @@ PHONE, PHONE_2, PBX = "10.0.0.2", "10.0.0.3", "10.0.0.10"
 LAN, WAN = "10.0.0.1", "203.0.113.1"
 PROXY, MEDIA, STRANGER, WORKER, REGISTRAR_2 = ("203.0.113.%d" % n for n in (2, 3, 4, 50, 6))
 DMZ, SERVER = "192.0.2.1", "192.0.2.2"
+WAN_2, GATEWAY_2, CARRIER = "198.51.100.1", "198.51.100.2", "198.18.0.2"
 PHONE_V6, WAN_V6, PROXY_V6 = "fd00::2", "2001:db8:1::1", "2001:db8:1::2"
 
 MASQUERADE = """
@@ -39,11 +41,11 @@ _numbers = itertools.count()
 
 class Router:
     """Three namespaces, gone with close(). `nat`: masquerade or a plain firewall; dnat, snat, accept: more admin rules.
-    dmz: a fourth namespace on a third interface. bad_lines: both neighbours are reached through a Wire, which loses and
+    dmz: a fourth namespace on a third interface. second_uplink: a third interface, which leads outside too. bad_lines: both neighbours are reached through a Wire, which loses and
     reorders. capture: every packet is read along; what measures speed does without."""
 
     def __init__(self, nat=True, ipv6=False, dnat="", snat="", accept="", ports="", open_firewall=False, dmz=False,
-                 bad_lines=False, capture=True):
+                 second_uplink=False, bad_lines=False, capture=True):
         self.prefix = "sa%d-%d" % (os.getpid(), next(_numbers))
         self._names = [self.prefix + suffix for suffix in ("-in", "-rt", "-out")]
         self.inside = self.router = self.outside = self.dmz = self.capture = self.lines = None
@@ -52,12 +54,16 @@ class Router:
             self._make(nat, ipv6, self._name_of_lines() if bad_lines else None)
             if dmz:
                 self._add_dmz(nat)
+            if second_uplink:
+                self._add_uplink()
+                accept += 'iifname "lan0" oifname "wan1" udp dport 5060 accept'
+                snat += 'oifname "wan1" masquerade;'
             rules = FIREWALL % {"more": "accept" if open_firewall else accept, "ports": ports}
             if nat:
                 rules += MASQUERADE % {"dnat": dnat, "snat": snat}
             self.rules = rules
             self.router.nft(rules)
-            self.capture = Capture(self.router, ("lan0", "wan0")) if capture else None
+            self.capture = Capture(self.router, ("lan0", "wan0", *(["wan1"] if second_uplink else []))) if capture else None
         except BaseException:
             self.close()
             raise
@@ -128,6 +134,21 @@ class Router:
                     self.outside: [] if nat else [f"route add 192.0.2.0/24 via {WAN}"]}
         for namespace, lines in commands.items():
             namespace.run(["ip", "-batch", "-"], feed="\n".join(lines) + "\n")
+
+    def _add_uplink(self):
+        batch([f"link add o1 netns {self.outside.name} type veth peer name wan1 netns {self.router.name}"])
+        commands = {self.outside: [f"addr add {GATEWAY_2}/24 dev o1", f"addr add {CARRIER}/32 dev lo", "link set o1 up"],
+                    self.router: [f"addr add {WAN_2}/24 dev wan1", "link set wan1 up",
+                                  f"route add default via {GATEWAY_2} dev wan1 metric 100"]}
+        for namespace, lines in commands.items():
+            namespace.run(["ip", "-batch", "-"], feed="\n".join(lines) + "\n")
+
+    def fail_over(self):
+        """The first uplink is no way out any more; its link stays up and keeps its address."""
+        self.router.run(["ip", "route", "del", "default", "dev", "wan0"])
+
+    def fail_back(self):
+        self.router.run(["ip", "route", "add", "default", "via", PROXY, "dev", "wan0"])
 
     def close(self):
         if self.capture:
