@@ -81,6 +81,17 @@ std::expected<Flow, FlowError> FlowLookup::from_kernel(const Tuple& header, Inst
   return std::unexpected(FlowError::no_conntrack);
 }
 
+void FlowLookup::end(const DatagramView& header, const Flow& flow) {
+  if (flow.is_new) return;
+  const Tuple tuple{header.protocol, header.source, header.destination};
+  cache_.erase(tuple), cache_.erase(header_of(turned(flow)));
+  const auto entry = conntrack_.find_flow(tuple.inverse(), flow.zone);
+  if (!entry) return;  // gone already
+  NetlinkBatch batch;
+  put_flow_delete(batch, *entry);
+  static_cast<void>(conntrack_.socket().exchange(batch));
+}
+
 void FlowLookup::remember_zone(uint16_t zone) {
   if (std::find(zones_.begin(), zones_.end(), zone) != zones_.end()) return;
   if (zones_.size() >= most_zones) zones_.erase(zones_.begin() + 1);

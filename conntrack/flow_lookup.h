@@ -43,6 +43,8 @@ class FlowLookup {
   FlowLookup(Ctnetlink& conntrack, Births* births, bool mixed = false) : conntrack_(conntrack), births_(births), mixed_(mixed) {}
 
   std::expected<Flow, FlowError> find(const QueuedPacket& packet, const DatagramView& header, Instant now);
+  // The conntrack of this packet's flow is deleted: what comes next gets another. Of an unconfirmed one the verdict decides.
+  void end(const DatagramView& header, const Flow& flow);
 
  private:
   std::expected<Flow, FlowError> from_births(const Tuple& header);

@@ -106,7 +106,7 @@ Daemon::Daemon(Config config, LoadConfig load, Log& log)
       conntrack_(make_conntrack()), births_(make_births(queue_.has_conntrack(), config_)),
       flows_(conntrack_, births_.get(), steering_.way() == Steering::Way::manual), keeper_(make_keeper(steering_)),
       shared_keeper_(keeper_), gathering_(keeper_), engine_(policy(), keeper_for_engine(), salt(), config_.workers),
-      logged_engine_(engine_, log_), foreign_(engine_, steering_, conntrack_), guard_(steering_),
+      logged_engine_(engine_, log_), foreign_(engine_, steering_, flows_), guard_(steering_),
       store_(make_store(config_, log_)), streams_(logged_engine_, conntrack_, guard_, store_.get(), stats_, log_),
       path_(logged_engine_, &streams_, &foreign_, stats_, flows_, links_.mtus(), log_),
       control_(loop_, config_.control_socket, [this](const control::Request& request) { return answer(request); }),

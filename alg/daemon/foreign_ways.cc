@@ -29,19 +29,11 @@ bool ForeignWays::ends(uint32_t interface, const DatagramView& packet, const Flo
   if (!flow.begun_by_sender) return false;
   State& state = sources_.at({interface, packet.source.address});
   if (engine_.close_doors_of(flow)) state.door_closed_at = now;
-  if (!flow.is_new) delete_flow(packet, flow.zone);
+  flows_.end(packet, flow);
   if (!flow.is_new || now < state.door_closed_at + settles) return true;
   state.is_wanted = true;
   static_cast<void>(tell());  // refused by the kernel: they come here for a while, and pass
   return false;
-}
-
-void ForeignWays::delete_flow(const DatagramView& packet, uint16_t zone) {
-  const auto entry = conntrack_.find_flow({packet.protocol, packet.destination, packet.source}, zone);
-  if (!entry) return;
-  NetlinkBatch batch;
-  put_flow_delete(batch, *entry);
-  static_cast<void>(conntrack_.socket().exchange(batch));  // it may be gone already
 }
 
 }  // namespace sipalg

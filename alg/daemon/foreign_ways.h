@@ -16,8 +16,7 @@
 #include "alg/base/instant.h"
 #include "alg/engine/engine.h"
 #include "alg/packet/datagram.h"
-#include "conntrack/ctnetlink.h"
-#include "conntrack/flow.h"
+#include "conntrack/flow_lookup.h"
 #include "conntrack/links.h"
 #include "conntrack/steering.h"
 
@@ -25,7 +24,7 @@ namespace sipalg {
 
 class ForeignWays {
  public:
-  ForeignWays(Engine& engine, Steering& steering, Ctnetlink& conntrack) : engine_(engine), steering_(steering), conntrack_(conntrack) {}
+  ForeignWays(Engine& engine, Steering& steering, FlowLookup& flows) : engine_(engine), steering_(steering), flows_(flows) {}
 
   // What the links say now. The steering is told.
   Steering::Result set(const std::set<ForeignSource>& sources);
@@ -40,11 +39,10 @@ class ForeignWays {
     bool is_wanted = false;  // by the administrator
   };
   Steering::Result tell();
-  void delete_flow(const DatagramView& packet, uint16_t zone);
 
   Engine& engine_;
   Steering& steering_;
-  Ctnetlink& conntrack_;
+  FlowLookup& flows_;
   std::map<ForeignSource, State> sources_;
 };
 

@@ -59,6 +59,11 @@ void PacketPath::handle_datagram(const DatagramView& view, const Flow& flow, uin
   Scratch& scratch = next_scratch();
   const Overtaking::UnderWay under_way(overtaking_, scratch, view.payload());
   const Verdict decision = engine_.handle({view.payload(), flow, most_payload_bytes(view, mtu)}, now, scratch);
+  if (decision.is_misplaced) {
+    stats_.count(Event::flows_rerouted);
+    flows_.end(view, flow);
+    return verdict.drop();  // the sender repeats it
+  }
   if (!decision.edited()) return;
   const std::size_t size = view.payload_offset + decision.bytes.size();
   const bool clear_dont_fragment = size > mtu && size > view.packet.size();

@@ -228,6 +228,15 @@ bool Doors::has_signalling(Protocol protocol, const Endpoint& inside, const Addr
                     [&](const Part& part) { return part.table.find_signalling(protocol, inside, outside_address, remote) != 0; });
 }
 
+bool Doors::misplaces(const Flow& flow) const {
+  const auto& [inside, outside] = flow.sender;
+  const Address& remote = flow.receiver.outside.address;
+  const auto own = find_signalling(flow.protocol, inside, outside.address, remote);
+  if (!own || own->outside == outside || is_closed(own->id)) return false;
+  const auto others = find_outside(flow.protocol, outside, remote, inside.address);
+  return others && others->inside != inside;
+}
+
 bool Doors::has_media(Protocol protocol, const Endpoint& inside, const Endpoint& outside) const {
   return tables_.at(part_for(inside.address), [&](const Part& part) {
     const DoorId id = part.table.find_media(protocol, inside, outside.address);

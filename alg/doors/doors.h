@@ -17,6 +17,7 @@
 #include "alg/base/shard.h"
 #include "alg/base/sharded.h"
 #include "alg/doors/door_table.h"
+#include "conntrack/flow.h"
 
 namespace sipalg {
 
@@ -81,6 +82,8 @@ class Doors {
   bool has_media(Protocol protocol, const Endpoint& inside, const Endpoint& outside) const;  // a living media door joins these
   // `near`: whose message it is: his part is looked at first.
   std::optional<Found> find_outside(Protocol protocol, const Endpoint& outside, const Address& remote, const Address& near) const;
+  // Is the sender's outside endpoint that of another's door, while he has an open one elsewhere toward this receiver?
+  bool misplaces(const Flow& flow) const;
   bool is_outside_endpoint(Protocol protocol, const Endpoint& outside) const;
   bool was_signalling_endpoint(Protocol protocol, const Endpoint& outside) const;
   struct Contact {

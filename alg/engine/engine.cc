@@ -112,9 +112,9 @@ bool Engine::needs_port(Protocol protocol, uint16_t port, std::span<const uint16
 
 Verdict Engine::handle(const SipDatagram& datagram, Instant now, Scratch& scratch, Trace* trace) {
   Lease lease(house_->rooms, scratch.shard);
-  const auto verdict = [&](Reason reason, std::string_view bytes = {}) {
+  const auto verdict = [&](Reason reason, std::string_view bytes = {}, bool is_misplaced = false) {
     lease->stats.count_packet(reason);
-    return Verdict{reason, bytes};
+    return Verdict{reason, bytes, is_misplaced};
   };
   scratch.failed.reset();
   if (const auto scanned = scratch.read(datagram.bytes, datagram.bytes_behind); !scanned) {
@@ -143,7 +143,8 @@ Verdict Engine::handle(const SipDatagram& datagram, Instant now, Scratch& scratc
     const auto stay = house_->doors.stay(lease.part());  // doors may be another part's: who waits for this message has his lock again after it
     for (DoorId id : scratch.opened) trace->doors.push_back(report_door(house_->doors, id));
   }
-  if (first == Reason::edited || second == Reason::edited) return verdict(Reason::edited, bytes);
+  const bool is_misplaced = ends.out && scratch.message.is_request && !scratch.opened.empty() && datagram.flow.begun_by_sender && house_->doors.misplaces(datagram.flow);
+  if (first == Reason::edited || second == Reason::edited) return verdict(Reason::edited, bytes, is_misplaced);
   return verdict(ends.out && first != Reason::nothing_to_edit ? first : ends.in ? second : first);
 }
 

@@ -34,6 +34,9 @@ struct SipDatagram {
 struct Verdict {
   Reason reason = Reason::nothing_to_edit;  // Reason::edited: send `bytes` instead
   std::string_view bytes;                   // borrows from the Scratch
+  // The kernel gave the sender's flow the outside endpoint of another host's door. This message has given him a door of his own: when
+  // the flow goes, his next packet leaves by that, and what comes for the other reaches the other.
+  bool is_misplaced = false;
   bool edited() const { return reason == Reason::edited; }
 };
 

@@ -211,6 +211,29 @@ TEST_CASE("an outside address that is lost and comes back: the doors of living c
   CHECK(world.kernel.closed_twice == 0);
 }
 
+TEST_CASE("a flow with the outside endpoint of another's door is told, and leaves by its own door when it begins anew") {
+  World world;
+  set_up_call(world);
+  CHECK_FALSE(world.verdict.is_misplaced);
+  world.forget_flows();
+  const std::string other = sip_text(with(with(with(invite, "10.0.0.2", "10.0.0.3"), "z9hG4bK1", "z9hG4bKx"), "call-1", "call-2"));
+  const std::string sent = world.out("10.0.0.3:5060", provider, other);
+  CHECK(world.flow.sender.outside == ep(w));
+  CHECK(world.verdict.is_misplaced);
+  const auto door = world.door_of("10.0.0.3:5060");
+  REQUIRE(door);
+  CHECK(*door != ep(w));
+  world.forget_flows();
+  CHECK(world.out("10.0.0.3:5060", provider, other) == sent);
+  CHECK(world.flow.sender.outside == *door);
+  CHECK_FALSE(world.verdict.is_misplaced);
+  // toward another provider the first one's endpoint is nobody's
+  world.forget_flows();
+  world.out("10.0.0.3:5060", "198.51.100.7:5060", with(with(other, "z9hG4bKx", "z9hG4bKy"), "call-2", "call-3"));
+  CHECK(world.flow.sender.outside == ep(w));
+  CHECK_FALSE(world.verdict.is_misplaced);
+}
+
 TEST_CASE("a door that misleads on another uplink is closed alone, and the phone's next message has one there") {
   World world;
   set_up_call(world);

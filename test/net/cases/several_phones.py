@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Two phones that look alike from outside.
+import time
+
 from cases.registration import incoming_call, registered
 from harness.case import case
 from harness.media import converse
@@ -62,3 +64,35 @@ def two_phones_at_two_registrars(bench):
     bench.forget_flow("--orig-dst", REGISTRAR_2)
     incoming_call(bench, first, PHONE)
     incoming_call(bench, second, PHONE_2, source=REGISTRAR_2, user="carol")
+
+
+@case("5, 6")
+def newcomer_leaves_a_living_door_alone(bench):
+    """A registered phone's flow has ended; another phone registers from the same port, and the kernel gives it the first one's
+    outside port. Its flow gives way: both are called at the Contact they registered, and send from it."""
+    first = registered(bench, user="alice")
+    equal(first, (WAN, 5060), "the first phone's Contact")
+    bench.forget_flow("--orig-src", PHONE)
+    time.sleep(0.3)  # births_pause of ruleset.h: until then flows with the same header are taken for one
+    second = registered(bench, PHONE_2, user="carol")
+    check(second != first, f"both phones are known at {first}")
+    request = bench.capture.message("wan0", False, "REGISTER", number=1)
+    equal((WAN, request.packet.sport), second, "where the second phone's REGISTER leaves from")
+    incoming_call(bench, first)
+    incoming_call(bench, second, PHONE_2, media=4100, user="carol", far=6100)
+
+
+@case("5, 6")
+def keepalives_do_not_take_a_living_door(bench):
+    """The same when the second phone's flow is there before its REGISTER: it began with a keepalive."""
+    first = registered(bench, user="alice")
+    bench.forget_flow("--orig-src", PHONE)
+    time.sleep(0.3)
+    listener = bench.listener(bench.router.outside, PROXY, 5060)
+    for _ in range(2):
+        bench.datagram(bench.router.inside, (PHONE_2, 5060), (PROXY, 5060), b"\r\n\r\n")
+    bench.end(listener)
+    second = registered(bench, PHONE_2, user="carol")
+    check(second != first, f"both phones are known at {first}")
+    incoming_call(bench, first)
+    incoming_call(bench, second, PHONE_2, media=4100, user="carol", far=6100)
