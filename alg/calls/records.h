@@ -225,6 +225,7 @@ struct Registration {
   std::string contact_text;
   Givens givens;  // Contact, Path, Service-Route
   FewNumbers doors;  // DoorIds
+  bool is_noted = false;      // among what changed (RegistrationTable)
   Instant ends{};             // 64*T1 after what was granted
   Instant scheduled = Instant::max();  // of its one timer entry that counts
 };

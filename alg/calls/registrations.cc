@@ -3,6 +3,7 @@
 #include "alg/calls/registrations.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "alg/base/erase_one.h"
 
@@ -28,7 +29,9 @@ void RegistrationTable::add(Registration registration, Instant now) {
   if (const auto it = by_key_.find(key); it != by_key_.end()) {
     Registration& known = *registrations_.find(it->second);
     registration.scheduled = known.scheduled;
+    registration.is_noted = known.is_noted;
     std::swap(known, registration);
+    note(it->second, known);
     doors_.release_all(registration.doors, now);
     if (known.ends < known.scheduled) schedule(it->second, known);  // else its entry comes earlier and looks again
     return;
@@ -40,7 +43,24 @@ void RegistrationTable::add(Registration registration, Instant now) {
   by_contact_.emplace(added.inside, id);
   by_aor_.emplace(added.aor, id);
   schedule(id, added);
+  note(id, added);
   stats_.count(Event::registrations_begun);
+}
+
+void RegistrationTable::note(RegistrationId id, Registration& registration) {
+  if (notes_ && !std::exchange(registration.is_noted, true)) changed_.push_back(id);
+}
+
+void RegistrationTable::take_changes(std::size_t most, const IsOwn& is_own, std::vector<SavedChange>& out) {
+  for (std::string& key : ended_) out.push_back({std::move(key), {}});
+  ended_.clear();
+  for (; most > 0 && !changed_.empty(); changed_.pop_back()) {
+    Registration* r = registrations_.find(changed_.back());
+    if (!r) continue;
+    r->is_noted = false;
+    out.push_back({key_of(*r), saved(*r, is_own(r->outside.address), doors_)});
+    --most;
+  }
 }
 
 RegistrationId RegistrationTable::find(std::string_view aor, std::string_view user, const Endpoint& inside,
@@ -53,7 +73,9 @@ void RegistrationTable::end(RegistrationId id, Instant now, bool by_message) {
   Registration* r = registrations_.find(id);
   if (!r) return;
   doors_.release_all(r->doors, now);
-  by_key_.erase(key_of(*r));
+  std::string key = key_of(*r);
+  by_key_.erase(key);
+  if (notes_) ended_.push_back(std::move(key));
   erase_one(by_contact_, r->inside, id);
   erase_one(by_aor_, r->aor, id);
   registrations_.erase(id);
@@ -146,6 +168,48 @@ bool Registrations::needs_port(Protocol protocol, uint16_t port, std::span<const
   bool needs = false;
   tables_.for_each([&](const Part& part) { needs = needs || part.table.needs_port(protocol, port, in_service); });
   return needs;
+}
+
+void Registrations::note_changes() {
+  tables_.for_each([](Part& part) { part.table.note_changes(); });
+}
+
+std::vector<SavedChange> Registrations::take_changes(std::size_t most, const IsOwn& is_own) {
+  std::vector<SavedChange> out;
+  doors_.let_go();
+  tables_.for_each([&](Part& part) { part.table.take_changes(most, is_own, out); });
+  return out;
+}
+
+bool Registrations::restore(std::string_view bytes, const IsOwn& is_own, Instant now) {
+  std::optional<SavedRegistration> kept = read_saved(bytes);
+  if (!kept || kept->registration.ends <= now || (kept->was_own && !is_own(kept->registration.outside.address))) return false;
+  kept->registration.doors = claim_again(*kept, now);
+  if (kept->registration.doors.empty()) return false;
+  add(std::move(kept->registration), now);
+  return true;
+}
+
+// What the kernel refuses stays reserved, as when a registration begins (Exchange::heard_register_response).
+FewNumbers Registrations::claim_again(const SavedRegistration& kept, Instant now) {
+  FewNumbers claimed;
+  std::vector<DoorId> opened;
+  for (const SavedDoor& door : kept.doors) {
+    DoorTable::SignallingWish wish;
+    wish.protocol = door.protocol;
+    wish.inside = door.inside;
+    wish.outside_address = door.outside.address;
+    wish.scope = door.scope;
+    wish.purpose = door.purpose;
+    wish.zone = door.zone;
+    wish.exactly = door.outside.port;
+    const auto id = doors_.claim_signalling(wish, now);
+    if (!id) continue;
+    doors_.note_contact(*id, {door.contact_text, door.contact_user});
+    (void)doors_.open({&*id, 1}, opened);
+    claimed.push_back(*id);
+  }
+  return claimed;
 }
 
 void Registrations::add_stats(Stats& sum) const {

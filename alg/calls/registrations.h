@@ -6,16 +6,23 @@
 //   step, and doors are released under it (the order of locks: registrations, then doors).
 //   Each has one deadline and one entry in the part's wheel, as in the call database.
 //   Bounds: limits.h, of each part; a full one refuses the new.
+//   What outlives the process: once note_changes() was called, each part notes which registrations changed and which ended. The
+//   daemon takes that from time to time, as bytes, and a later one gives the bytes back. (alg/daemon/kept_registrations.h)
 //   Proved by test/engine.
 #pragma once
+#include <functional>
 #include <span>
 #include <unordered_map>
 
+#include "alg/base/saved_bytes.h"
 #include "alg/base/sharded.h"
 #include "alg/calls/records.h"
+#include "alg/calls/saved_registration.h"
 #include "alg/calls/timer_wheel.h"
 
 namespace sipalg {
+
+using IsOwn = std::function<bool(const Address&)>;  // is it one of the router's?
 
 class RegistrationTable {
  public:
@@ -30,9 +37,12 @@ class RegistrationTable {
   std::size_t clear(Instant now);
   std::size_t size() const { return registrations_.size(); }
   bool needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const;
+  void note_changes() { notes_ = true; }
+  void take_changes(std::size_t most, const IsOwn& is_own, std::vector<SavedChange>& out);
   template <typename F> void for_each(F&& f) const { registrations_.for_each(f); }
 
  private:
+  void note(RegistrationId id, Registration& registration);
   void schedule(RegistrationId id, Registration& registration);
   Doors& doors_;
   EventCounts& stats_;
@@ -41,6 +51,9 @@ class RegistrationTable {
   std::unordered_multimap<Endpoint, RegistrationId> by_contact_;
   std::unordered_multimap<std::string, RegistrationId> by_aor_;
   TimerWheel timers_;
+  bool notes_ = false;
+  std::vector<RegistrationId> changed_;
+  std::vector<std::string> ended_;  // keys
 };
 
 class Registrations {
@@ -70,7 +83,15 @@ class Registrations {
   void add_stats(Stats& sum) const;
   void clear_stats();
 
+  void note_changes();
+  // All that ended, and `most` of those that changed; the rest waits. In the order in which they are to be kept.
+  std::vector<SavedChange> take_changes(std::size_t most, const IsOwn& is_own);
+  // Doors that others have now stay closed. False: it is not to be kept any longer: it is over, damaged, all its doors are taken, or the
+  // router has lost its address.
+  bool restore(std::string_view bytes, const IsOwn& is_own, Instant now);
+
  private:
+  FewNumbers claim_again(const SavedRegistration& kept, Instant now);
   struct Part {
     explicit Part(Doors& doors) : table(doors, counts) {}
     EventCounts counts;

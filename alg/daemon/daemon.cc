@@ -83,7 +83,7 @@ uint64_t salt() {
   return uint64_t{random()} << 32 | random();
 }
 
-// Without it everything works but the TCP connections of the daemon before. One that a living daemon has is a mistake that shows
+// Without it everything works but what the daemon before knew. One that a living daemon has is a mistake that shows
 // best at start.
 std::unique_ptr<StateStore> make_store(const Config& config, const Log& log) {
   try {
@@ -91,7 +91,7 @@ std::unique_ptr<StateStore> make_store(const Config& config, const Log& log) {
   } catch (const StateInUse&) {
     throw;
   } catch (const std::exception& error) {
-    log.warning("no state is kept, TCP connections with edits will end with this daemon: " + std::string(error.what()) +
+    log.warning("no state is kept, TCP connections with edits and registrations will end with this daemon: " + std::string(error.what()) +
                 "; the folder of `state` must exist and belong to the user of sipalgd (the unit makes /run/sipalg)");
     return nullptr;
   }
@@ -107,7 +107,7 @@ Daemon::Daemon(Config config, LoadConfig load, Log& log)
       flows_(conntrack_, births_.get(), steering_.way() == Steering::Way::manual), keeper_(make_keeper(steering_)),
       shared_keeper_(keeper_), gathering_(keeper_), engine_(policy(), keeper_for_engine(), salt(), config_.workers),
       logged_engine_(engine_, log_), foreign_(engine_, steering_, flows_), guard_(steering_),
-      store_(make_store(config_, log_)), streams_(logged_engine_, conntrack_, guard_, store_.get(), stats_, log_),
+      store_(make_store(config_, log_)), kept_(engine_, store_.get(), log_), streams_(logged_engine_, conntrack_, guard_, store_.get(), stats_, log_),
       path_(logged_engine_, &streams_, &foreign_, stats_, flows_, links_.mtus(), log_),
       control_(loop_, config_.control_socket, [this](const control::Request& request) { return answer(request); }),
       kernel_counts_cleared_(kernel_counts().size()) {
@@ -174,9 +174,10 @@ Daemon::~Daemon() { SharedDoorKeeper::set_other_work({}); }
 
 void Daemon::run() {
   tell_refusal("sources of several uplinks", foreign_.set(links_.foreign_sources()));
-  const std::size_t restored = streams_.restore(boot_time());
+  const std::size_t connections = streams_.restore(boot_time()), registrations = kept_.restore(boot_time());
   tell_start();
-  if (restored > 0) log_.info("TCP connections that go on: " + std::to_string(restored));
+  if (connections > 0) log_.info("TCP connections that go on: " + std::to_string(connections));
+  if (registrations > 0) log_.info("registrations that go on: " + std::to_string(registrations));
   tell_advice();
   on_timer();
   for (const auto& worker : workers_) worker->start(config_.real_time);
@@ -243,6 +244,7 @@ void Daemon::on_timer() {
   drain_ports();
   control_.tick(now);
   if (workers_live(now)) service_.alive(now);
+  kept_.save();
   if (now >= memory_looked_at_ + memory_period) {
     memory_looked_at_ = now;
     give_back_free_memory();
@@ -351,6 +353,7 @@ void Daemon::stop() {
   log_.info("stopping");
   loop_.be_ordinary();
   for (const auto& worker : workers_) worker->let_pass();
+  kept_.save_all();
   {
     const auto held = shared_keeper_.lock();
     keeper_.close_all();  // before the engine closes each door by itself, which would end the calls' flows

@@ -17,6 +17,7 @@
 
 #include "alg/daemon/config.h"
 #include "alg/daemon/control_server.h"
+#include "alg/daemon/kept_registrations.h"
 #include "alg/daemon/log.h"
 #include "alg/daemon/loop.h"
 #include "alg/daemon/packet_path.h"
@@ -116,6 +117,7 @@ class Daemon {
   ForeignWays foreign_;
   StreamGuard guard_;
   std::unique_ptr<StateStore> store_;  // null: it could not be opened
+  KeptRegistrations kept_;
   StreamPath streams_;
   PacketPath path_;
   FileDescriptor work_;                            // an eventfd: a worker gave the keeper something that its tick has to look at

@@ -88,18 +88,33 @@ void StateStore::settle_in(std::string_view world) {
 
 void StateStore::put(std::string_view key, std::span<const uint8_t> value) {
   Transaction transaction(env_.get(), 0);
-  MDB_val k = value_of(key), v = value_of(value.data(), value.size());
-  check(mdb_put(transaction.get(), database_, &k, &v, 0), "state");
+  put(transaction, key, {reinterpret_cast<const char*>(value.data()), value.size()});
   transaction.commit();
 }
 
 void StateStore::remove(std::string_view key) {
   Transaction transaction(env_.get(), 0);
+  if (remove(transaction, key)) transaction.commit();
+}
+
+void StateStore::apply(std::span<const SavedChange> changes) {
+  if (changes.empty()) return;
+  Transaction transaction(env_.get(), 0);
+  for (const SavedChange& change : changes)
+    change.bytes.empty() ? void(remove(transaction, change.key)) : put(transaction, change.key, change.bytes);
+  transaction.commit();
+}
+
+void StateStore::put(const Transaction& transaction, std::string_view key, std::string_view value) {
+  MDB_val k = value_of(key), v = value_of(value);
+  check(mdb_put(transaction.get(), database_, &k, &v, 0), "state");
+}
+
+bool StateStore::remove(const Transaction& transaction, std::string_view key) {
   MDB_val k = value_of(key);
   const int result = mdb_del(transaction.get(), database_, &k, nullptr);
-  if (result == MDB_NOTFOUND) return;
-  check(result, "state");
-  transaction.commit();
+  if (result != MDB_NOTFOUND) check(result, "state");
+  return result != MDB_NOTFOUND;
 }
 
 void StateStore::clear() noexcept {

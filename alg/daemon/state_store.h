@@ -2,7 +2,7 @@
 // What survives the daemon: small records under binary keys, in an LMDB environment.
 //
 // How it works. The folder lies on a file system that a reboot empties (/run): so does the kernel's conntrack, and the
-// records are worth nothing without it. Each put() and remove() is one transaction; LMDB never overwrites a page that the
+// records are worth nothing without it. Each put(), remove() and apply() is one transaction; LMDB never overwrites a page that the
 // last complete transaction uses, so whatever moment the process dies at, the next one reads the state before or after a
 // change, never half of it. Nothing is synced to a disk: the page cache survives a process.
 // LMDB runs without its own locks, for one process and one thread. That there is one alone is what a lock on the folder
@@ -17,6 +17,7 @@
 #include <string>
 #include <string_view>
 
+#include "alg/base/saved_bytes.h"
 #include "alg/daemon/file_descriptor.h"
 
 struct MDB_env;
@@ -44,6 +45,7 @@ class StateStore {
   // Throw std::runtime_error: the store is full, or its folder went away.
   void put(std::string_view key, std::span<const uint8_t> value);
   void remove(std::string_view key);  // what is not there is no error
+  void apply(std::span<const SavedChange> changes);  // one after the other, in one transaction
   void clear() noexcept;                // every record, as far as that still works
   // Keys that begin with `prefix`, in their order. The spans hold until the callback returns.
   void for_each(std::string_view prefix, const std::function<void(std::string_view key, std::span<const uint8_t> value)>& f);
@@ -54,6 +56,8 @@ class StateStore {
   };
   class Transaction;
   void settle_in(std::string_view world);
+  void put(const Transaction& transaction, std::string_view key, std::string_view value);
+  bool remove(const Transaction& transaction, std::string_view key);
   std::string world_;
   FileDescriptor folder_;  // locked; closed behind the environment
   std::unique_ptr<MDB_env, Close> env_;

@@ -3,6 +3,7 @@
 #include "alg/engine/engine.h"
 
 #include <algorithm>
+#include <set>
 
 #include "alg/engine/exchange.h"
 #include "alg/engine/reports.h"
@@ -215,6 +216,24 @@ void Engine::close_all(Instant now) {
   house_->rooms.for_each([&](EngineRooms& rooms) { rooms.calls.close_all(now); });
   house_->registrations.clear(now);
   flush_doors();
+}
+
+// --- what outlives the process ---
+
+void Engine::note_registration_changes() { house_->registrations.note_changes(); }
+
+std::vector<SavedChange> Engine::take_registration_changes(std::size_t most) {
+  return house_->registrations.take_changes(most, is_routers());
+}
+
+bool Engine::restore_registration(std::string_view bytes, Instant now) {
+  return house_->registrations.restore(bytes, is_routers(), now);
+}
+
+std::function<bool(const Address&)> Engine::is_routers() const {
+  return house_->rooms.at(0, [](const EngineRooms& rooms) {
+    return [own = std::set(rooms.policy.router.begin(), rooms.policy.router.end())](const Address& address) { return own.contains(address); };
+  });
 }
 
 void Engine::flush_doors() {

@@ -3,6 +3,7 @@
 // Its records are in shards by inside host, so that several workers share it: each has its own Scratch, any may handle any
 // message, and one whose messages are about hosts of its own shard touches nothing that another writes (rooms.h).
 #pragma once
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -11,6 +12,7 @@
 #include <vector>
 
 #include "alg/base/instant.h"
+#include "alg/base/saved_bytes.h"
 #include "alg/control/report.h"
 #include "alg/engine/sip_service.h"
 #include "alg/rewrite/policy.h"
@@ -113,6 +115,12 @@ class Engine {
   // Closes every door, forgets every call. For SIGTERM.
   void close_all(Instant now);
 
+  // Registrations outlive the process: once their changes are noted, whoever keeps them takes them from time to time, and gives them back
+  // to the engine of the next process (registrations.h).
+  void note_registration_changes();
+  std::vector<SavedChange> take_registration_changes(std::size_t most);
+  bool restore_registration(std::string_view bytes, Instant now);
+
   std::vector<report::Call> calls(Instant now) const;
   std::vector<report::Door> doors(Instant now) const;
   std::vector<report::Registration> registrations(Instant now) const;
@@ -128,6 +136,7 @@ class Engine {
  private:
   std::size_t clear_legs(std::optional<std::string_view> call_id, Instant now);
   void flush_doors();
+  std::function<bool(const Address&)> is_routers() const;
   std::unique_ptr<EngineHouse> house_;
 };
 

@@ -175,3 +175,14 @@ TEST_CASE("state: a world is this format, this boot and this network namespace")
   CHECK(other != state_world());
   CHECK_THAT(other, Catch::StartsWith("1 " + boot + " "));
 }
+
+TEST_CASE("state: changes are carried out in their order, all of them or none") {
+  const Folder folder;
+  StateStore store(folder.path, "boot 1");
+  put(store, "call/a", "one");
+  store.apply(std::vector<SavedChange>{{"call/a", {}}, {"call/b", "two"}, {"call/c", {}}, {"call/b", "three"}, {"call/a", "four"}});
+  CHECK(records(store, "") == Records{{std::string("\0world", 6), "boot 1"}, {"call/a", "four"}, {"call/b", "three"}});
+  const std::vector<SavedChange> too_long{{"call/b", {}}, {std::string(600, 'k'), "five"}};
+  CHECK_THROWS_AS(store.apply(too_long), std::runtime_error);
+  CHECK(records(store, "call/") == Records{{"call/a", "four"}, {"call/b", "three"}});
+}

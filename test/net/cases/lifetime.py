@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # When doors close, and what becomes of them when somebody flushes conntrack or ends the daemon.
 import signal
+import socket
 import time
 
 from cases.registration import incoming_call, registered
 from harness.case import case
 from harness.media import converse
 from harness.router import PHONE, PHONE_2, PROXY, REGISTRAR_2, WAN
-from harness.texts import Callee, Caller, provider_on_two_ports
+from harness.texts import Callee, Caller, provider_on_two_ports, register, registrar
 from harness.wait import check, equal, until
 
 CALL_ID = "life@" + PHONE
@@ -100,6 +101,70 @@ def restarted_daemon_leaves_calls_their_audio(bench):
     bench.daemon.start()
     call.still_talks()
     call.hang_up()
+
+
+def is_called_after_a_restart(bench, by, seconds=0):
+    """What registered before is known to the next daemon, and called at the Contact that the registrar has."""
+    contact = registered(bench, contact=f"Contact: <sip:alice@{PHONE}:6000>")
+    before = bench.daemon.registrations()
+    doors = {(d["inside"], d["outside"], d["scope"]) for d in bench.daemon.doors() if "contact" in d["purpose"]}
+    bench.forget_flow("--orig-src", PHONE)
+    time.sleep(seconds)
+    bench.daemon.stop(by)
+    bench.daemon.start()
+    after = bench.daemon.registrations()
+    stable = lambda found: [{key: value for key, value in r.items() if key != "remaining_ms"} for r in found]
+    equal(stable(after), stable(before), "registrations after the restart")
+    check(0 <= before[0]["remaining_ms"] - after[0]["remaining_ms"] < 10_000, "it ends at another time")
+    equal({(d["inside"], d["outside"], d["scope"]) for d in bench.daemon.doors()}, doors, "its doors")
+    invite = incoming_call(bench, contact, port=6000)
+    equal(invite.uri, f"sip:alice@{PHONE}:6000", "the Request-URI at the phone")
+    server = bench.provider(registrar(0))
+    bench.phone(register(expires=0, contact=f"Contact: <sip:alice@{PHONE}:6000>")).done()
+    server.done()
+    bench.daemon.stop()
+    bench.daemon.start()
+    equal([r for r in bench.daemon.registrations() if r["remaining_ms"] > 32_000], [], "registrations after it was taken back")
+
+
+@case("design 3; peers 51")
+def restarted_daemon_keeps_registrations(bench):
+    """A registered phone whose flow has ended is called after the daemon was restarted: same door, same texts, same end."""
+    is_called_after_a_restart(bench, signal.SIGTERM)
+
+
+@case("design 3; peers 51")
+def killed_daemon_keeps_registrations(bench):
+    """The same when the daemon was killed, two seconds after the phone registered."""
+    is_called_after_a_restart(bench, signal.SIGKILL, 2)
+
+
+@case("design 3; peers 51", config="workers = 3")
+def restarted_workers_keep_registrations(bench):
+    """The same with several workers."""
+    is_called_after_a_restart(bench, signal.SIGTERM)
+
+
+@case("design 3; 5")
+def registration_whose_place_is_lost_is_not_kept(bench):
+    """The router has another address when the daemon starts again, or somebody else has the port: no door is opened there."""
+    registered(bench)
+    bench.forget_flow("--orig-src", PHONE)
+    bench.daemon.stop()
+    with bench.router.router.inside():
+        taken = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    taken.bind((WAN, 5060))
+    bench.keep(taken)
+    bench.daemon.start()
+    equal((bench.daemon.registrations(), bench.daemon.doors()), ([], []), "registrations and doors while a program has the port")
+    taken.close()
+    registered(bench)
+    bench.daemon.stop()
+    router = bench.router.router
+    router.run(["ip", "addr", "del", WAN + "/24", "dev", "wan0"])
+    router.run(["ip", "addr", "add", "203.0.113.77/24", "dev", "wan0"])
+    bench.daemon.start()
+    equal((bench.daemon.registrations(), bench.daemon.doors()), ([], []), "registrations and doors with another address")
 
 
 @case("kernel-facts 3")

@@ -8,6 +8,12 @@
 
 namespace sipalg {
 
+// What became of a record.
+struct SavedChange {
+  std::string key;
+  std::string bytes;  // none: it is gone
+};
+
 class ByteWriter {
  public:
   void number(int64_t value);  // 8 bytes, big endian
