@@ -69,11 +69,9 @@ void CallDatabase::heard_response(TransactionId id, uint16_t status, Instant now
   if (t->is_final()) return;
   t->last_status = status;
   if (status < 200) {
-    const bool bounded = t->expires_header && *t->expires_header > 0;
-    const auto ringing = bounded ? std::min<std::chrono::milliseconds>(std::chrono::seconds{*t->expires_header}, limits::ringing_longest)
-                                 : limits::ringing;
-    t->ends = now + std::max<std::chrono::milliseconds>(t->method == sip::Method::invite ? ringing : limits::transaction_end,
-                                                        limits::transaction_end);
+    // a short Expires does not shorten it: who is called may not look at it, and answers late
+    const auto ringing = std::clamp<std::chrono::milliseconds>(std::chrono::seconds{t->expires_header.value_or(0)}, limits::ringing, limits::ringing_longest);
+    t->ends = now + (t->method == sip::Method::invite ? ringing : limits::transaction_end);
     return;
   }
   t->ends = now + (t->method == sip::Method::invite ? limits::transaction_end : limits::response_linger);

@@ -53,6 +53,20 @@ TEST_CASE("scenario: 13 h of talk without one message, 25 h of hold: never cut w
   });
 }
 
+TEST_CASE("scenario: an INVITE that expires early is answered later than that") {
+  play([](Stage& stage) {
+    Call call(stage, alice, bob, "late");
+    const Request invite = call.send(true, "INVITE", {offer, "Expires: 30\n"});
+    call.respond(invite, "180 Ringing");
+    stage.pass_time(100s);
+    call.respond(invite, "200 OK", {answer});
+    call.ack();
+    CHECK(is_open(stage));
+    call.hang_up(true);
+    CHECK(is_closed(stage));
+  });
+}
+
 TEST_CASE("scenario: without media a call ends an hour after its last message, a held one after 24 h") {
   play([](Stage& stage) {
     stage.lasts = true;
