@@ -87,23 +87,22 @@ void Links::dump(uint16_t type, const NetlinkSocket::OnMessage& on_message) {
 
 void Links::read() {
   own_.clear();
-  mtus_.clear();
-  interfaces_.clear();
+  interfaces_ = {};
+  addresses_.clear();
   loopbacks_.clear();
   std::vector<Route> routes;
   dump(RTM_GETLINK, [&](const nlmsghdr& m) { on_link(m); });
   dump(RTM_GETADDR, [&](const nlmsghdr& m) { on_address(m); });
   dump(RTM_GETROUTE, [&](const nlmsghdr& m) { on_route(m, routes); });
-  find_uplinks(routes);
   find_inside(routes);
-  find_foreign();
+  find_foreign(routes);
 }
 
 void Links::on_link(const nlmsghdr& message) {
   const auto& header = header_of<ifinfomsg>(message);
   const auto interface = static_cast<uint32_t>(header.ifi_index);
-  mtus_.set(interface, Attributes(message, sizeof header).number(IFLA_MTU));
-  interfaces_[interface];
+  interfaces_.set_mtu(interface, Attributes(message, sizeof header).number(IFLA_MTU));
+  addresses_[interface];
   if (header.ifi_flags & IFF_LOOPBACK) loopbacks_.insert(interface);
 }
 
@@ -113,7 +112,7 @@ void Links::on_address(const nlmsghdr& message) {
   const Address local = attributes.address(attributes[IFA_LOCAL] != nullptr ? IFA_LOCAL : IFA_ADDRESS);
   if (!local.is_set()) return;
   own_.insert(local);
-  interfaces_[header_of<ifaddrmsg>(message).ifa_index].insert(local);
+  addresses_[header_of<ifaddrmsg>(message).ifa_index].insert(local);
 }
 
 void Links::on_route(const nlmsghdr& message, std::vector<Route>& routes) {
@@ -124,40 +123,54 @@ void Links::on_route(const nlmsghdr& message, std::vector<Route>& routes) {
   Route route;
   route.network = {attributes[RTA_DST] != nullptr ? attributes.address(RTA_DST) : zero(header.rtm_family),
                    header.rtm_dst_len};
+  route.table = attributes[RTA_TABLE] != nullptr ? attributes.number(RTA_TABLE) : header.rtm_table;
+  route.metric = attributes.number(RTA_PRIORITY);
   if (const uint32_t out = attributes.number(RTA_OIF)) route.interfaces.push_back(out);
   if (attributes[RTA_MULTIPATH] != nullptr) append_hops(*attributes[RTA_MULTIPATH], route.interfaces);
   routes.push_back(std::move(route));
 }
 
 // An interface with a default route of either family, in any table, leads outside for both.
-void Links::find_uplinks(const std::vector<Route>& routes) {
-  std::erase_if(uplinks_, [this](uint32_t interface) { return !interfaces_.contains(interface); });
-  for (const Route& route : routes)
-    if (route.network.prefix == 0) uplinks_.insert(route.interfaces.begin(), route.interfaces.end());
-}
-
 void Links::find_inside(const std::vector<Route>& routes) {
+  std::set<uint32_t> outward = loopbacks_;
+  for (const Route& route : routes)
+    if (route.network.prefix == 0) outward.insert(route.interfaces.begin(), route.interfaces.end());
   std::set<Network> networks;
   for (const Route& route : routes) {
     const Address& address = route.network.address;
     if (route.network.prefix == 0 || is_link_local(address) || address.is_multicast() || address.is_loopback())
       continue;
-    const auto is_outward = [&](uint32_t interface) { return uplinks_.contains(interface) || loopbacks_.contains(interface); };
+    const auto is_outward = [&](uint32_t interface) { return outward.contains(interface); };
     if (!route.interfaces.empty() && std::none_of(route.interfaces.begin(), route.interfaces.end(), is_outward))
       networks.insert(route.network);
   }
   inside_.assign(networks.begin(), networks.end());
 }
 
-void Links::find_foreign() {
-  foreign_.clear();
-  for (const uint32_t other : uplinks_)
-    for (const Address& address : interfaces_[other])
-      for (const uint32_t uplink : uplinks_)
-        if (!is_link_local(address) && !interfaces_[uplink].contains(address)) foreign_.insert({uplink, address});
+void Links::find_foreign(const std::vector<Route>& routes) {
+  std::erase_if(uplinks_, [this](uint32_t interface) { return !addresses_.contains(interface); });
+  std::map<std::pair<uint32_t, Family>, uint32_t> best;
+  for (const Route& route : routes) {
+    if (route.network.prefix != 0) continue;
+    uplinks_.insert(route.interfaces.begin(), route.interfaces.end());
+    const auto [place, is_new] = best.try_emplace({route.table, route.network.address.family()}, route.metric);
+    place->second = std::min(place->second, route.metric);
+  }
+  std::map<Family, std::set<uint32_t>> in_use;
+  for (const Route& route : routes) {
+    const Family family = route.network.address.family();
+    if (route.network.prefix == 0 && route.metric == best[{route.table, family}]) in_use[family].insert(route.interfaces.begin(), route.interfaces.end());
+  }
+  for (const uint32_t uplink : uplinks_)
+    for (const Address& address : addresses_[uplink]) {
+      const std::set<uint32_t>& used = in_use[address.family()];
+      if (used.contains(uplink) || is_link_local(address)) continue;
+      for (const uint32_t interface : used)
+        if (!addresses_[interface].contains(address)) interfaces_.set_foreign(interface, address);
+    }
 }
 
-uint32_t Mtus::operator[](uint32_t interface) const {
+uint32_t Interfaces::mtu(uint32_t interface) const {
   const auto found = mtus_.find(interface);
   return found == mtus_.end() || found->second == 0 ? usual_mtu : found->second;
 }
@@ -169,10 +182,9 @@ bool Links::on_events() {
   if (!happened) return false;
   const auto own = own_;
   const auto inside = inside_;
-  const auto mtus = mtus_;
-  const auto foreign = foreign_;
+  const auto interfaces = interfaces_;
   read();
-  return own != own_ || inside != inside_ || mtus != mtus_ || foreign != foreign_;
+  return own != own_ || inside != inside_ || interfaces != interfaces_;
 }
 
 } // namespace sipalg

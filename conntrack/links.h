@@ -1,13 +1,16 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// The router's own addresses, the networks behind it, and interface MTUs, kept up to date by rtnetlink.
+// The router's own addresses, the networks behind it, MTUs and uplinks, kept up to date by rtnetlink.
 //
 // How it works. At start and after each change everything is dumped anew: addresses, routes, links (a router has few).
-// Inside networks are those reached through interfaces without a default route, in whichever routing table. An interface that had
-// one stays an uplink as long as it is there: when it fails, what it led to does not move inside.
+// Inside networks are those reached through interfaces without a default route, in whichever routing table.
+// An uplink is *in use* when the best default route of some table and family leads there (several, where it has several next hops);
+// it is *idle* when it has a default route and none of the best, or had one and lost it. An idle uplink's addresses are foreign on
+// those in use: what leaves there with one of them finds no way back. Where several are in use at once nothing is foreign.
 #pragma once
 #include <cstdint>
 #include <map>
 #include <set>
+#include <utility>
 #include <vector>
 
 #include "alg/base/endpoint.h"
@@ -15,24 +18,20 @@
 
 namespace sipalg {
 
-// Of interfaces by number.
-class Mtus {
+// What packets ask about interfaces, by number.
+class Interfaces {
  public:
-  uint32_t operator[](uint32_t interface) const; // 1500 when unknown
-  void set(uint32_t interface, uint32_t mtu) { mtus_[interface] = mtu; }
-  void clear() { mtus_.clear(); }
-  friend bool operator==(const Mtus&, const Mtus&) = default;
+  uint32_t mtu(uint32_t interface) const; // 1500 when unknown
+  bool is_foreign(uint32_t interface, const Address& source) const {
+    return !foreign_.empty() && foreign_.contains({interface, source});
+  }
+  void set_mtu(uint32_t interface, uint32_t mtu) { mtus_[interface] = mtu; }
+  void set_foreign(uint32_t interface, const Address& source) { foreign_.insert({interface, source}); }
+  friend bool operator==(const Interfaces&, const Interfaces&) = default;
 
  private:
   std::map<uint32_t, uint32_t> mtus_;
-};
-
-// An uplink, and an address that the router has on another one. What leaves there with it as source would find no way back,
-// unless the administrator wants it so.
-struct ForeignSource {
-  uint32_t interface = 0;
-  Address address;
-  friend auto operator<=>(const ForeignSource&, const ForeignSource&) = default;
+  std::set<std::pair<uint32_t, Address>> foreign_;
 };
 
 class Links {
@@ -42,8 +41,7 @@ class Links {
   const std::set<Address>& own_addresses() const { return own_; }
   bool is_own(const Address& address) const { return own_.contains(address); }
   const std::vector<Network>& inside_networks() const { return inside_; } // sorted, without link-local and loopback
-  const Mtus& mtus() const { return mtus_; }
-  const std::set<ForeignSource>& foreign_sources() const { return foreign_; } // none where there is one uplink
+  const Interfaces& interfaces() const { return interfaces_; }
 
   int event_fd() const { return events_.fd(); }
   bool on_events(); // true: something of these is another now
@@ -51,25 +49,25 @@ class Links {
  private:
   struct Route {
     Network network;
+    uint32_t table = 0, metric = 0;
     std::vector<uint32_t> interfaces;
   };
   void read();
   void on_address(const nlmsghdr& message);
   void on_link(const nlmsghdr& message);
   static void on_route(const nlmsghdr& message, std::vector<Route>& routes);
-  void find_uplinks(const std::vector<Route>& routes);
   void find_inside(const std::vector<Route>& routes);
-  void find_foreign();
+  void find_foreign(const std::vector<Route>& routes);
   void dump(uint16_t type, const NetlinkSocket::OnMessage& on_message);
 
   NetlinkSocket events_;
   NetlinkSocket socket_;
   std::set<Address> own_;
   std::vector<Network> inside_;
-  Mtus mtus_;
-  std::map<uint32_t, std::set<Address>> interfaces_; // with their addresses
-  std::set<uint32_t> loopbacks_, uplinks_;
-  std::set<ForeignSource> foreign_;
+  Interfaces interfaces_;
+  std::map<uint32_t, std::set<Address>> addresses_; // of each interface
+  std::set<uint32_t> loopbacks_;
+  std::set<uint32_t> uplinks_; // that have a default route, or had one
 };
 
 } // namespace sipalg

@@ -20,7 +20,7 @@ struct nftnl_rule;
 namespace sipalg::nft {
 
 // Data types as nft numbers them; they only matter to what `nft list` prints.
-enum Type : uint32_t { ipv4_address = 7, ipv6_address = 8, service = 13, mark = 19, interface_index = 20 };
+enum Type : uint32_t { ipv4_address = 7, ipv6_address = 8, service = 13, mark = 19 };
 // The fields of a concatenation, each in registers of its own.
 uint32_t concat(std::initializer_list<Type> types);
 

@@ -4,15 +4,40 @@
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tuple_common.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/udp.h>
 
+#include <cstddef>
 #include <cstring>
 
 #include "alg/base/shard.h"
-#include "conntrack/ruleset_layout.h"
 
 namespace sipalg::ruleset {
 namespace {
+
+constexpr int original = IP_CT_DIR_ORIGINAL, reply = IP_CT_DIR_REPLY;
+
+// Where things stand in an IP header, and how many registers an address takes.
+struct Layout {
+  nft::Type address_type;
+  uint32_t source, destination, length;
+  unsigned words;
+  uint32_t ct_source, ct_destination;
+};
+constexpr Layout layout_v4{nft::ipv4_address, 12, 16, 4, 1, NFT_CT_SRC_IP, NFT_CT_DST_IP};
+constexpr Layout layout_v6{nft::ipv6_address, 8, 24, 16, 4, NFT_CT_SRC_IP6, NFT_CT_DST_IP6};
+const Layout& layout_of(Family family) { return family == Family::v6 ? layout_v6 : layout_v4; }
+
+// Where in a conntrack signalling shows. The conntrack's ports, not the header's: a header shows only half of a flow whose port
+// was translated.
+struct Side {
+  bool is_source;
+  int direction;
+  uint32_t port() const { return is_source ? NFT_CT_PROTO_SRC : NFT_CT_PROTO_DST; }
+  uint32_t address(const Layout& l) const { return is_source ? l.ct_source : l.ct_destination; }
+};
+constexpr std::array<Side, 3> sides{{{false, original}, {true, original}, {true, reply}}};
 
 // Builds the table: the place where rules find what they need.
 class Builder {
@@ -33,7 +58,6 @@ class Builder {
   void door_maps(Slot slot);
   void steering();
   void dispatch(const std::string& base, const char* stem, bool steered_only);
-  void foreign(Family family);
   void match(Slot slot);
   void take(Slot slot);
   void timeouts(Slot slot);
@@ -77,8 +101,6 @@ void Builder::shared_sets() {
     set(peers_set(family), NFT_SET_INTERVAL, l.address_type, l.length);
     nft::put_elements(batch_, options_.table, inside_set(family), intervals(options_.inside, family));
     nft::put_elements(batch_, options_.table, peers_set(family), intervals(options_.peers, family));
-    set(foreign_set(family), 0, nft::concat({nft::interface_index, l.address_type}), 4 + l.length);
-    nft::put_elements(batch_, options_.table, foreign_set(family), foreign_elements(options_.foreign, family));
   }
   if (!abilities_.timeouts) return;
   const auto answered = static_cast<uint32_t>(options_.udp_timeout.count());
@@ -142,8 +164,6 @@ void Builder::steering() {
   nft::put_chain(batch_, options_.table, "signalling");
   rule("signalling").meta(NFT_META_IIF, 0).equals_number(0, 0).verdict(static_cast<uint32_t>(NFT_RETURN)).put(batch_);
   dispatch("signalling", "match", true);
-  if (!options_.manual)
-    for (const Family family : families) foreign(family);
   put_first_look(batch_, options_);
 }
 
@@ -191,19 +211,6 @@ void Builder::take(Slot slot) {
   if (abilities_.timeouts && slot.protocol == Protocol::udp) timeouts(slot);
   if (options_.births) births(slot);
   if (!options_.manual) onward(first, births_queue(number)).put(batch_);
-}
-
-// UDP with a source that does not belong where it leaves: the daemon looks why, whatever it carries (alg/daemon/foreign_ways.h).
-void Builder::foreign(Family family) {
-  const std::string chain = foreign_set(family);
-  const Slot slot{Protocol::udp, family};
-  const uint16_t number = queue_of(options_, Protocol::udp);
-  nft::put_chain(batch_, options_.table, chain);
-  nft::Rule confirmed = rule(chain), births = rule(chain), first = rule(chain);
-  rule(chain).meta(NFT_META_IIF, 0).equals_number(0, 0).verdict(static_cast<uint32_t>(NFT_RETURN)).put(batch_);
-  has_status(confirmed, IPS_CONFIRMED).queue(number, abilities_.native_queue).put(batch_);
-  if (options_.births) births.verdict(static_cast<uint32_t>(NFT_JUMP), name("births", slot)).put(batch_);
-  first.queue(births_queue(number), abilities_.native_queue).put(batch_);
 }
 
 // A chain for each worker, and the way there by the hash of an inside host.
@@ -353,6 +360,28 @@ nft::Bytes connection_key(const Tuple& tuple) {
   nft::Bytes key = endpoint_key(tuple.source);
   nft::append(key, tuple.destination);
   return key;
+}
+
+// What begins as RTP does and goes to no port of the service. Compared with each port: that the kernel does in place, for a set
+// it calls functions (nft_do_chain), which cost several percent of a packet's way through the router. They are limits::service_ports
+// at most, and a rule has room for 128 expressions.
+static void put_media_rule(NetlinkBatch& batch, const SteeringOptions& options) {
+  nft::Rule media(options.table, first_look);
+  media.meta(NFT_META_L4PROTO, 0).equals_byte(0, static_cast<uint8_t>(Protocol::udp)).transport(sizeof(udphdr), 1, 0);
+  media.mask_byte(0, 0xc0).equals_byte(0, 0x80).transport(offsetof(udphdr, dest), 2, 0);
+  for (const uint16_t port : options.udp_ports) media.differs(0, port_key(port));
+  media.verdict(static_cast<uint32_t>(NFT_RETURN)).put(batch);
+}
+
+// Three lookups are all that others pay, unless they are signalling.
+void put_first_look(NetlinkBatch& batch, const SteeringOptions& options) {
+  put_media_rule(batch, options);
+  for (const Side& side : sides)
+    nft::Rule(options.table, first_look)
+        .ct(side.port(), side.direction, 0)
+        .in_set(0, signalling_ports)
+        .verdict(static_cast<uint32_t>(NFT_GOTO), "signalling")
+        .put(batch);
 }
 
 void put_table(NetlinkBatch& batch, const SteeringOptions& options, Abilities abilities) {

@@ -42,7 +42,6 @@ inline std::string resized_set(Family family) { return "resized" + digit(family)
 inline std::string recent_births(Slot slot) { return name("recent_births", slot); }
 inline std::string inside_set(Family family) { return "inside" + digit(family); }
 inline std::string peers_set(Family family) { return "peers" + digit(family); }
-inline std::string foreign_set(Family family) { return "foreign" + digit(family); } // of interface and source address
 std::string door_map(bool in, Scope scope, Slot slot); // in_one_udp4
 
 inline constexpr uint32_t births_size = 65'535;
@@ -86,8 +85,6 @@ nft::Bytes connection_key(const Tuple& tuple);
 std::vector<nft::Element> intervals(const std::vector<Network>& networks, Family family);
 nft::Bytes port_key(uint16_t port); // a key of its own has no padding, unlike one field of several
 std::vector<nft::Element> port_elements(const std::vector<uint16_t>& ports);
-std::vector<nft::Element> foreign_elements(const std::set<ForeignSource>& sources, Family family);
-bool has_foreign(const SteeringOptions& options, Family family);
 
 // Networks of one family, sorted, none inside another.
 std::vector<Network> disjoint(std::vector<Network> networks, Family family);

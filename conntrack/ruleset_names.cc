@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What stands in our table: names, keys and data of its sets and maps.
 #include <algorithm>
-#include <cstring>
 #include <set>
 
 #include "conntrack/ruleset.h"
@@ -111,19 +110,5 @@ std::vector<nft::Element> port_elements(const std::vector<uint16_t>& ports) {
   for (const uint16_t port : ports) elements.push_back({port_key(port), {}, false});
   return elements;
 }
-
-std::vector<nft::Element> foreign_elements(const std::set<ForeignSource>& sources, Family family) {
-  std::vector<nft::Element> elements;
-  for (const ForeignSource& source : sources) {
-    if (source.address.family() != family) continue;
-    nft::Bytes key(sizeof source.interface);
-    std::memcpy(key.data(), &source.interface, sizeof source.interface);  // the kernel's own order, as of every interface number
-    nft::append(key, source.address);
-    elements.push_back({key, {}, false});
-  }
-  return elements;
-}
-
-bool has_foreign(const SteeringOptions& options, Family family) { return !foreign_elements(options.foreign, family).empty(); }
 
 } // namespace sipalg::ruleset

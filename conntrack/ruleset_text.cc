@@ -59,7 +59,6 @@ class Writer {
   void dispatch(const std::string& stem, bool steered_only);
   void match(Slot slot);
   void first_look();
-  void foreign(Family family);
   void take(Slot slot);
   void workers();
   void spread(Slot slot);
@@ -83,17 +82,6 @@ void Writer::sets() {
       if (!networks.empty()) line("elements = " + list(networks));
       close();
     }
-  line("# several uplinks: the address of one on another, by interface number");
-  for (const Family family : ruleset::families) {
-    open("set " + ruleset::foreign_set(family));
-    line("type iface_index . " + words_of(family).address_type + ";");
-    std::string elements;
-    for (const ForeignSource& source : options_.foreign)
-      if (source.address.family() == family)
-        elements += (elements.empty() ? "" : ", ") + std::to_string(source.interface) + " . " + to_string(source.address);
-    if (!elements.empty()) line("elements = { " + elements + " }");
-    close();
-  }
   line("# endpoints where SIP is expected beside the configured ports: Contacts, sent-bys, ways out");
   for (const Slot slot : ruleset::slots)
     line("set " + ruleset::endpoints_set(slot) + " { type " + words_of(slot.family).address_type +
@@ -152,10 +140,6 @@ void Writer::match(Slot slot) {
 
 // nft 1.0.6 can not name a set here: the ports of endpoints that messages bring are in a comment, as the endpoints are.
 void Writer::first_look() {
-  for (const Family family : ruleset::families)
-    if (ruleset::has_foreign(options_, family))
-      line("meta l4proto udp oif . " + words_of(family).ip + " saddr @" + ruleset::foreign_set(family) + " ct direction original goto " +
-           ruleset::foreign_set(family));
   line("# what begins as RTP does (RFC 7983: the bits 10; no SIP message) and goes to no port of the service is media");
   line("meta l4proto udp @th,64,2 0x2 " + (options_.udp_ports.empty() ? "" : "udp dport != " + list(options_.udp_ports) + " ") + "return");
   line("# a flow without any port of @" + ruleset::signalling_ports + " (these and those of the endpoint sets) is none of ours");
@@ -175,16 +159,6 @@ std::string Writer::queue_rule(Protocol protocol, uint32_t worker, bool is_first
 void Writer::queue(Protocol protocol, const std::string& match, uint32_t worker) {
   if (options_.births) line(match + "ct status & confirmed != 0 " + queue_rule(protocol, worker, false));
   line(match + queue_rule(protocol, worker, true));
-}
-
-// UDP that leaves with the address of another uplink: of whatever kind it is, the daemon looks why.
-void Writer::foreign(Family family) {
-  open("chain " + ruleset::foreign_set(family));
-  line("iif 0 return  # the router's own packets");
-  line("ct status & confirmed != 0 " + queue_rule(Protocol::udp, 0, false));
-  if (options_.births) line("# the births of " + ruleset::name("take", {Protocol::udp, family}));
-  line(queue_rule(Protocol::udp, 0, true));
-  close();
 }
 
 void Writer::take(Slot slot) {
@@ -283,7 +257,6 @@ std::string Writer::table() {
   line("iif 0 return  # the router's own packets");
   dispatch("match", true);
   close();
-  for (const Family family : ruleset::families) foreign(family);
   open("chain " + ruleset::first_look);
   line("type filter hook postrouting priority " + std::to_string(ruleset::hook_priority) + "; policy accept;");
   first_look();

@@ -137,52 +137,39 @@ Steering::Result Steering::set_ports(std::vector<uint16_t> udp, std::vector<uint
   for (const auto& [port, count] : endpoint_ports_) every.push_back(port);
   nft::put_flush(batch, options_.table, ruleset::signalling_ports);
   nft::put_elements(batch, options_.table, ruleset::signalling_ports, ruleset::port_elements(every));
-  put_first_look(batch, next);
+  nft::put_rules_delete(batch, options_.table, ruleset::first_look);
+  ruleset::put_first_look(batch, next);
   const Result result = commit(batch);
   if (result) options_.udp_ports = std::move(udp), options_.tcp_ports = std::move(tcp);
   return result;
 }
 
-void Steering::put_first_look(NetlinkBatch& batch, const SteeringOptions& next) {
-  nft::put_rules_delete(batch, next.table, ruleset::first_look);
-  ruleset::put_first_look(batch, next);
-}
-
-Steering::Result Steering::set_foreign(std::set<ForeignSource> sources) {
-  const std::lock_guard lock(mutex_);
-  NetlinkBatch batch;
-  nft::begin_batch(batch);
-  for (const Family family : ruleset::families) {
-    nft::put_flush(batch, options_.table, ruleset::foreign_set(family));
-    nft::put_elements(batch, options_.table, ruleset::foreign_set(family), ruleset::foreign_elements(sources, family));
-  }
-  SteeringOptions next = options_;
-  next.foreign = std::move(sources);
-  put_first_look(batch, next);
-  const Result result = commit(batch);
-  if (result) options_.foreign = std::move(next.foreign);
-  return result;
-}
-
-Steering::Result Steering::set_networks(std::string (*set)(Family), std::vector<Network> SteeringOptions::*kept, std::vector<Network> networks) {
-  const std::lock_guard lock(mutex_);
-  NetlinkBatch batch;
-  nft::begin_batch(batch);
-  for (const Family family : ruleset::families) {
-    nft::put_flush(batch, options_.table, set(family));
-    nft::put_elements(batch, options_.table, set(family), ruleset::intervals(networks, family));
-  }
-  const Result result = commit(batch);
-  if (result) options_.*kept = std::move(networks);
-  return result;
+static void put_networks(NetlinkBatch& batch, const std::string& table, const std::string& set,
+                         const std::vector<Network>& networks, Family family) {
+  nft::put_flush(batch, table, set);
+  nft::put_elements(batch, table, set, ruleset::intervals(networks, family));
 }
 
 Steering::Result Steering::set_inside(std::vector<Network> networks) {
-  return set_networks(ruleset::inside_set, &SteeringOptions::inside, std::move(networks));
+  const std::lock_guard lock(mutex_);
+  NetlinkBatch batch;
+  nft::begin_batch(batch);
+  for (const Family family : ruleset::families)
+    put_networks(batch, options_.table, ruleset::inside_set(family), networks, family);
+  const Result result = commit(batch);
+  if (result) options_.inside = std::move(networks);
+  return result;
 }
 
 Steering::Result Steering::set_peers(std::vector<Network> networks) {
-  return set_networks(ruleset::peers_set, &SteeringOptions::peers, std::move(networks));
+  const std::lock_guard lock(mutex_);
+  NetlinkBatch batch;
+  nft::begin_batch(batch);
+  for (const Family family : ruleset::families)
+    put_networks(batch, options_.table, ruleset::peers_set(family), networks, family);
+  const Result result = commit(batch);
+  if (result) options_.peers = std::move(networks);
+  return result;
 }
 
 // --- doors ---

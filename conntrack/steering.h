@@ -10,7 +10,6 @@
 //     chain doors_in   prerouting -99    dnat by maps      \  three scopes: one remote address, the configured
 //     chain doors_out  postrouting 99    snat by maps      /  peers, everybody
 //
-// Several uplinks: UDP that leaves by one with the address of another comes to the queue, whatever it is (chains foreign4, foreign6).
 // Without NFQA_CT (births()): a packet whose conntrack is not confirmed can not be looked up, so its original tuple is
 // written into a map under its header and the packet takes queue number + 1.
 // Every apply() is one transaction: all of it or nothing. Two doors may share an endpoint or a translation, so both are
@@ -24,7 +23,6 @@
 #include <expected>
 #include <map>
 #include <mutex>
-#include <set>
 #include <span>
 #include <stdexcept>
 #include <string>
@@ -33,7 +31,6 @@
 
 #include "alg/base/endpoint.h"
 #include "conntrack/ctnetlink.h"
-#include "conntrack/links.h"
 #include "conntrack/netlink.h"
 #include "conntrack/nft.h"
 
@@ -52,7 +49,6 @@ struct SteeringOptions {
   std::chrono::seconds udp_timeout_unanswered{60}; // of those that began outside
   std::vector<Network> inside; // networks behind the router: what they send each other is not translated
   std::vector<Network> peers;  // signalling-peers
-  std::set<ForeignSource> foreign; // sources to be looked at
 };
 
 // An entry of the nat maps: packets from `scope` to `outside` go to `inside`, those of `inside` to `scope` leave as
@@ -98,7 +94,6 @@ class Steering {
   Result set_ports(std::vector<uint16_t> udp, std::vector<uint16_t> tcp);
   Result set_inside(std::vector<Network> networks);
   Result set_peers(std::vector<Network> networks);
-  Result set_foreign(std::set<ForeignSource> sources);
   // Removing what is not there is no error. EBUSY, EEXIST: a translation for that key leads elsewhere already. EINVAL: scope.
   Result apply(const SteeringChange& change);
   // Sends nothing to the queue any more. The hook stays: the kernel drops every queued packet of the namespace when a
@@ -118,8 +113,6 @@ class Steering {
   using PortCounts = std::map<uint16_t, uint32_t>;
   using Translations = std::vector<Translation>;
   Result commit(NetlinkBatch& batch);
-  static void put_first_look(NetlinkBatch& batch, const SteeringOptions& next);
-  Result set_networks(std::string (*set)(Family), std::vector<Network> SteeringOptions::*kept, std::vector<Network> networks);
   NetlinkSocket::Results ask(NetlinkBatch& questions);
   Result install();
   void refuse_second();

@@ -106,9 +106,9 @@ Daemon::Daemon(Config config, LoadConfig load, Log& log)
       conntrack_(make_conntrack()), births_(make_births(queue_.has_conntrack(), config_)),
       flows_(conntrack_, births_.get(), steering_.way() == Steering::Way::manual), keeper_(make_keeper(steering_)),
       shared_keeper_(keeper_), gathering_(keeper_), engine_(policy(), keeper_for_engine(), salt(), config_.workers),
-      logged_engine_(engine_, log_), foreign_(engine_, steering_, flows_), guard_(steering_),
+      logged_engine_(engine_, log_), guard_(steering_),
       store_(make_store(config_, log_)), kept_(engine_, store_.get(), log_), streams_(logged_engine_, conntrack_, guard_, store_.get(), stats_, log_),
-      path_(logged_engine_, &streams_, &foreign_, stats_, flows_, links_.mtus(), log_),
+      path_(logged_engine_, engine_, &streams_, stats_, flows_, links_.interfaces(), log_),
       control_(loop_, config_.control_socket, [this](const control::Request& request) { return answer(request); }),
       kernel_counts_cleared_(kernel_counts().size()) {
   engine_.set_service(switch_.service());
@@ -157,7 +157,7 @@ void Daemon::make_workers() {
     kernel.queue.tcp = false;
     workers_.push_back(start_step("queue " + std::to_string(kernel.queue.queue) + " of worker " + std::to_string(number + 1),
                                   "nobody else may read this queue (`queue` in the configuration chooses others)", [&] {
-      return std::make_unique<Worker>(kernel, number, engine_, shared_keeper_, links_.mtus(), log_);
+      return std::make_unique<Worker>(kernel, number, engine_, shared_keeper_, links_.interfaces(), log_);
     }));
     Worker* worker = workers_.back().get();
     loop_.watch(worker->failure_fd(), EPOLLIN, [worker] { worker->rethrow_failure(); });
@@ -173,7 +173,6 @@ bool Daemon::workers_live(Instant now) const {
 Daemon::~Daemon() { SharedDoorKeeper::set_other_work({}); }
 
 void Daemon::run() {
-  tell_refusal("sources of several uplinks", foreign_.set(links_.foreign_sources()));
   const std::size_t connections = streams_.restore(boot_time()), registrations = kept_.restore(boot_time());
   tell_start();
   if (connections > 0) log_.info("TCP connections that go on: " + std::to_string(connections));
@@ -212,9 +211,8 @@ void Daemon::on_links() {
   }
   for (const Address& address : links_.own_addresses())
     if (!before.contains(address)) engine_.outside_address_returned(address);
-  for (const auto& worker : workers_) worker->set_mtus(links_.mtus());
+  for (const auto& worker : workers_) worker->set_interfaces(links_.interfaces());
   tell_refusal("inside networks", steering_.set_inside(inside()));
-  tell_refusal("sources of several uplinks", foreign_.set(links_.foreign_sources()));
   engine_.set_policy(policy());
 }
 

@@ -5,7 +5,7 @@
 // `workers` there are more threads that handle packets (worker.h); all else is this one's.
 //     start   links, queue, table, keeper, engine, control socket; then READY
 //     SIGHUP  a good file takes effect with the next message; a bad one is told and changes nothing
-//     links   an address that went closes its doors; what is inside is found anew, and what several uplinks may not do
+//     links   an address that went closes its doors; what is inside is found anew
 //     end     doors closed, no rule leads here any more, what is still queued passes unchanged (TCP: by its map); the table
 //             goes last. The audio of calls that are up goes on by its conntracks, which are the phones' and not ours
 #pragma once
@@ -114,7 +114,6 @@ class Daemon {
   Stats stats_;
   Engine engine_;
   LoggedEngine logged_engine_;
-  ForeignWays foreign_;
   StreamGuard guard_;
   std::unique_ptr<StateStore> store_;  // null: it could not be opened
   KeptRegistrations kept_;

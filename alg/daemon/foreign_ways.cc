@@ -4,36 +4,43 @@
 
 namespace sipalg {
 
-constexpr std::chrono::seconds settles{1};
+constexpr std::chrono::milliseconds longest_move = limits::transaction_end;  // so long a request is repeated
 
-Steering::Result ForeignWays::set(const std::set<ForeignSource>& sources) {
-  std::erase_if(sources_, [&](const auto& known) { return !sources.contains(known.first); });
-  for (const ForeignSource& source : sources) sources_.try_emplace(source);
-  return tell();
+void ForeignWays::forget(Hosts::iterator host) {
+  moving_ -= host->second.is_moving ? 1 : 0;
+  hosts_.erase(host);
 }
 
-Steering::Result ForeignWays::tell() {
-  std::set<ForeignSource> foreign;
-  for (const auto& [source, state] : sources_)
-    if (!state.is_wanted) foreign.insert(source);
-  return foreign == steering_.options().foreign ? Steering::Result{} : steering_.set_foreign(std::move(foreign));
-}
-
-bool ForeignWays::is_foreign(uint32_t interface, const DatagramView& packet) const {
-  if (sources_.empty() || packet.protocol != Protocol::udp) return false;
-  const auto found = sources_.find({interface, packet.source.address});
-  return found != sources_.end() && !found->second.is_wanted;
+void ForeignWays::note(const Address& inside_host, const Host& host) {
+  if (const auto known = hosts_.find(inside_host); known != hosts_.end()) forget(known);
+  if (hosts_.size() >= limits::registrations) hosts_.clear(), moving_ = 0;
+  hosts_.emplace(inside_host, host);
+  moving_ += host.is_moving ? 1 : 0;
 }
 
 bool ForeignWays::ends(uint32_t interface, const DatagramView& packet, const Flow& flow, Instant now) {
-  if (!flow.begun_by_sender) return false;
-  State& state = sources_.at({interface, packet.source.address});
-  if (engine_.close_doors_of(flow)) state.door_closed_at = now;
+  // a flow that ends inside, too, is no uplink's; what a remote began has the address it was asked at
+  if (packet.protocol != Protocol::udp || !flow.begun_by_sender || flow.receiver.is_translated()) return false;
+  const Address &inside_host = flow.sender.inside.address, &source = packet.source.address;
+  auto known = hosts_.find(inside_host);
+  if (known != hosts_.end() && known->second.is_moving && now > known->second.since + longest_move) forget(known), known = hosts_.end();
+  const Host* host = known != hosts_.end() ? &known->second : nullptr;
+  if (!interfaces_.is_foreign(interface, source)) {
+    if (host == nullptr || !host->is_moving || host->interface != interface || !flow.is_new) return false;
+    engine_.host_moved(inside_host, host->address);
+    forget(known);
+    return false;
+  }
+  const bool is_about_it = host != nullptr && host->interface == interface && host->address == source;
+  if (is_about_it && !host->is_moving) return false;
+  if (!engine_.close_doors_of(flow) && flow.is_new) {
+    if (is_about_it) engine_.host_stayed(inside_host, source);
+    note(inside_host, {source, interface, false, now});
+    return false;
+  }
   flows_.end(packet, flow);
-  if (!flow.is_new || now < state.door_closed_at + settles) return true;
-  state.is_wanted = true;
-  static_cast<void>(tell());  // refused by the kernel: they come here for a while, and pass
-  return false;
+  note(inside_host, {source, interface, true, now});
+  return true;
 }
 
 }  // namespace sipalg

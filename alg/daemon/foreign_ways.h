@@ -1,49 +1,55 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// UDP that leaves by one uplink with the address of another: after a failover, and for no longer than a packet.
+// Hosts that a failover takes from one uplink to another.
 //
 // How it works. The kernel deletes a masqueraded flow that a new route takes to another interface (nf_nat_oif_changed), and the next
-// packet gets that one's address. What our doors translate it would translate on: to where nothing comes back, for as long as the
-// door lives, an hour for a registration. So UDP with a foreign source (links.h) comes to the queue whatever it carries, and
-//     a door of ours gave it     the door is closed, as if its address was gone
-//     the flow is older          its conntrack is deleted
-// and the packet dropped, as masquerade does. The next one gets what the kernel's own NAT gives, and SIP finds its doors there.
-// Who translates to one uplink's address on another has his reasons. He shows by a flow's first packet that no door has to do
-// with: from then on the two are not foreign to each other. Not within a second after a door was closed here: what it translated may
-// still be on its way.
+// packet gets that one's address. What our doors translate they would translate on: to where nothing comes back, for as long as a
+// door lives, an hour for a registration. So a SIP packet that leaves by the uplink in use with the address of an idle one (links.h)
+//     1. has its door closed, if one gave it that address, and its flow deleted, and is dropped, as by masquerade; it is repeated;
+//     2. when the repeated one leaves with another address, the host has moved: all doors that it had on the old one are closed as
+//        if the address was lost, media too, whose flows go with them. The message finds new doors.
+//     3. when it leaves with the same one, an administrator's rule gives that: the door lives again, and the host is left alone.
+// A first packet with a foreign source that no door gave says the same as 3 at once.
+// Media alone moves nothing: where several uplinks are in use it goes its own ways.
 #pragma once
-#include <map>
+#include <unordered_map>
 
 #include "alg/base/instant.h"
+#include "alg/base/limits.h"
 #include "alg/engine/engine.h"
 #include "alg/packet/datagram.h"
 #include "conntrack/flow_lookup.h"
 #include "conntrack/links.h"
-#include "conntrack/steering.h"
 
 namespace sipalg {
 
+// Of one thread.
 class ForeignWays {
  public:
-  ForeignWays(Engine& engine, Steering& steering, FlowLookup& flows) : engine_(engine), steering_(steering), flows_(flows) {}
+  ForeignWays(Engine& engine, FlowLookup& flows, const Interfaces& interfaces) : engine_(engine), flows_(flows), interfaces_(interfaces) {}
 
-  // What the links say now. The steering is told.
-  Steering::Result set(const std::set<ForeignSource>& sources);
-  // Does this packet leave with a foreign source?
-  bool is_foreign(uint32_t interface, const DatagramView& packet) const;
-  // Of one that does: true, it is to be dropped.
+  // May this packet close doors? Then it must not be handled within another message.
+  bool may_concern(uint32_t interface, const DatagramView& packet) const {
+    return moving_ > 0 || interfaces_.is_foreign(interface, packet.source.address);
+  }
+  // True: its flow is deleted, and it is to be dropped. `interface`: by which it leaves.
   bool ends(uint32_t interface, const DatagramView& packet, const Flow& flow, Instant now);
 
  private:
-  struct State {
-    Instant door_closed_at = Instant::min();
-    bool is_wanted = false;  // by the administrator
+  struct Host {
+    Address address;   // the foreign one
+    uint32_t interface = 0;
+    bool is_moving = false;  // between 1 and 2 or 3; else left alone
+    Instant since{};
   };
-  Steering::Result tell();
+  using Hosts = std::unordered_map<Address, Host>;
+  void note(const Address& inside_host, const Host& host);
+  void forget(Hosts::iterator host);
 
   Engine& engine_;
-  Steering& steering_;
   FlowLookup& flows_;
-  std::map<ForeignSource, State> sources_;
+  const Interfaces& interfaces_;
+  Hosts hosts_;  // limits::registrations at most, then it begins anew
+  std::size_t moving_ = 0;
 };
 
 }  // namespace sipalg

@@ -21,9 +21,10 @@ Reason reason_of(PacketError error) {
 
 }  // namespace
 
-PacketPath::PacketPath(LoggedEngine& engine, StreamPath* streams, ForeignWays* foreign, Stats& stats, FlowLookup& flows,
-                       const Mtus& mtus, const Log& log, uint32_t shard)
-    : engine_(engine), streams_(streams), foreign_(foreign), stats_(stats), flows_(flows), mtus_(mtus), log_(log), shard_(shard),
+PacketPath::PacketPath(LoggedEngine& engine, Engine& doors, StreamPath* streams, Stats& stats, FlowLookup& flows, const Interfaces& interfaces,
+                       const Log& log, uint32_t shard)
+    : engine_(engine), streams_(streams), foreign_(doors, flows, interfaces), stats_(stats), flows_(flows), interfaces_(interfaces),
+      log_(log), shard_(shard),
       exceptions_(told_per_period, period) {}
 
 void PacketPath::handle(const QueuedPacket& packet, PendingVerdict verdict, Instant now) {
@@ -34,20 +35,16 @@ void PacketPath::handle(const QueuedPacket& packet, PendingVerdict verdict, Inst
     if (!view) return stats_.count_packet(reason_of(view.error()));
     const auto flow = judged ? *judged : flows_.find(packet, *view, now);
     if (!flow) return pass_unknown(*view, verdict);
-    if (is_foreign(packet, *view) && foreign_->ends(packet.outdev, *view, *flow, now)) {
+    if (foreign_.may_concern(packet.outdev, *view) && foreign_.ends(packet.outdev, *view, *flow, now)) {
       stats_.count(Event::flows_rerouted);
       return verdict.drop();
     }
-    const uint32_t mtu = mtus_[packet.outdev];
+    const uint32_t mtu = interfaces_.mtu(packet.outdev);
     if (view->protocol == Protocol::tcp) return streams_ != nullptr ? streams_->handle(*view, *flow, mtu, std::move(verdict), now) : void();
     handle_datagram(*view, *flow, mtu, verdict, now);
   } catch (const std::exception& error) {
     tell_exception(error.what(), now);
   }
-}
-
-bool PacketPath::is_foreign(const QueuedPacket& packet, const DatagramView& view) const {
-  return foreign_ != nullptr && foreign_->is_foreign(packet.outdev, view);
 }
 
 void PacketPath::pass_unknown(const DatagramView& view, PendingVerdict& verdict) {
@@ -93,7 +90,7 @@ bool PacketPath::handle_next(Queue& queue, Instant now) {
 bool PacketPath::may_come_first(const QueuedPacket& packet, Scratch& next, Instant now) {
   const auto view = view_datagram(packet.bytes);
   if (!view) return true;
-  if (view->protocol != Protocol::udp || is_foreign(packet, *view) || !overtaking_.may_come_first(view->payload(), next)) return false;
+  if (view->protocol != Protocol::udp || foreign_.may_concern(packet.outdev, *view) || !overtaking_.may_come_first(view->payload(), next)) return false;
   if (engine_.shards() == 1) return true;
   const auto flow = flows_.find(packet, *view, now);
   if (!flow || !engine_.lets_in(*flow, shard_)) return false;

@@ -31,9 +31,9 @@ namespace sipalg {
 
 class PacketPath {
  public:
-  // Borrows everything. `streams` is null where no TCP comes, `foreign` where no packets with foreign sources do. `shard`:
+  // Borrows everything. `doors`: the engine that has them, as `engine` goes to. `streams` is null where no TCP comes. `shard`:
   // Scratch::shard.
-  PacketPath(LoggedEngine& engine, StreamPath* streams, ForeignWays* foreign, Stats& stats, FlowLookup& flows, const Mtus& mtus,
+  PacketPath(LoggedEngine& engine, Engine& doors, StreamPath* streams, Stats& stats, FlowLookup& flows, const Interfaces& interfaces,
              const Log& log, uint32_t shard = 0);
 
   void handle(const QueuedPacket& packet, PendingVerdict verdict, Instant now);
@@ -43,17 +43,16 @@ class PacketPath {
  private:
   Scratch& next_scratch();
   bool may_come_first(const QueuedPacket& packet, Scratch& next, Instant now);
-  bool is_foreign(const QueuedPacket& packet, const DatagramView& view) const;
   void pass_unknown(const DatagramView& view, PendingVerdict& verdict);
   void handle_datagram(const DatagramView& view, const Flow& flow, uint32_t mtu, PendingVerdict& verdict, Instant now);
   void tell_exception(const char* what, Instant now);
 
   LoggedEngine& engine_;
   StreamPath* streams_;
-  ForeignWays* foreign_;
+  ForeignWays foreign_;
   Stats& stats_;
   FlowLookup& flows_;
-  const Mtus& mtus_;
+  const Interfaces& interfaces_;
   const Log& log_;
   uint32_t shard_;
   Overtaking overtaking_;

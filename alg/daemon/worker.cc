@@ -18,10 +18,10 @@ void ring(const FileDescriptor& bell) { eventfd_write(bell.get(), 1); }
 
 }  // namespace
 
-Worker::Worker(const Kernel& kernel, uint32_t shard, Engine& engine, SharedDoorKeeper& keeper, const Mtus& mtus, const Log& log)
+Worker::Worker(const Kernel& kernel, uint32_t shard, Engine& engine, SharedDoorKeeper& keeper, const Interfaces& interfaces, const Log& log)
     : shard_(shard), engine_(engine), keeper_(keeper), queue_(kernel.queue),
       births_(queue_.has_conntrack() ? nullptr : std::make_unique<Births>(kernel.table)), flows_(conntrack_, births_.get()),
-      logged_engine_(engine, log), mtus_(mtus), path_(logged_engine_, nullptr, nullptr, stats_, flows_, mtus_, log, shard),
+      logged_engine_(engine, log), interfaces_(interfaces), path_(logged_engine_, engine, nullptr, stats_, flows_, interfaces_, log, shard),
       ending_(make_eventfd()), failed_(make_eventfd()), last_turn_(boot_time()) {
   loop_.watch(queue_.fd(), EPOLLIN, [this] { take_packets(); });
   loop_.watch(ending_.get(), EPOLLIN, [this] { loop_.stop(); });
@@ -67,9 +67,9 @@ Instant Worker::next_timer() const {
   return std::min(passes_ ? Instant::max() : engine_.next_timer_of(shard_), last_turn() + longest_wait);
 }
 
-void Worker::set_mtus(const Mtus& mtus) {
+void Worker::set_interfaces(const Interfaces& interfaces) {
   const std::lock_guard turn(turn_);
-  mtus_ = mtus;
+  interfaces_ = interfaces;
 }
 
 void Worker::let_pass() {

@@ -28,11 +28,11 @@ class Worker {
     std::string table;
   };
   // Borrows engine, keeper and log. Throws std::system_error.
-  Worker(const Kernel& kernel, uint32_t shard, Engine& engine, SharedDoorKeeper& keeper, const Mtus& mtus, const Log& log);
+  Worker(const Kernel& kernel, uint32_t shard, Engine& engine, SharedDoorKeeper& keeper, const Interfaces& interfaces, const Log& log);
   ~Worker();  // ends it as drain() does
   void start(bool real_time);
 
-  void set_mtus(const Mtus& mtus);
+  void set_interfaces(const Interfaces& interfaces);
   void let_pass();
   void drain();
 
@@ -59,7 +59,7 @@ class Worker {
   FlowLookup flows_;
   LoggedEngine logged_engine_;
   Stats stats_;
-  Mtus mtus_;
+  Interfaces interfaces_;
   PacketPath path_;
   std::atomic<bool> passes_ = false;
   FileDescriptor ending_, failed_;  // eventfds

@@ -151,6 +151,14 @@ bool Doors::endpoint_lost(Protocol protocol, const Endpoint& inside, const Endpo
   return tables_.at(part_for(inside.address), [&](Part& part) { return part.table.endpoint_lost(protocol, inside, outside, remote); });
 }
 
+void Doors::address_lost(const Address& outside_address, const Address& inside_host) {
+  tables_.at(part_for(inside_host), [&](Part& part) { part.table.address_lost(outside_address, inside_host); });
+}
+
+void Doors::address_returned(const Address& outside_address, const Address& inside_host) {
+  tables_.at(part_for(inside_host), [&](Part& part) { part.table.address_returned(outside_address, inside_host); });
+}
+
 void Doors::address_lost(const Address& outside_address) {
   tables_.for_each([&](Part& part) { part.table.address_lost(outside_address); });
 }

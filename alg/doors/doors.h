@@ -60,6 +60,8 @@ class Doors {
   void address_lost(const Address& outside_address);
   void address_returned(const Address& outside_address);
   bool endpoint_lost(Protocol protocol, const Endpoint& inside, const Endpoint& outside, const Address& remote);
+  void address_lost(const Address& outside_address, const Address& inside_host);
+  void address_returned(const Address& outside_address, const Address& inside_host);
 
   // A door as it was found.
   struct Found {

@@ -144,7 +144,11 @@ Verdict Engine::handle(const SipDatagram& datagram, Instant now, Scratch& scratc
     const auto stay = house_->doors.stay(lease.part());  // doors may be another part's: who waits for this message has his lock again after it
     for (DoorId id : scratch.opened) trace->doors.push_back(report_door(house_->doors, id));
   }
-  const bool is_misplaced = ends.out && scratch.message.is_request && !scratch.opened.empty() && datagram.flow.begun_by_sender && house_->doors.misplaces(datagram.flow);
+  const auto misplaces = [&] {
+    const auto stay = house_->doors.stay(lease.part());  // as for the trace
+    return house_->doors.misplaces(datagram.flow);
+  };
+  const bool is_misplaced = ends.out && scratch.message.is_request && !scratch.opened.empty() && datagram.flow.begun_by_sender && misplaces();
   if (first == Reason::edited || second == Reason::edited) return verdict(Reason::edited, bytes, is_misplaced);
   return verdict(ends.out && first != Reason::nothing_to_edit ? first : ends.in ? second : first);
 }
@@ -191,6 +195,9 @@ uint32_t Engine::shards() const { return house_->rooms.size(); }
 
 void Engine::outside_address_lost(const Address& address) { house_->doors.address_lost(address); }
 void Engine::outside_address_returned(const Address& address) { house_->doors.address_returned(address); }
+
+void Engine::host_moved(const Address& host, const Address& address) { house_->doors.address_lost(address, host); }
+void Engine::host_stayed(const Address& host, const Address& address) { house_->doors.address_returned(address, host); }
 
 bool Engine::close_doors_of(const Flow& flow) {
   return house_->doors.endpoint_lost(flow.protocol, flow.sender.inside, flow.sender.outside, flow.receiver.outside.address);

@@ -102,8 +102,11 @@ class Engine {
   // The router has this address (again): what living calls and registrations have on it is opened again.
   void outside_address_returned(const Address& address);
 
-  // The flow's sender leaves with an outside endpoint that leads nowhere on its way: doors that gave it are closed, as if their
-  // address was lost. False: there are none. Not within handle().
+  // Of one inside host, which leaves by another uplink than that of this address. As if the address was lost for it, or was not after
+  // all. Not within handle().
+  void host_moved(const Address& inside_host, const Address& outside_address);
+  void host_stayed(const Address& inside_host, const Address& outside_address);
+  // The same for the doors that gave this flow's sender its outside endpoint. False: there are none.
   bool close_doors_of(const Flow& flow);
 
   // By an administrator's word: ends them and closes their doors at once. How many there were. `call_id` as it was

@@ -295,38 +295,45 @@ TEST_CASE("links: own addresses, what lies behind, MTUs, and changes") {
   CHECK(inside() == "10.0.0.0/24 192.168.7.0/24 fd00::/64 ");
   uint32_t lan = 0;
   for (uint32_t i = 1; i < 10; ++i)
-    if (links.mtus()[i] == 1400) lan = i;
+    if (links.interfaces().mtu(i) == 1400) lan = i;
   CHECK(lan != 0);
-  CHECK(links.mtus()[999] == 1500);
+  CHECK(links.interfaces().mtu(999) == 1500);
   world.run(Side::router, "ip route add default via 10.0.0.2 dev lan0 metric 500");
   CHECK(links.on_events());
   CHECK(inside().empty());
 }
 
-TEST_CASE("links: several uplinks, what is foreign to each, and one that fails") {
+TEST_CASE("links: what is foreign on an uplink in use, by metric, table and family, and what is idle") {
   World world(Firewall::none);
-  const auto inside = [](const Links& links) {
-    std::string text;
-    for (const auto& network : links.inside_networks()) text += to_string(network) + " ";
-    return text;
-  };
   world.run(Side::router, "ip route replace default via 203.0.113.2");
   Links links;
-  CHECK(links.foreign_sources().empty());
-  const std::string one = inside(links);
-  world.run(Side::router, "ip link add wan1 type veth peer name far1; ip addr add 198.51.100.1/24 dev wan1; ip link set wan1 up; "
-                          "ip link set far1 up; ip route add default via 198.51.100.2 dev wan1 metric 500");
-  CHECK(links.on_events());
-  std::set<std::string> foreign;
-  for (const ForeignSource& source : links.foreign_sources())
-    if (source.address.family() == Family::v4) foreign.insert(to_string(source.address));
-  CHECK(foreign == std::set<std::string>{"198.51.100.1", "203.0.113.1"});
-  const auto both = links.foreign_sources();
-  world.run(Side::router, "ip route del default via 203.0.113.2");
-  links.on_events();
-  CHECK(links.foreign_sources() == both);
-  CHECK(inside(links) == one);
-  world.run(Side::router, "ip link del wan1");
-  CHECK(links.on_events());
-  CHECK(links.foreign_sources().empty());
+  const auto number = [&](const std::string& name) {
+    return static_cast<uint32_t>(std::stoul(world.run(Side::router, "cat /sys/class/net/" + name + "/ifindex")));
+  };
+  const auto changed = [&](const std::string& commands) { world.run(Side::router, commands), links.on_events(); };
+  changed("ip link add wan1 type veth peer name far1; ip addr add 198.51.100.1/24 dev wan1; ip link set wan1 up; ip link set far1 up");
+  const uint32_t first = number("wan0"), second = number("wan1"), lan = number("lan0");
+  const Address one = *parse_address("203.0.113.1"), two = *parse_address("198.51.100.1");
+  const auto foreign = [&](uint32_t interface, const Address& source) { return links.interfaces().is_foreign(interface, source); };
+  CHECK_FALSE(foreign(first, two));  // it never was an uplink
+  changed("ip route add default via 198.51.100.2 dev wan1 metric 500");
+  CHECK(foreign(first, two));
+  CHECK_FALSE(foreign(second, one));
+  CHECK_FALSE(foreign(first, one));
+  changed("ip route del default via 203.0.113.2");
+  CHECK(foreign(second, one));
+  CHECK_FALSE(foreign(first, two));
+  CHECK_FALSE(foreign(lan, one));
+  CHECK_FALSE(foreign(second, *parse_address("10.0.0.1")));  // nor that one
+  changed("ip addr add 203.0.113.1/32 dev wan1");
+  CHECK_FALSE(foreign(second, one));
+  changed("ip addr del 203.0.113.1/32 dev wan1; ip route add default via 203.0.113.2 table 100");
+  CHECK_FALSE(foreign(second, one));  // both in use
+  changed("ip route flush table 100");
+  CHECK(foreign(second, one));
+  changed("ip route replace default nexthop via 203.0.113.2 dev wan0 nexthop via 198.51.100.2 dev wan1; ip route del default metric 500");
+  CHECK_FALSE(foreign(second, one));
+  CHECK_FALSE(foreign(first, two));
+  changed("ip link del wan1");
+  CHECK_FALSE(foreign(first, two));
 }

@@ -26,7 +26,6 @@ SteeringOptions full_options() {
   options.inside = {*parse_network("10.0.0.0/24"), *parse_network("10.0.1.0/24"), *parse_network("10.0.0.0/16"),
                     *parse_network("255.255.255.0/24"), *parse_network("fd00::/64")};
   options.peers = {*parse_network("198.51.100.0/24")};
-  options.foreign = {{1, *parse_address("203.0.113.1")}, {7, *parse_address("2001:db8::1")}};
   return options;
 }
 
@@ -215,24 +214,6 @@ TEST_CASE("networks and ports change at once") {
   CHECK(lists(world, "set inet sipalg ports_udp", "5080"));
   CHECK(lists(world, "set inet sipalg ports_tcp", "5061"));
   CHECK_FALSE(steering.has_flowtables());
-}
-
-TEST_CASE("foreign sources are looked at while there are any, and nobody pays for the look when there are none") {
-  World world(Firewall::none);
-  SteeringOptions options = full_options();
-  options.foreign.clear();
-  Steering steering(options);
-  CHECK_FALSE(lists(world, "chain inet sipalg sipalg", "@foreign"));
-  REQUIRE(steering.set_foreign({{1, *parse_address("203.0.113.1")}, {1, *parse_address("198.51.100.1")}}));
-  CHECK(lists(world, "chain inet sipalg sipalg", "@foreign4"));
-  CHECK_FALSE(lists(world, "chain inet sipalg sipalg", "@foreign6"));
-  CHECK(lists(world, "set inet sipalg foreign4", "\"lo\" . 203.0.113.1"));
-  CHECK(lists(world, "set inet sipalg foreign4", "\"lo\" . 198.51.100.1"));
-  REQUIRE(steering.set_ports({5070}, {}));
-  CHECK(lists(world, "chain inet sipalg sipalg", "@foreign4"));
-  REQUIRE(steering.set_foreign({}));
-  CHECK_FALSE(lists(world, "chain inet sipalg sipalg", "@foreign"));
-  CHECK_FALSE(lists(world, "set inet sipalg foreign4", "elements"));
 }
 
 TEST_CASE("ports come and go one by one, down to none, and TCP's later than the table") {

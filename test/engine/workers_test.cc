@@ -177,6 +177,49 @@ TEST_CASE("threads share the engine") {
   CHECK(engine.stats()[Event::doors_opened] == engine.stats()[Event::doors_closed]);
 }
 
+// Its flow has the outside endpoint of another shard's door, which is asked about (Verdict::is_misplaced).
+TEST_CASE("who waits for doors has the lock of his part after a message with another's outside endpoint came first") {
+  FakeDoorKeeper kernel;
+  SharedDoorKeeper keeper(kernel);
+  Engine engine(policy(), keeper, 7, 2);
+  const Instant now{std::chrono::hours{1}};
+  const auto host_of = [](uint32_t shard, int nth) {
+    for (int i = 1;; ++i)
+      if (const Address host = *parse_address("10.0.0." + std::to_string(i)); shard_of(host, 2) == shard && nth-- == 0) return host;
+  };
+  const auto flow_of = [](const Address& host, uint16_t outside) {
+    return Flow{Protocol::udp, {{host, 5060}, {router, outside}}, {provider, provider}, 0, true, false};
+  };
+  const auto request = [](const std::string& method, const Address& address, int port) {
+    const std::string host = to_string(address);
+    const std::string head = "\n" + method + " sip:b@203.0.113.2:5060 SIP/2.0\nVia: SIP/2.0/UDP " + host + ":5060;branch=z9hG4bK" + host +
+                             ";rport\nFrom: <sip:a@203.0.113.2>;tag=" + host + "\nTo: <sip:b@203.0.113.2>\nCall-ID: " + host + "\nCSeq: 1 " + method +
+                             "\nContact: <sip:a@" + host + ":5060>\nMax-Forwards: 70\nContent-Length: {length}\n";
+    if (method == "REGISTER") return sip_text(head);
+    return sip_text(with(head, "Content-Length", "Content-Type: application/sdp\nContent-Length") + "\nv=0\no=- 1 1 IN IP4 " + host +
+                    "\ns=-\nc=IN IP4 " + host + "\nt=0 0\nm=audio " + std::to_string(port) + " RTP/AVP 0\n");
+  };
+  int misplaced = 0, lost = 0;
+  for (int round = 0; round < 20; ++round) {
+    const auto outside = static_cast<uint16_t>(20'000 + round);
+    const Address owner = host_of(1, round), newcomer = host_of(0, 2 * round), caller = host_of(0, 2 * round + 1);
+    Scratch own(1), outer(0), inner(0);
+    (void)engine.handle({request("REGISTER", owner, 0), flow_of(owner, outside)}, now, own);
+    const std::string text = request("REGISTER", newcomer, 0);
+    bool has_work = true;
+    SharedDoorKeeper::set_other_work([&] {
+      if (!std::exchange(has_work, false) || !engine.lets_in(flow_of(newcomer, outside), 0)) return false;
+      misplaced += engine.handle({text, flow_of(newcomer, outside)}, now, inner).is_misplaced ? 1 : 0;
+      lost += engine.lets_in(flow_of(newcomer, outside), 0) ? 0 : 1;
+      return true;
+    });
+    (void)engine.handle({request("INVITE", caller, 4000 + 2 * round), flow_of(caller, static_cast<uint16_t>(30'000 + round))}, now, outer);
+    SharedDoorKeeper::set_other_work({});
+  }
+  CHECK(misplaced == 20);
+  CHECK(lost == 0);
+}
+
 TEST_CASE("hosts that all want the same ports get the ones they get where one has all doors, and every port once") {
   FakeDoorKeeper kernel;
   Doors one(kernel, 1), several(kernel, 4);
