@@ -41,6 +41,7 @@ struct RegistrationWish {
   std::string aor;
   std::string user;   // of the Contact; "Path" for the Path of an inside proxy
   bool is_path = false;
+  sip::Transport transport = sip::Transport::none;  // of the Contact: it tells bindings apart (RFC 3261 section 19.1.4)
   Endpoint inside;
   Endpoint given;
   std::string before;
@@ -217,6 +218,7 @@ struct Leg {
 
 struct Registration {
   std::string aor, user;  // user part of the Contact
+  sip::Transport transport = sip::Transport::none;
   Endpoint inside, outside;
   Address registrar;
   Protocol protocol = Protocol::udp;

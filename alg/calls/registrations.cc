@@ -10,10 +10,10 @@
 namespace sipalg {
 namespace {
 
-std::string key_of(std::string_view aor, std::string_view user, const Endpoint& inside, const Address& registrar) {
-  return std::string(aor) + '\n' + std::string(user) + '\n' + to_string(inside) + '\n' + to_string(registrar);
+std::string key_of(std::string_view aor, std::string_view user, sip::Transport transport, const Endpoint& inside, const Address& registrar) {
+  return std::string(aor) + '\n' + std::string(user) + '\n' + std::to_string(static_cast<int>(transport)) + '\n' + to_string(inside) + '\n' + to_string(registrar);
 }
-std::string key_of(const Registration& r) { return key_of(r.aor, r.user, r.inside, r.registrar); }
+std::string key_of(const Registration& r) { return key_of(r.aor, r.user, r.transport, r.inside, r.registrar); }
 
 }  // namespace
 
@@ -63,9 +63,9 @@ void RegistrationTable::take_changes(std::size_t most, const IsOwn& is_own, std:
   }
 }
 
-RegistrationId RegistrationTable::find(std::string_view aor, std::string_view user, const Endpoint& inside,
+RegistrationId RegistrationTable::find(std::string_view aor, std::string_view user, sip::Transport transport, const Endpoint& inside,
                                        const Address& registrar) const {
-  const auto it = by_key_.find(key_of(aor, user, inside, registrar));
+  const auto it = by_key_.find(key_of(aor, user, transport, inside, registrar));
   return it == by_key_.end() ? 0 : it->second;
 }
 
@@ -126,8 +126,9 @@ void Registrations::add(Registration registration, Instant now) {
   with_host(host, [&](RegistrationTable& table) { table.add(std::move(registration), now); });
 }
 
-void Registrations::end(std::string_view aor, std::string_view user, const Endpoint& inside, const Address& registrar, Instant now) {
-  with_host(inside.address, [&](RegistrationTable& table) { table.end(table.find(aor, user, inside, registrar), now, true); });
+void Registrations::end(std::string_view aor, std::string_view user, sip::Transport transport, const Endpoint& inside, const Address& registrar,
+                        Instant now) {
+  with_host(inside.address, [&](RegistrationTable& table) { table.end(table.find(aor, user, transport, inside, registrar), now, true); });
 }
 
 void Registrations::end_all(std::string_view aor, const Address& inside_host, const Address& registrar, Instant now) {

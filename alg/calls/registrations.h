@@ -29,7 +29,7 @@ class RegistrationTable {
   RegistrationTable(Doors& doors, EventCounts& stats) : doors_(doors), stats_(stats) {}
   void add(Registration registration, Instant now);
   void end(RegistrationId id, Instant now, bool by_message);
-  RegistrationId find(std::string_view aor, std::string_view user, const Endpoint& inside, const Address& registrar) const;
+  RegistrationId find(std::string_view aor, std::string_view user, sip::Transport transport, const Endpoint& inside, const Address& registrar) const;
   std::vector<RegistrationId> of(std::string_view aor, const Address& inside_host, const Address& registrar) const;
   std::vector<const Registration*> at(const Endpoint& inside) const;
   void tick(Instant now, std::size_t most);
@@ -62,7 +62,7 @@ class Registrations {
 
   // Takes over the doors; an older registration of the same key lets go of its own.
   void add(Registration registration, Instant now);
-  void end(std::string_view aor, std::string_view user, const Endpoint& inside, const Address& registrar, Instant now);
+  void end(std::string_view aor, std::string_view user, sip::Transport transport, const Endpoint& inside, const Address& registrar, Instant now);
   void end_all(std::string_view aor, const Address& inside_host, const Address& registrar, Instant now);
   // One of this AOR at this registrar, for one of these inside hosts.
   bool has(std::string_view aor, const Address& registrar, std::span<const Address> inside_hosts) const;

@@ -70,6 +70,7 @@ std::string saved(const Registration& r, bool is_own, const Doors& doors) {
   for (const Endpoint& endpoint : {r.inside, r.outside, r.source.inside, r.source.outside, r.remote}) write(out, endpoint);
   write(out, r.registrar);
   out.number(static_cast<int64_t>(r.protocol));
+  out.number(static_cast<int64_t>(r.transport));
   out.number(r.ends.time_since_epoch().count());
   out.number(static_cast<int64_t>(r.givens.size()));
   for (const Given given : r.givens) {
@@ -97,6 +98,7 @@ std::optional<SavedRegistration> read_saved(std::string_view bytes) {
   for (Endpoint* endpoint : {&r.inside, &r.outside, &r.source.inside, &r.source.outside, &r.remote}) *endpoint = read_endpoint(in);
   r.registrar = read_address(in);
   r.protocol = read<Protocol>(in);
+  r.transport = read<sip::Transport>(in);
   r.ends = read_instant(in);
   const int64_t givens = in.number();
   if (givens < 0 || givens > most_items) return std::nullopt;

@@ -107,7 +107,7 @@ void Exchange::follow_growth(const sdp::Part& part, Group& group) {
 
 void Exchange::map_body(const sdp::Part& part, Group& group) {
   const bool is_late = changes_nothing();
-  SdpMap map(rules_, passage_, group, scratch_.session, is_answer(), is_late);
+  SdpMap map(rules_, passage_, group, scratch_.session, {leg_->media.begin(), leg_->media.end()}, is_answer(), is_late);
   map.run();
   follow_growth(part, group);
   if (is_late && !group.failed()) return group.release_doors();  // nothing comes back
@@ -124,7 +124,9 @@ bool Exchange::changes_nothing() const {
   if (body_is_copy_ || leg_->ends || repeats_older()) return true;
   if (!message_.is_request && message_.status < 200 && transaction_ && transaction_->is_final()) return true;
   const Dialog* dialog = find_dialog();
-  return dialog && dialog->state == Dialog::State::ended;
+  if (!dialog || dialog->state != Dialog::State::ended) return false;
+  const bool begins_again = message_.is_request && message_.method == Method::invite && !is_known_;  // time ended it, its parties did not
+  return dialog->hung_up || !begins_again;
 }
 
 void Exchange::read_remote_body(const sdp::Part& part) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What a message begins, confirms and ends (sip-rules sections 3, 4 and 6).
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "alg/engine/exchange.h"
@@ -9,6 +10,12 @@
 namespace sipalg {
 
 using sip::Method;
+
+// Of a SUBSCRIBE within its dialog, or of a NOTIFY (RFC 6665 sections 4.1.2.2 and 4.2.2).
+static bool ends_subscription(uint16_t status) {
+  static constexpr std::array ends{404, 405, 410, 416, 489, 501, 604};
+  return (status >= 480 && status <= 485) || std::ranges::find(ends, status) != ends.end();
+}
 
 void Exchange::heard_response() {
   if (!transaction_ || message_.method != transaction_->method) return;  // a 200 to CANCEL says nothing of the INVITE
@@ -20,6 +27,7 @@ void Exchange::heard_response() {
     case Method::subscribe:
     case Method::refer: return is_final && !is_copy ? heard_subscription_response() : void();
     case Method::registration: return is_final && !is_copy && !passage_.out ? heard_register_response() : void();
+    case Method::notify: return leg_ && !is_copy && ends_subscription(message_.status) ? end_subscription() : void();
     case Method::bye: return is_final && !is_copy ? heard_bye_response() : void();
     case Method::update:
     case Method::prack:
@@ -97,6 +105,7 @@ void Exchange::heard_dialog(bool is_copy) {
 void Exchange::heard_subscription_response() {
   if (!leg_) return;
   if (message_.status >= 300) {
+    if (ends_subscription(message_.status) && transaction_->dialog != 0) return end_subscription();
     if (!leg_->is_confirmed() && leg_->invites.empty() && !leg_->is_subscribed()) rooms_.calls.end_leg(leg_id_, passage_.now, true);
     return;
   }
@@ -148,13 +157,16 @@ uint32_t Exchange::granted_to(const RegistrationWish& wish) const {
   if (wish.asked == 0U) return 0;
   if (message_.contacts.empty()) return asked;
   uint32_t same_user = 0, same_endpoint = 0;
+  bool is_listed = false;
   for (const sip::NameAddr& contact : message_.contacts) {
     const uint32_t lasts = contact.expires.value_or(asked);
     if (!wish.is_path && endpoint_of(contact.uri) != wish.given) continue;  // a Path lasts as long as any binding
+    is_listed = true;
     same_endpoint = std::max(same_endpoint, lasts);
-    if (passage_.text(contact.uri.user) == wish.user) same_user = std::max(same_user, lasts);
+    if (passage_.text(contact.uri.user) == wish.user && contact.uri.transport == wish.transport) same_user = std::max(same_user, lasts);
   }
-  if (same_endpoint == 0 && message_.is_unreadable(sip::Unreadable::contact)) return asked;  // it may stand behind what was read
+  // Behind what was read it may still stand; and some registrars list a binding as they see it, not as it was named.
+  if (!is_listed) return message_.is_unreadable(sip::Unreadable::contact) || !wish.is_path ? asked : 0;
   return same_user != 0 ? same_user : same_endpoint;
 }
 
@@ -174,6 +186,7 @@ void Exchange::register_wish(RegistrationWish& wish, uint32_t granted) {
   Registration registration = granted_registration(granted);
   registration.aor = wish.aor;
   registration.user = wish.user;
+  registration.transport = wish.transport;
   registration.inside = wish.inside;
   registration.outside = wish.given;
   registration.contact_text = wish.before;
@@ -199,7 +212,7 @@ void Exchange::heard_register_response() {
     if (granted == 0) {
       rooms_.calls.release_all(wish.doors, passage_.now);
       if (accepted)
-        rooms_.registrations.end(wish.aor, wish.user, wish.inside, registrar, passage_.now);
+        rooms_.registrations.end(wish.aor, wish.user, wish.transport, wish.inside, registrar, passage_.now);
     } else {
       // The registrar knows the Contact by now: a refused door stays reserved, what comes for it finds its text, and the
       // next refresh asks the kernel again. Each scope for itself.

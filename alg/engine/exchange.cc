@@ -147,7 +147,7 @@ void Exchange::note_routing() {
 void Exchange::begin_leg() {
   const bool learnt = is_in_dialog();
   const Method method = message_.method;
-  if (!begins_dialog(method) && !(learnt && method == Method::update)) return;
+  if (!begins_dialog(method) && !(learnt && (method == Method::update || method == Method::prack))) return;
   const std::string from = escaped(passage_.text(message_.from.uri.whole).substr(0, limits::shown_uri_bytes));
   const std::string to = escaped(passage_.text(message_.to.uri.whole).substr(0, limits::shown_uri_bytes));
   Leg leg;
@@ -184,6 +184,10 @@ void Exchange::note_leg_message() {
   rooms_.calls.touch(*leg_, passage_.now);
   if (!message_.is_request) return;
   if (message_.method == Method::prack) rooms_.calls.prolong_ringing(*leg_, passage_.now);
+  if (leg_->ends && !is_known_ && (message_.method == Method::subscribe || message_.method == Method::refer)) {
+    leg_->ends = passage_.now + 2 * limits::transaction_end;  // a 2xx that comes late revives it
+    is_rescheduled_ = true;
+  }
   if (message_.method != Method::invite || is_known_ || !transaction_) return;
   if (leg_->ends) rooms_.calls.revive(*leg_);
   rooms_.calls.begin_call(*leg_);

@@ -94,6 +94,11 @@ bool Exchange::opinions_agree(const HeaderMap& map, Group& group) {
 bool Exchange::commit_headers(HeaderMap& map, Group& group) {
   if (map.wrote_outside_itself && rooms_.learned.write_outside.size() < limits::registrations)
     rooms_.learned.write_outside.insert(passage_.me.inside.address);
+  if (message_.is_request && message_.method == Method::registration && !message_.contacts.empty()) {
+    auto& learned = rooms_.learned.register_outside;
+    if (!map.wishes.empty()) learned.erase(passage_.me.inside.address);
+    else if (map.wrote_outside_itself && learned.size() < limits::registrations) learned.insert(passage_.me.inside.address);
+  }
   if (!group.failed()) (void)opinions_agree(map, group);
   if (!group.commit()) {
     fail_group(false, group.reason());
@@ -124,7 +129,7 @@ void Exchange::own_wishes(AnySmallList<RegistrationWish>& wishes) {
     }
     wish.aor = passage_.text(message_.to.uri.whole);
     const auto known = std::ranges::find_if(transaction_->wishes, [&](const RegistrationWish& other) {
-      return other.inside == wish.inside && other.user == wish.user;
+      return other.inside == wish.inside && other.user == wish.user && other.transport == wish.transport;
     });
     if (known == transaction_->wishes.end()) {
       transaction_->wishes.push_back(std::move(wish));

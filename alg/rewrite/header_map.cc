@@ -200,6 +200,7 @@ void HeaderMap::map_registration(const sip::Uri& uri, bool is_path, std::optiona
   write(uri, is_path ? Field::path : Field::contact, *inside, *outside);
   wish.user = is_path ? "Path" : passage_.text(uri.user);
   wish.is_path = is_path;
+  wish.transport = uri.transport;
   wish.inside = *inside;
   wish.given = *outside;
   wish.before = passage_.text(uri.host.whole());

@@ -64,7 +64,7 @@ std::optional<Doors::Found> HeaderRestore::door_named(const sip::Uri& uri, const
 
 bool HeaderRestore::from_registrations(const sip::Uri& uri, Field as, Field written) {
   const auto inside = inside_of(uri);
-  if (!inside || rules_.learned.write_outside.contains(passage_.me.inside.address)) return false;
+  if (!inside || rules_.learned.register_outside.contains(passage_.me.inside.address)) return false;
   return rules_.registrations.with_those_at(*inside, [&](const std::vector<const Registration*>& registrations) {
     for (const bool same_user : {true, false})  // two accounts may share one endpoint
       for (const Registration* registration : registrations)
@@ -92,6 +92,7 @@ void HeaderRestore::via_parameters(const sip::Via& via, const FlowEnd& source) {
   if (!source.is_translated()) return;
   const bool same_address = via.received.address == source.outside.address;
   if (via.received.address && !same_address) return;
+  if (via.rport_number != 0 && via.rport_number != source.outside.port) return;  // another endpoint of that address
   if (same_address) put(via.received.host, Field::via_received, AddressText(source.inside.address));
   if (via.rport.is_set() && via.rport_number == source.outside.port)
     put(via.rport, Field::via_rport, AddressText(source.inside.port));

@@ -44,6 +44,7 @@ struct Passage {
 struct Learned {
   std::unordered_set<Address> pbx;             // targets of an administrator's SIP DNAT
   std::unordered_set<Address> write_outside;   // inside hosts that write outside endpoints themselves
+  std::unordered_set<Address> register_outside;  // those whose last REGISTER did: their older records are of no use
 };
 
 using FailedGroups = std::bitset<count_of<Reason>>;  // why groups of one message stayed as they were

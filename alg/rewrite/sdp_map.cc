@@ -79,16 +79,19 @@ DoorTable::MediaWish SdpMap::wish_for(const Endpoint& inside, Purpose purpose) c
   return wish;
 }
 
-// Hold by 0.0.0.0: the line keeps the number of its door, so that resuming finds the same port.
+// Hold by 0.0.0.0: the line keeps the number of its door, and so does its RTCP, so that resuming finds the same ports. Who has the
+// port shows by the door the line had; without one it is not ours.
 void SdpMap::keep_held_port(uint8_t index, const sdp::Media& media) {
-  DoorTable::MediaWish wish = wish_for({passage_.me.inside.address, static_cast<uint16_t>(media.port_number)}, Purpose::rtp);
-  wish.protocol = protocol_of(media.transport);
-  wish.with_rtcp = media.transport == sdp::MediaTransport::rtp && !media.rtcp.port.is_set() && wish.inside.port < 65535;
-  wish.ports = wish.with_rtcp ? 2 : 1;
-  auto doors = rules_.doors.claim_media(wish, passage_.now);
-  if (!doors) return;
-  own(index, *doors, wish.with_rtcp);
-  write_text(media.port, Field::sdp_media, AddressText(rules_.doors.outside_of(doors->front()).port));
+  for (const MediaUse& use : had_) {
+    if (use.line != index || use.is_rtcp || use.is_way_out) continue;
+    const auto door = rules_.doors.find(use.door);
+    if (!door || door->inside.port != media.port_number) continue;
+    Line& line = lines_[index];
+    line.rtp = door->inside;
+    claim(index, media);
+    if (line.mapped) write_line(line, media);
+    return;
+  }
 }
 
 void SdpMap::own(uint8_t index, const DoorTable::MediaDoors& doors, bool with_rtcp) {
@@ -123,15 +126,15 @@ void SdpMap::claim(uint8_t index, const sdp::Media& media) {
     line.rtcp = {line.rtp.address, static_cast<uint16_t>(line.rtp.port + 1)};
     line.outside_rtcp = rules_.doors.outside_of((*doors)[1]);
   }
-  if (is_rtp && media.rtcp.port.is_set()) claim_explicit_rtcp(index, media);
+  if (is_rtp && media.rtcp.port.is_set()) claim_explicit_rtcp(index, media, muxed);
 }
 
-void SdpMap::claim_explicit_rtcp(uint8_t index, const sdp::Media& media) {
+void SdpMap::claim_explicit_rtcp(uint8_t index, const sdp::Media& media, bool muxed) {
   Line& line = lines_[index];
   const Address address = media.rtcp.connection.address.value_or(line.rtp.address);
   if (media.rtcp.port_number < limits::lowest_port || !is_ours(address)) return;
   line.rtcp = {address, media.rtcp.port_number};
-  if (line.rtcp == line.rtp) {
+  if (line.rtcp == line.rtp || (muxed && line.rtcp.address == line.rtp.address)) {  // then it comes there too (RFC 5761)
     line.outside_rtcp = line.outside_rtp;
     return;
   }

@@ -22,8 +22,10 @@ struct MappedUse {
 
 class SdpMap {
  public:
-  SdpMap(Rules& rules, const Passage& passage, Group& group, const sdp::Session& session, bool is_answer, bool is_late_copy)
-      : rules_(rules), passage_(passage), group_(group), session_(session), is_answer_(is_answer), is_late_copy_(is_late_copy) {}
+  // `had`: what the call uses so far.
+  SdpMap(Rules& rules, const Passage& passage, Group& group, const sdp::Session& session, std::span<const MediaUse> had, bool is_answer,
+         bool is_late_copy)
+      : rules_(rules), passage_(passage), group_(group), session_(session), had_(had), is_answer_(is_answer), is_late_copy_(is_late_copy) {}
   void run();
   SmallList<MappedUse, 8> uses;
 
@@ -39,7 +41,7 @@ class SdpMap {
   bool is_ours(const Address& address);
   bool may_have_door(const sdp::Media& media) const;
   void claim(uint8_t index, const sdp::Media& media);
-  void claim_explicit_rtcp(uint8_t index, const sdp::Media& media);
+  void claim_explicit_rtcp(uint8_t index, const sdp::Media& media, bool muxed);
   void keep_held_port(uint8_t index, const sdp::Media& media);
   void own(uint8_t index, const DoorTable::MediaDoors& doors, bool with_rtcp);
   void write_line(const Line& line, const sdp::Media& media);
@@ -54,6 +56,7 @@ class SdpMap {
   const Passage& passage_;
   Group& group_;
   const sdp::Session& session_;
+  std::span<const MediaUse> had_;
   bool is_answer_;
   bool is_late_copy_;  // nothing will be opened; only its bytes matter
   std::array<Line, limits::media_lines> lines_{};
