@@ -108,6 +108,12 @@ bool Givens::has(Field field, const Endpoint& endpoint) const {
   return false;
 }
 
+std::optional<Given> Givens::find_field(Field field) const {
+  for (auto at = begin(); at != end(); ++at)
+    if (PackedGiven::field_at(at.packed()) == field) return *at;
+  return std::nullopt;
+}
+
 RestoredUri RestoredUris::operator[](std::size_t i) const {
   const Item& item = items_[i];
   const std::string_view texts(texts_.begin(), texts_.size());

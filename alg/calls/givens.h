@@ -45,6 +45,7 @@ class Givens : public PackedList<Given, PackedGiven> {
   // The `nth` (from 0) of the texts that fit: field, endpoint and, when it has one, the user; else any user's.
   std::optional<Given> find(Field field, const Endpoint& endpoint, std::string_view user = {}, std::size_t nth = 0) const;
   bool has(Field field, const Endpoint& endpoint) const;
+  std::optional<Given> find_field(Field field) const;  // the first of this field, whatever it is
 
  private:
   bool ends_with(std::span<const Given> message) const;

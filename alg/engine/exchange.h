@@ -67,6 +67,7 @@ class Exchange {
   void fail_group(bool is_body, Reason reason);
   void leave_group(bool is_body);
   bool may_map_from() const;
+  Address mapped_from() const;
   bool is_dialog_untouched() const;
 
   // --- bodies (bodies.cc) ---

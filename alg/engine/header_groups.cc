@@ -13,9 +13,14 @@ bool Exchange::may_map_from() const {
   if (message_.method == Method::registration || message_.is_unreadable(sip::Unreadable::from)) return false;
   if (!is_in_dialog()) return true;
   if (is_dialog_untouched()) return false;
-  const Endpoint outside{passage_.me.outside.address, 0};
-  if (transaction_ && transaction_->givens.has(Field::from, outside)) return true;
-  return !is_known_ && leg_ && leg_->outgoing && leg_->givens.has(Field::from, outside);  // a copy follows its first
+  if (transaction_ && transaction_->givens.find_field(Field::from)) return true;
+  return !is_known_ && leg_ && leg_->outgoing && leg_->givens.find_field(Field::from);  // a copy follows its first
+}
+
+// Throughout a dialog what its first request said, whatever uplink it takes by now.
+Address Exchange::mapped_from() const {
+  const auto given = leg_ && is_in_dialog() ? leg_->givens.find_field(Field::from) : std::nullopt;
+  return given ? given->given.address : passage_.me.outside.address;
 }
 
 bool Exchange::is_dialog_untouched() const {
@@ -37,7 +42,7 @@ void Exchange::map_request_headers(bool may_create) {
     map.contacts(false);
     map.record_routes();
   }
-  if (may_map_from()) map.from();
+  if (may_map_from()) map.from(mapped_from());
   if (!message_.is_unreadable(sip::Unreadable::refer_to)) map.refer_to();
   if (!commit_headers(map, group)) {
     if (transaction_ && !is_known_) transaction_->header_failed = true;

@@ -245,20 +245,19 @@ void HeaderMap::service_routes() {
 }
 
 // The inside party's own URI, the host alone (sip-rules section 1).
-void HeaderMap::from() {
+void HeaderMap::from(const Address& outside) {
   const sip::Uri& uri = passage_.message.from.uri;
   if (passage_.message.has_identity || uri.host.address != passage_.me.inside.address) return;
-  const AddressText text = host_text(passage_.me.outside.address);
+  const AddressText text = host_text(outside);
   if (passage_.text(uri.host.host) == text) return;
-  givens.push_back({Field::from, {passage_.me.outside.address, 0}, passage_.text(uri.host.host), {}});
+  givens.push_back({Field::from, {outside, 0}, passage_.text(uri.host.host), {}});
   group_.edit(uri.host.host, Field::from, text);
 }
 
 void HeaderMap::to(const Givens& given) {
   const sip::Uri& uri = passage_.message.to.uri;
   if (passage_.message.has_identity || uri.host.address != passage_.me.inside.address) return;
-  const Endpoint outside{passage_.me.outside.address, 0};
-  if (given.has(Field::from, outside)) group_.edit(uri.host.host, Field::to, host_text(outside.address));
+  if (const auto from = given.find_field(Field::from)) group_.edit(uri.host.host, Field::to, host_text(from->given.address));
 }
 
 void HeaderMap::refer_to() {

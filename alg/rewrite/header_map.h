@@ -25,7 +25,7 @@ class HeaderMap {
   void record_routes();
   void paths();
   void service_routes();
-  void from();
+  void from(const Address& outside);
   void to(const Givens& givens);
   void refer_to();
 

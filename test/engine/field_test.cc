@@ -240,3 +240,14 @@ TEST_CASE("a phone with STUN holds by 0.0.0.0: nothing of its SDP changes, and n
   CHECK(line(held, "m=audio") == "m=audio 61004 RTP/AVP 0");
   CHECK_FALSE(world.door_of("10.0.0.2:61004"));
 }
+
+TEST_CASE("From of a dialog is what its first request said, whatever uplink the host takes by now") {
+  World world;
+  set_up_call(world);
+  world.engine.outside_address_lost(*parse_address("203.0.113.1"));
+  world.forget_flows();
+  world.uplink = "203.0.113.200";
+  const std::string got = world.out(phone, "203.0.113.2:5080", sip_text(reinvite()));
+  CHECK(contains(got, "Contact: <sip:alice@203.0.113.200"));
+  CHECK(contains(got, "From: \"Alice\" <sip:alice@203.0.113.1>;tag=a1"));
+}
