@@ -34,6 +34,7 @@ inline constexpr std::size_t transactions = 262'144;
 inline constexpr std::size_t dialogs = 131'072;
 inline constexpr std::size_t ended_transactions = 16'384;  // of both: those that only wait for late copies of their messages;
 inline constexpr std::size_t ended_dialogs = 16'384;       // so many are found in the processor's cache
+inline constexpr std::size_t transactions_per_host = transactions / 2;  // of one inside host: nobody keeps all others from calling
 inline constexpr std::size_t registrations = 65'536;
 inline constexpr std::size_t doors = 524'288;
 inline constexpr std::size_t doors_per_dialog = 128;
@@ -48,6 +49,7 @@ inline constexpr std::size_t ended_at_once = 64;  // records whose time is over,
 
 // --- SIP over TCP ---
 inline constexpr std::size_t streams = 32'768;                    // connections that are followed
+inline constexpr std::size_t streams_per_host = streams / 2;      // that one host has opened
 inline constexpr std::size_t stream_message_bytes = 65'536;       // what of one message is held: its head, its SDP
 inline constexpr std::size_t stream_first_line_bytes = 8192;      // until then it must show whether it is SIP
 inline constexpr std::size_t stream_disordered_bytes = 131'072;   // of one direction, behind a gap

@@ -49,10 +49,13 @@ TransactionId CallDatabase::find_transaction_id(const TransactionKey& key) const
   return by_key_.find(key.low, [&](const Transaction& t) { return t.key == key; });
 }
 
-TransactionId CallDatabase::begin_transaction(const TransactionKey& key, Instant now) {
-  if (transactions_.size() >= limits::transactions) return 0;
+TransactionId CallDatabase::begin_transaction(const TransactionKey& key, const FlowEnd& source, Instant now) {
+  const Address& host = source.inside.address;
+  if (transactions_.size() >= limits::transactions || shares_.of(host) >= limits::transactions_per_host) return 0;
+  shares_.add(host);
   const auto [id, transaction] = transactions_.add();
   transaction.key = key;
+  transaction.source = source;
   transaction.ends = now + limits::transaction_end;
   by_key_.insert(id);
   schedule_transaction(id, transaction, now);
@@ -88,6 +91,7 @@ void CallDatabase::erase_transaction(TransactionId id, Instant now) {
   release_all(t->doors, now);
   for (RegistrationWish& wish : t->wishes) release_all(wish.doors, now);
   if (t->is_final()) ended_transactions_.gone();
+  shares_.remove(t->source.inside.address);
   by_key_.erase(id);
   transactions_.erase(id);
 }

@@ -19,6 +19,7 @@
 #pragma once
 #include <span>
 
+#include "alg/base/host_shares.h"
 #include "alg/calls/ended_ring.h"
 #include "alg/calls/records.h"
 #include "alg/calls/timer_wheel.h"
@@ -37,8 +38,8 @@ class CallDatabase {
   // `call_id` and what follows as Exchange::key says.
   TransactionKey key_of(std::initializer_list<std::string_view> texts) const { return hash_texts(texts, salt_); }
   TransactionId find_transaction_id(const TransactionKey& key) const;
-  // The caller fills it in; it ends 64*T1 from now. 0: the table is full.
-  TransactionId begin_transaction(const TransactionKey& key, Instant now);
+  // The caller fills in the rest; it ends 64*T1 from now.
+  TransactionId begin_transaction(const TransactionKey& key, const FlowEnd& source, Instant now);  // 0: a bound is reached
   void heard_response(TransactionId id, uint16_t status, Instant now);    // moves its end (sip-rules section 6)
   void prolong_ringing(Leg& leg, Instant now);                            // PRACK: the attempt lives
 
@@ -137,6 +138,7 @@ class CallDatabase {
   template <typename F> void change_path(Leg& leg, F&& change);
   SharedValues<LegPath, PathHash> paths_;
   Slab<Transaction> transactions_;
+  HostShares shares_;  // in transactions_, of inside hosts
   Slab<Leg> legs_;
   struct KeyHash {
     std::size_t operator()(const Transaction& transaction) const { return transaction.key.low; }

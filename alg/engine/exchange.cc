@@ -108,14 +108,13 @@ bool Exchange::find_or_begin(bool outgoing) {
   is_known_ = transaction_ != nullptr;
   if (is_known_ || !message_.is_request || message_.method == Method::ack || message_.method == Method::cancel)
     return is_known_;
-  transaction_id_ = rooms_.calls.begin_transaction(wanted, passage_.now);
+  transaction_id_ = rooms_.calls.begin_transaction(wanted, passage_.me, passage_.now);
   transaction_ = rooms_.calls.transaction(transaction_id_);
   if (!transaction_) return false;
   transaction_->cseq = message_.cseq;
   transaction_->outgoing = outgoing;
   transaction_->method = message_.method;
   transaction_->protocol = passage_.protocol;
-  transaction_->source = passage_.me;
   transaction_->remote = passage_.peer;
   transaction_->expires_header = message_.expires;
   transaction_->routes_came = outgoing ? uint8_t{0} : static_cast<uint8_t>(message_.record_routes.size());

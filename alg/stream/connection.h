@@ -28,7 +28,8 @@
 namespace sipalg {
 
 struct StreamUse {
-  std::size_t bytes = 0, packets = 0;  // held; waiting
+  std::size_t connections = 0, bytes = 0, packets = 0;  // followed; held; waiting
+  friend bool operator==(const StreamUse&, const StreamUse&) = default;
 };
 
 // What all connections share. A host that fills its share takes nothing from the others'.
@@ -42,6 +43,7 @@ struct StreamWorld {
   std::unordered_map<Address, StreamUse> hosts;  // by the opener of the connection; only those that use something
   bool has_room(const Address& host, std::size_t bytes) const;
   bool may_wait(const Address& host) const;
+  bool may_open(const Address& host) const;
   void note(const Address& host, StreamUse before, StreamUse now);
 };
 
@@ -69,7 +71,7 @@ class Connection {
   bool restore(std::string_view bytes, Instant now);
 
   StreamSummary summary() const;
-  StreamUse use() const { return {held_bytes(), held_packets()}; }
+  StreamUse use() const { return {1, held_bytes(), held_packets()}; }
   const Address& host() const { return key_.opener.inside.address; }
   std::size_t held_bytes() const { return halves_[0].bytes() + halves_[1].bytes(); }
   std::size_t held_packets() const { return halves_[0].carriers.size() + halves_[1].carriers.size(); }
@@ -109,6 +111,7 @@ class Connection {
   void pass_unread(Side side, const StreamPacket& packet, Position begin, Instant now);
   void read(Side side, std::string_view fresh, Instant now);
   std::size_t decide(Side side, std::string_view run, bool in_hand, Instant now);
+  EditedMessage edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now);
   void decide_message(Side side, std::string_view held, std::size_t bytes_behind, bool in_hand, Instant now);
   bool may_keep(const Half& mine, std::size_t size) const;
   std::size_t most_carriers() const { return world_.may_wait(host()) ? world_.limits.held_packets : 0; }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // What a segment's bytes lead to: gaps, repetitions, messages. See connection.h and half.h.
 #include <algorithm>
+#include <exception>
 
 #include "alg/stream/connection.h"
 
@@ -25,6 +26,7 @@ void Connection::on_data(Side side, const StreamPacket& packet, Instant now) {
 void Connection::on_gap(Side side, const StreamPacket& packet, Position begin, Instant now) {
   Half& mine = halves_[side];
   const SegmentView& segment = packet.segment;
+  if (segment.payload.empty()) return drop(packet.ticket);  // a FIN: it says nothing before what is missing, and comes again
   const Position end = begin + static_cast<Position>(segment.payload.size());
   const auto most = static_cast<Position>(world_.limits.disordered_bytes);
   const bool is_full = mine.disordered.bytes() + segment.payload.size() > world_.limits.disordered_bytes ||
@@ -142,12 +144,22 @@ void Connection::pass(Half& mine, std::string_view bytes, bool in_hand) {
   mine.decided += static_cast<Position>(bytes.size());
 }
 
+// Whatever fails there, the message leaves as it came, and the next one stands where it stood.
+EditedMessage Connection::edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now) {
+  try {
+    return world_.editor.edit(held, bytes_behind, flow, now);
+  } catch (const std::exception&) {
+    world_.stats.count(Event::stream_edits_refused);
+    return {};
+  }
+}
+
 void Connection::decide_message(Side side, std::string_view held, std::size_t bytes_behind, bool in_hand, Instant now) {
   Half& mine = halves_[side];
   Flow flow = flows_[side];
   flow.is_new = side == opener && mine.is_first_message;
   mine.is_first_message = false;
-  const EditedMessage edited = world_.editor.edit(held, bytes_behind, flow, now);
+  const EditedMessage edited = edit(held, bytes_behind, flow, now);
   const bool fits = may_keep(mine, edited.bytes.size());
   if (!edited.is_edited || !fits || edited.bytes.empty()) {
     if (edited.is_edited) world_.stats.count(Event::stream_edits_refused);

@@ -17,7 +17,7 @@ class Reassembly {
   // Moves what now follows `next` without a gap to the end of `bytes`; returns the new end.
   Position take(Position next, std::string& bytes);
   bool empty() const { return pieces_.empty(); }
-  std::size_t bytes() const { return bytes_; }
+  std::size_t bytes() const { return bytes_ + pieces_.size() * bytes_of_piece; }  // of memory, about
   void clear() { pieces_.clear(), bytes_ = 0; }
   // Calls use(begin, end) for each run without a gap, the highest first.
   template <typename Use> void for_each_run(Use&& use) const {
@@ -31,6 +31,7 @@ class Reassembly {
   }
 
  private:
+  static constexpr std::size_t bytes_of_piece = 96;  // of the map's node and the string, beside its bytes
   std::map<Position, std::string> pieces_;
   std::size_t bytes_ = 0;
 };

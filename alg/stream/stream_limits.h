@@ -7,6 +7,7 @@ namespace sipalg {
 
 struct StreamLimits {
   std::size_t connections = limits::streams;
+  std::size_t connections_per_host = limits::streams_per_host;
   std::size_t message_bytes = limits::stream_message_bytes;     // head and held body of one message
   std::size_t disordered_bytes = limits::stream_disordered_bytes;  // of one direction, behind a gap
   std::size_t kept_bytes = limits::stream_kept_bytes;           // of one direction: decided, not acknowledged

@@ -25,14 +25,20 @@ bool StreamWorld::may_wait(const Address& host) const {
   return total.packets < limits.waiting_packets && (share == hosts.end() || share->second.packets < limits.waiting_packets_per_host);
 }
 
+bool StreamWorld::may_open(const Address& host) const {
+  const auto share = hosts.find(host);
+  return total.connections < limits.connections && (share == hosts.end() || share->second.connections < limits.connections_per_host);
+}
+
 void StreamWorld::note(const Address& host, StreamUse before, StreamUse now) {
-  if (before.bytes == now.bytes && before.packets == now.packets) return;
+  if (before == now) return;
   StreamUse& share = hosts[host];
   for (StreamUse* use : {&total, &share}) {
+    use->connections += now.connections - before.connections;
     use->bytes += now.bytes - before.bytes;
     use->packets += now.packets - before.packets;
   }
-  if (share.bytes == 0 && share.packets == 0) hosts.erase(host);
+  if (share == StreamUse{}) hosts.erase(host);
 }
 
 struct StreamTable::Rooms {
@@ -42,7 +48,10 @@ struct StreamTable::Rooms {
   };
   using Entries = std::unordered_map<StreamKey, Entry>;
 
-  Entries::iterator make(const StreamKey& key) { return entries.emplace(key, Entry{Connection(key, world), {}}).first; }
+  Entries::iterator make(const StreamKey& key, Connection&& connection) {
+    world.note(connection.host(), {}, connection.use());
+    return entries.emplace(key, Entry{std::move(connection), {}}).first;
+  }
   void erase(Entries::iterator entry);
   void set_timer(Entries::iterator entry);
   template <typename Use> void use(Entries::iterator entry, Use&& use);
@@ -106,12 +115,12 @@ void StreamTable::handle(Ticket ticket, const DatagramView& view, const Flow& fl
   auto entry = rooms.entries.find(key);
   if (rooms.opens(packet, entry)) {
     if (entry != rooms.entries.end()) rooms.erase(entry);
-    if (rooms.entries.size() >= rooms.world.limits.connections) {
+    if (!rooms.world.may_open(key.opener.inside.address)) {
       rooms.world.stats.count(Event::streams_refused_by_bound);
       return rooms.world.outlet.accept(ticket);
     }
     rooms.world.stats.count(Event::streams_followed);
-    entry = rooms.make(key);
+    entry = rooms.make(key, Connection(key, rooms.world));
   }
   if (entry == rooms.entries.end()) return rooms.world.outlet.accept(ticket);
   rooms.use(entry, [&](Connection& connection) { connection.handle(packet, now); });
@@ -141,11 +150,10 @@ void StreamTable::release_all() {
 
 bool StreamTable::restore(const StreamKey& key, std::string_view bytes, Instant now) {
   Rooms& rooms = *rooms_;
-  if (rooms.entries.size() >= rooms.world.limits.connections || rooms.entries.contains(key)) return false;
+  if (!rooms.world.may_open(key.opener.inside.address) || rooms.entries.contains(key)) return false;
   Connection connection(key, rooms.world);
   if (!connection.restore(bytes, now)) return false;
-  const auto entry = rooms.entries.emplace(key, Rooms::Entry{std::move(connection), {}}).first;
-  rooms.world.note(entry->second.connection.host(), {}, entry->second.connection.use());
+  const auto entry = rooms.make(key, std::move(connection));
   rooms.world.stats.count(Event::streams_restored);
   rooms.set_timer(entry);
   return true;

@@ -147,3 +147,20 @@ TEST_CASE("the session's address is mapped where no line relies on it") {
   const std::string mapped = world.out(phone, provider, sip_text(own));
   CHECK_FALSE(has_inside_address(mapped.substr(mapped.find("v=0"))));
 }
+
+TEST_CASE("one host's unanswered requests do not keep another from calling, and it may ask again when they are over") {
+  World world;
+  const std::string options = sip_text(with(with(bare(invite), "INVITE", "OPTIONS"), "10.0.0.2", "10.0.0.66"));
+  std::size_t refused = 0;
+  for (std::size_t i = 0; i < limits::transactions_per_host + 10; ++i) {
+    world.out("10.0.0.66:5060", provider, with(options, "z9hG4bK1", "z9hG4bK" + std::to_string(i)));
+    refused += world.verdict.reason == Reason::table_full ? 1 : 0;
+  }
+  CHECK(refused == 10);
+  world.out(phone, provider, sip_text(invite));
+  CHECK(world.verdict.reason == Reason::edited);
+  CHECK(world.door_of("10.0.0.2:4000"));
+  world.pass_time(40s);
+  world.out("10.0.0.66:5060", provider, options);
+  CHECK(world.verdict.reason == Reason::edited);
+}
