@@ -90,12 +90,13 @@ void Links::read() {
   interfaces_ = {};
   addresses_.clear();
   loopbacks_.clear();
-  std::vector<Route> routes;
+  routes_.clear();
   dump(RTM_GETLINK, [&](const nlmsghdr& m) { on_link(m); });
   dump(RTM_GETADDR, [&](const nlmsghdr& m) { on_address(m); });
-  dump(RTM_GETROUTE, [&](const nlmsghdr& m) { on_route(m, routes); });
-  find_inside(routes);
-  find_foreign(routes);
+  dump(RTM_GETROUTE, [&](const nlmsghdr& m) { on_route(m, routes_); });
+  std::erase_if(translated_, [this](uint32_t interface) { return !addresses_.contains(interface); });
+  find_inside(routes_);
+  find_foreign(routes_);
 }
 
 void Links::on_link(const nlmsghdr& message) {
@@ -133,6 +134,7 @@ void Links::on_route(const nlmsghdr& message, std::vector<Route>& routes) {
 // An interface with a default route of either family, in any table, leads outside for both.
 void Links::find_inside(const std::vector<Route>& routes) {
   std::set<uint32_t> outward = loopbacks_;
+  outward.insert(translated_.begin(), translated_.end());
   for (const Route& route : routes)
     if (route.network.prefix == 0) outward.insert(route.interfaces.begin(), route.interfaces.end());
   std::set<Network> networks;
@@ -145,6 +147,18 @@ void Links::find_inside(const std::vector<Route>& routes) {
       networks.insert(route.network);
   }
   inside_.assign(networks.begin(), networks.end());
+}
+
+bool Links::note_outside(const Address& address) {
+  const Route* best = nullptr;
+  for (const Route& route : routes_)
+    if (route.network.contains(address) && (best == nullptr || route.network.prefix > best->network.prefix)) best = &route;
+  if (best == nullptr) return false;
+  const auto before = translated_.size();
+  translated_.insert(best->interfaces.begin(), best->interfaces.end());
+  if (translated_.size() == before) return false;
+  find_inside(routes_);
+  return true;
 }
 
 void Links::find_foreign(const std::vector<Route>& routes) {

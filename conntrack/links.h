@@ -2,7 +2,8 @@
 // The router's own addresses, the networks behind it, MTUs and uplinks, kept up to date by rtnetlink.
 //
 // How it works. At start and after each change everything is dumped anew: addresses, routes, links (a router has few).
-// Inside networks are those reached through interfaces without a default route, in whichever routing table.
+// Inside networks are those reached through interfaces without a default route, in whichever routing table; unless it shows that the
+// kernel translates what goes there (a provider's line or a tunnel with routes of its own).
 // An uplink is *in use* when the best default route of some table and family leads there (several, where it has several next hops);
 // it is *idle* when it has a default route and none of the best, or had one and lost it. An idle uplink's addresses are foreign on
 // those in use: what leaves there with one of them finds no way back. Where several are in use at once nothing is foreign.
@@ -43,6 +44,10 @@ class Links {
   const std::vector<Network>& inside_networks() const { return inside_; } // sorted, without link-local and loopback
   const Interfaces& interfaces() const { return interfaces_; }
 
+  // The kernel translates toward this address: the interface that leads there leads outside, as long as it is there. True: so it was
+  // not known.
+  bool note_outside(const Address& address);
+
   int event_fd() const { return events_.fd(); }
   bool on_events(); // true: something of these is another now
 
@@ -68,6 +73,8 @@ class Links {
   std::map<uint32_t, std::set<Address>> addresses_; // of each interface
   std::set<uint32_t> loopbacks_;
   std::set<uint32_t> uplinks_; // that have a default route, or had one
+  std::set<uint32_t> translated_; // the kernel does, toward what they lead to
+  std::vector<Route> routes_;
 };
 
 } // namespace sipalg

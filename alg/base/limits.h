@@ -36,6 +36,7 @@ inline constexpr std::size_t ended_transactions = 16'384;  // of both: those tha
 inline constexpr std::size_t ended_dialogs = 16'384;       // so many are found in the processor's cache
 inline constexpr std::size_t transactions_per_host = transactions / 2;  // of one inside host: nobody keeps all others from calling
 inline constexpr std::size_t registrations = 65'536;
+inline constexpr std::size_t beyond_nat = 64;              // remotes that show a network to be outside, until somebody looks
 inline constexpr std::size_t doors = 524'288;
 inline constexpr std::size_t doors_per_dialog = 128;
 inline constexpr std::size_t dialogs_per_call = 128;       // branches of a fork

@@ -216,6 +216,19 @@ void Daemon::on_links() {
   engine_.set_policy(policy());
 }
 
+// A line of a provider's, or a tunnel, that has routes of its own and no default route.
+void Daemon::note_outside() {
+  bool is_new = false;
+  for (const Address& address : engine_.take_beyond_nat()) {
+    if (!links_.note_outside(address)) continue;
+    is_new = true;
+    if (!config_.inside) log_.info("the way to " + to_string(address) + " leads outside: the kernel translates what goes there");
+  }
+  if (!is_new || config_.inside) return;
+  tell_refusal("inside networks", steering_.set_inside(inside()));
+  engine_.set_policy(policy());
+}
+
 Instant Daemon::next_timer() const {
   const Instant others = std::min({housekeeping_ + housekeeping_period, engine_.next_timer_of(0), streams_.next_timer()});
   if (workers_.empty()) return std::min(others, keeper_.next_tick());
@@ -243,6 +256,7 @@ void Daemon::on_timer() {
   control_.tick(now);
   if (workers_live(now)) service_.alive(now);
   kept_.save();
+  note_outside();
   if (now >= memory_looked_at_ + memory_period) {
     memory_looked_at_ = now;
     give_back_free_memory();

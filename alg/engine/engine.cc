@@ -54,6 +54,12 @@ void note_edits(Trace& trace, std::string_view bytes, const EditList& edits) {
     trace.edits.push_back({edit.field, edit.span.begin, std::string(edit.span.in(bytes)), std::string(edits.text(edit))});
 }
 
+// What hosts behind the router send each other is not translated; with a door in between both ends are.
+bool is_beyond_nat(const EngineRooms& rooms, const Flow& flow) {
+  return flow.is_new && flow.begun_by_sender && flow.sender.inside.address != flow.sender.outside.address && !flow.receiver.is_translated() &&
+         rooms.learned.beyond_nat.size() < limits::beyond_nat && rooms.policy.is_inside(flow.receiver.outside.address);
+}
+
 // The rooms a message is in: one after the other where it has two inside ends.
 using Lease = Sharded<EngineRooms>::Hold;
 
@@ -76,6 +82,7 @@ Reason pass(EngineHouse& house, Lease& lease, const SipDatagram& datagram, std::
     rooms.learned.pbx.insert(me.inside.address);
     house.doors.learn_forwarded(flow.protocol, me.outside, me.inside);
   }
+  if (out && is_beyond_nat(rooms, flow)) rooms.learned.beyond_nat.insert(peer.outside.address);
   const Reason reason = exchange.run(datagram.most_bytes);
   house.doors.flush(lease.part());
   if (scratch.edits.empty()) return reason == Reason::edited ? Reason::nothing_to_edit : reason;
@@ -195,6 +202,15 @@ uint32_t Engine::shards() const { return house_->rooms.size(); }
 
 void Engine::outside_address_lost(const Address& address) { house_->doors.address_lost(address); }
 void Engine::outside_address_returned(const Address& address) { house_->doors.address_returned(address); }
+
+std::vector<Address> Engine::take_beyond_nat() {
+  std::vector<Address> out;
+  house_->rooms.for_each([&](EngineRooms& rooms) {
+    out.insert(out.end(), rooms.learned.beyond_nat.begin(), rooms.learned.beyond_nat.end());
+    rooms.learned.beyond_nat.clear();
+  });
+  return out;
+}
 
 void Engine::host_moved(const Address& host, const Address& address) { house_->doors.address_lost(address, host); }
 void Engine::host_stayed(const Address& host, const Address& address) { house_->doors.address_returned(address, host); }

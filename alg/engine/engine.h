@@ -102,6 +102,8 @@ class Engine {
   // The router has this address (again): what living calls and registrations have on it is opened again.
   void outside_address_returned(const Address& address);
 
+  // Remotes that the policy has inside, and toward which the kernel translates, since the last time: their networks lead outside.
+  std::vector<Address> take_beyond_nat();
   // Of one inside host, which leaves by another uplink than that of this address. As if the address was lost for it, or was not after
   // all. Not within handle().
   void host_moved(const Address& inside_host, const Address& outside_address);

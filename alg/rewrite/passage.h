@@ -45,6 +45,7 @@ struct Learned {
   std::unordered_set<Address> pbx;             // targets of an administrator's SIP DNAT
   std::unordered_set<Address> write_outside;   // inside hosts that write outside endpoints themselves
   std::unordered_set<Address> register_outside;  // those whose last REGISTER did: their older records are of no use
+  std::unordered_set<Address> beyond_nat;      // remotes in an inside network toward which the kernel translates: it leads outside
 };
 
 using FailedGroups = std::bitset<count_of<Reason>>;  // why groups of one message stayed as they were

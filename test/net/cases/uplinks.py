@@ -41,9 +41,9 @@ def phone_follows_to_the_other_uplink(bench):
     incoming_call(bench, contact, source=CARRIER, media=4200, far=6200)
 
 
-def raw_invite(number, media=4000, call="raw"):
-    return message("INVITE", number, uri=f"sip:bob@{CARRIER}", call_id=f"{call}@{PHONE}", more=[f"Contact: <sip:alice@{PHONE}:5060>"],
-                   body=sdp(PHONE, media).replace("\n", "\r\n"))
+def raw_invite(number, media=4000, call="raw", host=PHONE):
+    return message("INVITE", number, uri=f"sip:bob@{CARRIER}", via=f"{host}:5060", call_id=f"{call}@{host}",
+                   more=[f"Contact: <sip:alice@{host}:5060>"], body=sdp(host, media).replace("\n", "\r\n"))
 
 
 @case("kernel-facts 3; 8", open_firewall=True, **TWO)
@@ -145,3 +145,27 @@ def default_route_inside_for_a_moment_is_forgotten(bench):
     for what in ("add", "del"):
         router.run(["ip", "route", what, "default", "via", PHONE_2, "dev", "lan0", "metric", "900"])
     call(bench, PHONE, PROXY)
+
+
+@case("1; 8", open_firewall=True, **TWO)
+def line_with_routes_of_its_own_leads_outside(bench):
+    """The carrier is reached by a line that has routes of its own and no default route, masqueraded as the uplink is. It counts as
+    inside until a call shows that the kernel translates what goes there; RTP of two phones with one port leaves from the ports
+    that were announced."""
+    router = bench.router.router
+    router.run(["ip", "route", "del", "default", "dev", "wan1"])
+    router.run(["ip", "route", "add", "198.18.0.0/24", "via", GATEWAY_2, "dev", "wan1"])
+    inside = lambda: next(l for l in bench.daemon.ctl("show", "config").stdout.splitlines() if l.startswith("# inside: "))
+    until(lambda: "198.18.0.0/24" in inside(), inside)
+    bench.listener(bench.router.outside, CARRIER, 5060)
+    far = bench.outside_party(6000, address=CARRIER)
+    for number, address in enumerate((PHONE, PHONE_2)):
+        phone = bench.socket(bench.router.inside, address, 5060)
+        phone.send(raw_invite(1, call="line", host=address), (CARRIER, 5060))
+        offer = bench.capture.message("wan1", False, "INVITE", number=number)
+        if number == 0:
+            until(lambda: "198." not in inside(), inside)
+        near = bench.inside_party(4000, f"phone {number}", address)
+        near.talk((CARRIER, 6000))
+        far.hears(near)
+        equal(far.rtp.sources(near.name), {offer.media()}, "the port RTP leaves from")
