@@ -13,6 +13,7 @@ namespace sipalg {
 // Pieces never overlap; what came first stays, so a second, different copy of a byte changes nothing.
 class Reassembly {
  public:
+  static constexpr std::size_t bytes_of_piece = 96;  // of the map's node and the string, beside its bytes
   void add(Position begin, std::string_view bytes);
   // Moves what now follows `next` without a gap to the end of `bytes`; returns the new end.
   Position take(Position next, std::string& bytes);
@@ -31,7 +32,6 @@ class Reassembly {
   }
 
  private:
-  static constexpr std::size_t bytes_of_piece = 96;  // of the map's node and the string, beside its bytes
   std::map<Position, std::string> pieces_;
   std::size_t bytes_ = 0;
 };

@@ -125,7 +125,7 @@ TEST_CASE("disordered pieces: overlaps keep what came first") {
   pieces.add(5, "fghiXX");     // overlaps j
   pieces.add(20, "uv");
   pieces.add(12, "YYYNOPQ");   // l, m are there already
-  CHECK(pieces.bytes() == 5 + 4 + 2 + 5);
+  CHECK(pieces.bytes() == 5 + 4 + 2 + 5 + 4 * Reassembly::bytes_of_piece);
   std::vector<std::pair<Position, Position>> runs;
   pieces.for_each_run([&](Position begin, Position end) { runs.emplace_back(begin, end); });
   CHECK(runs == std::vector<std::pair<Position, Position>>{{20, 22}, {5, 19}});
