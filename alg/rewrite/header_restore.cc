@@ -92,7 +92,6 @@ void HeaderRestore::via_parameters(const sip::Via& via, const FlowEnd& source) {
   if (!source.is_translated()) return;
   const bool same_address = via.received.address == source.outside.address;
   if (via.received.address && !same_address) return;
-  if (via.rport_number != 0 && via.rport_number != source.outside.port) return;  // another endpoint of that address
   if (same_address) put(via.received.host, Field::via_received, AddressText(source.inside.address));
   if (via.rport.is_set() && via.rport_number == source.outside.port)
     put(via.rport, Field::via_rport, AddressText(source.inside.port));

@@ -161,13 +161,6 @@ TEST_CASE("an answer that accepts rtcp-mux and has a line for RTCP all the same 
   CHECK_FALSE(world.door_of("10.0.0.2:4001"));
 }
 
-TEST_CASE("received and rport come back together or not at all") {
-  World world;
-  world.out(phone, provider, sip_text(registration));
-  const std::string ok = world.delivered(provider, w, sip_text(with(ok_to_registration, "received=203.0.113.1", "received=203.0.113.1;rport=32000")));
-  CHECK(contains(ok, "received=203.0.113.1;rport=32000"));
-}
-
 TEST_CASE("bindings of one endpoint over UDP and TCP are two: each lives and goes for itself") {
   const auto by_tcp = [](const std::string& text) {
     return with(with(with(with(text, "reg-1", "reg-2"), "UDP", "TCP"), "alice@10.0.0.2>", "alice@10.0.0.2:5060;transport=tcp>"), "alice@203.0.113.1>;expires=60",
