@@ -101,8 +101,11 @@ bool Exchange::commit_headers(HeaderMap& map, Group& group) {
     rooms_.learned.write_outside.insert(passage_.me.inside.address);
   if (message_.is_request && message_.method == Method::registration && !message_.contacts.empty()) {
     auto& learned = rooms_.learned.register_outside;
-    if (!map.wishes.empty()) learned.erase(passage_.me.inside.address);
-    else if (map.wrote_outside_itself && learned.size() < limits::registrations) learned.insert(passage_.me.inside.address);
+    if (!map.wishes.empty()) {
+      learned.erase(passage_.me.inside.address);
+    } else if (map.wrote_outside_itself && learned.size() < limits::registrations) {
+      learned.insert(passage_.me.inside.address);
+    }
   }
   if (!group.failed()) (void)opinions_agree(map, group);
   if (!group.commit()) {
