@@ -95,8 +95,8 @@ void Links::read() {
   dump(RTM_GETADDR, [&](const nlmsghdr& m) { on_address(m); });
   dump(RTM_GETROUTE, [&](const nlmsghdr& m) { on_route(m, routes_); });
   std::erase_if(translated_, [this](uint32_t interface) { return !addresses_.contains(interface); });
-  find_inside(routes_);
-  find_foreign(routes_);
+  find_inside();
+  find_foreign();
 }
 
 void Links::on_link(const nlmsghdr& message) {
@@ -132,13 +132,13 @@ void Links::on_route(const nlmsghdr& message, std::vector<Route>& routes) {
 }
 
 // An interface with a default route of either family, in any table, leads outside for both.
-void Links::find_inside(const std::vector<Route>& routes) {
+void Links::find_inside() {
   std::set<uint32_t> outward = loopbacks_;
   outward.insert(translated_.begin(), translated_.end());
-  for (const Route& route : routes)
+  for (const Route& route : routes_)
     if (route.network.prefix == 0) outward.insert(route.interfaces.begin(), route.interfaces.end());
   std::set<Network> networks;
-  for (const Route& route : routes) {
+  for (const Route& route : routes_) {
     const Address& address = route.network.address;
     if (route.network.prefix == 0 || is_link_local(address) || address.is_multicast() || address.is_loopback())
       continue;
@@ -157,21 +157,21 @@ bool Links::note_outside(const Address& address) {
   const auto before = translated_.size();
   translated_.insert(best->interfaces.begin(), best->interfaces.end());
   if (translated_.size() == before) return false;
-  find_inside(routes_);
+  find_inside();
   return true;
 }
 
-void Links::find_foreign(const std::vector<Route>& routes) {
+void Links::find_foreign() {
   std::erase_if(uplinks_, [this](uint32_t interface) { return !addresses_.contains(interface); });
   std::map<std::pair<uint32_t, Family>, uint32_t> best;
-  for (const Route& route : routes) {
+  for (const Route& route : routes_) {
     if (route.network.prefix != 0) continue;
     uplinks_.insert(route.interfaces.begin(), route.interfaces.end());
     const auto [place, is_new] = best.try_emplace({route.table, route.network.address.family()}, route.metric);
     place->second = std::min(place->second, route.metric);
   }
   std::map<Family, std::set<uint32_t>> in_use;
-  for (const Route& route : routes) {
+  for (const Route& route : routes_) {
     const Family family = route.network.address.family();
     if (route.network.prefix == 0 && route.metric == best[{route.table, family}]) in_use[family].insert(route.interfaces.begin(), route.interfaces.end());
   }

@@ -61,8 +61,8 @@ class Links {
   void on_address(const nlmsghdr& message);
   void on_link(const nlmsghdr& message);
   static void on_route(const nlmsghdr& message, std::vector<Route>& routes);
-  void find_inside(const std::vector<Route>& routes);
-  void find_foreign(const std::vector<Route>& routes);
+  void find_inside();
+  void find_foreign();
   void dump(uint16_t type, const NetlinkSocket::OnMessage& on_message);
 
   NetlinkSocket events_;

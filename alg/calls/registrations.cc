@@ -51,6 +51,14 @@ void RegistrationTable::note(RegistrationId id, Registration& registration) {
   if (notes_ && !std::exchange(registration.is_noted, true)) changed_.push_back(id);
 }
 
+void RegistrationTable::note_changes(bool is_wanted) {
+  notes_ = is_wanted;
+  if (is_wanted) return;
+  for (const RegistrationId id : changed_)
+    if (Registration* r = registrations_.find(id)) r->is_noted = false;
+  changed_.clear(), ended_.clear();
+}
+
 void RegistrationTable::take_changes(std::size_t most, const IsOwn& is_own, std::vector<SavedChange>& out) {
   for (std::string& key : ended_) out.push_back({std::move(key), {}});
   ended_.clear();
@@ -171,8 +179,8 @@ bool Registrations::needs_port(Protocol protocol, uint16_t port, std::span<const
   return needs;
 }
 
-void Registrations::note_changes() {
-  tables_.for_each([](Part& part) { part.table.note_changes(); });
+void Registrations::note_changes(bool is_wanted) {
+  tables_.for_each([=](Part& part) { part.table.note_changes(is_wanted); });
 }
 
 std::vector<SavedChange> Registrations::take_changes(std::size_t most, const IsOwn& is_own) {

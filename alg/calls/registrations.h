@@ -37,7 +37,7 @@ class RegistrationTable {
   std::size_t clear(Instant now);
   std::size_t size() const { return registrations_.size(); }
   bool needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const;
-  void note_changes() { notes_ = true; }
+  void note_changes(bool is_wanted);
   void take_changes(std::size_t most, const IsOwn& is_own, std::vector<SavedChange>& out);
   template <typename F> void for_each(F&& f) const { registrations_.for_each(f); }
 
@@ -83,8 +83,9 @@ class Registrations {
   void add_stats(Stats& sum) const;
   void clear_stats();
 
-  void note_changes();
-  // All that ended, and `most` of those that changed; the rest waits. In the order in which they are to be kept.
+  // False: what is noted is forgotten, too.
+  void note_changes(bool is_wanted);
+  // All that ended, and of each part `most` of those that changed; the rest waits. In the order in which they are to be kept.
   std::vector<SavedChange> take_changes(std::size_t most, const IsOwn& is_own);
   // Doors that others have now stay closed. False: it is not to be kept any longer: it is over, damaged, all its doors are taken, or the
   // router has lost its address.

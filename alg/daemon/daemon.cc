@@ -212,6 +212,10 @@ void Daemon::on_links() {
   for (const Address& address : links_.own_addresses())
     if (!before.contains(address)) engine_.outside_address_returned(address);
   for (const auto& worker : workers_) worker->set_interfaces(links_.interfaces());
+  put_inside();
+}
+
+void Daemon::put_inside() {
   tell_refusal("inside networks", steering_.set_inside(inside()));
   engine_.set_policy(policy());
 }
@@ -225,8 +229,7 @@ void Daemon::note_outside() {
     if (!config_.inside) log_.info("the way to " + to_string(address) + " leads outside: the kernel translates what goes there");
   }
   if (!is_new || config_.inside) return;
-  tell_refusal("inside networks", steering_.set_inside(inside()));
-  engine_.set_policy(policy());
+  put_inside();
 }
 
 Instant Daemon::next_timer() const {
@@ -304,9 +307,8 @@ void Daemon::apply(Config next) {
   next_service.reload(config_.service);
   tell_refusal("ports", put_service(std::move(next_service)));
   if (switch_.differs_from_file()) log_.info("the service stays as `sipalgctl service` switched it");
-  tell_refusal("inside networks", steering_.set_inside(inside()));
   tell_refusal("signalling-peers", steering_.set_peers(config_.signalling_peers));
-  engine_.set_policy(policy());
+  put_inside();
   {
     const auto held = shared_keeper_.lock();
     keeper_.raise_limit();  // somebody may have set it since

@@ -57,6 +57,7 @@ class Daemon {
   void be_prompt();
   void take_packets();
   void on_links();
+  void put_inside();
   void note_outside();
   void on_timer();
   Instant next_timer() const;

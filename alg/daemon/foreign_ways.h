@@ -28,8 +28,8 @@ class ForeignWays {
   ForeignWays(Engine& engine, FlowLookup& flows, const Interfaces& interfaces) : engine_(engine), flows_(flows), interfaces_(interfaces) {}
 
   // May this packet close doors? Then it must not be handled within another message.
-  bool may_concern(uint32_t interface, const DatagramView& packet) const {
-    return moving_ > 0 || interfaces_.is_foreign(interface, packet.source.address);
+  bool may_concern(uint32_t interface, const DatagramView& packet, Instant now) const {
+    return now <= moving_until_ || interfaces_.is_foreign(interface, packet.source.address);
   }
   // True: its flow is deleted, and it is to be dropped. `interface`: by which it leaves.
   bool ends(uint32_t interface, const DatagramView& packet, const Flow& flow, Instant now);
@@ -39,17 +39,15 @@ class ForeignWays {
     Address address;   // the foreign one
     uint32_t interface = 0;
     bool is_moving = false;  // between 1 and 2 or 3; else left alone
-    Instant since{};
+    Instant until = Instant::max();
   };
-  using Hosts = std::unordered_map<Address, Host>;
   void note(const Address& inside_host, const Host& host);
-  void forget(Hosts::iterator host);
 
   Engine& engine_;
   FlowLookup& flows_;
   const Interfaces& interfaces_;
-  Hosts hosts_;  // limits::registrations at most, then it begins anew
-  std::size_t moving_ = 0;
+  std::unordered_map<Address, Host> hosts_;  // limits::registrations at most, then it begins anew
+  Instant moving_until_ = Instant::min();    // no host moves after that
 };
 
 }  // namespace sipalg

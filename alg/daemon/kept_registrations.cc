@@ -30,10 +30,10 @@ std::size_t KeptRegistrations::restore(Instant now) {
       engine_.restore_registration(bytes, now) ? void(++restored) : over.push_back({std::string(key), {}});
     });
     store_->apply(over);
+    engine_.note_registration_changes(true);
   } catch (const std::exception& error) {
     tell_failure(error.what());
   }
-  engine_.note_registration_changes();
   return restored;
 }
 
@@ -51,7 +51,9 @@ void KeptRegistrations::save(std::size_t most) {
 
 void KeptRegistrations::tell_failure(const char* what) {
   store_ = nullptr;
-  log_.error("registrations are not kept, phones are known to the next daemon when they register again: " + std::string(what));
+  engine_.note_registration_changes(false);
+  log_.error("registrations are not kept any more, the next daemon knows phones when they register again: " + std::string(what) +
+             "; look at the folder of `state`, then restart sipalgd");
 }
 
 }  // namespace sipalg

@@ -35,7 +35,7 @@ void PacketPath::handle(const QueuedPacket& packet, PendingVerdict verdict, Inst
     if (!view) return stats_.count_packet(reason_of(view.error()));
     const auto flow = judged ? *judged : flows_.find(packet, *view, now);
     if (!flow) return pass_unknown(*view, verdict);
-    if (foreign_.may_concern(packet.outdev, *view) && foreign_.ends(packet.outdev, *view, *flow, now)) {
+    if (foreign_.may_concern(packet.outdev, *view, now) && foreign_.ends(packet.outdev, *view, *flow, now)) {
       stats_.count(Event::flows_rerouted);
       return verdict.drop();
     }
@@ -90,7 +90,7 @@ bool PacketPath::handle_next(Queue& queue, Instant now) {
 bool PacketPath::may_come_first(const QueuedPacket& packet, Scratch& next, Instant now) {
   const auto view = view_datagram(packet.bytes);
   if (!view) return true;
-  if (view->protocol != Protocol::udp || foreign_.may_concern(packet.outdev, *view) || !overtaking_.may_come_first(view->payload(), next)) return false;
+  if (view->protocol != Protocol::udp || foreign_.may_concern(packet.outdev, *view, now) || !overtaking_.may_come_first(view->payload(), next)) return false;
   if (engine_.shards() == 1) return true;
   const auto flow = flows_.find(packet, *view, now);
   if (!flow || !engine_.lets_in(*flow, shard_)) return false;

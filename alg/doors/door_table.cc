@@ -287,19 +287,15 @@ void DoorTable::flush() {
   closing_.clear();
 }
 
-template <typename F> void DoorTable::let_die(F&& is_it) {
-  if (is_waited_for()) settle();
-  for (DoorId id : doors_.ids())
-    if (const Door* door = doors_.find(id); door->is_inbound() && !door->dead && is_it(way_of(*door))) die(id);
-  flush();
-}
-
-void DoorTable::address_lost(const Address& outside_address) {
-  let_die([&](const DoorWay& way) { return way.outside.address == outside_address; });
+static bool joins(const DoorWay& way, const Address& outside_address, const Address& inside_host) {
+  return way.outside.address == outside_address && (!inside_host.is_set() || way.inside.address == inside_host);
 }
 
 void DoorTable::address_lost(const Address& outside_address, const Address& inside_host) {
-  let_die([&](const DoorWay& way) { return way.outside.address == outside_address && way.inside.address == inside_host; });
+  if (is_waited_for()) settle();
+  for (DoorId id : doors_.ids())
+    if (const Door* door = doors_.find(id); door->is_inbound() && !door->dead && joins(way_of(*door), outside_address, inside_host)) die(id);
+  flush();
 }
 
 bool DoorTable::endpoint_lost(Protocol protocol, const Endpoint& inside, const Endpoint& outside, const Address& remote) {
@@ -331,23 +327,15 @@ bool DoorTable::is_place_taken(const KernelDoor& kernel) {
          }) != 0;
 }
 
-template <typename F> void DoorTable::let_live(F&& is_it) {
+void DoorTable::address_returned(const Address& outside_address, const Address& inside_host) {
   for (DoorId id : doors_.ids()) {
     Door* door = doors_.find(id);
-    if (!door->dead || !is_it(way_of(*door)) || is_place_taken(kernel_door(*door))) continue;
+    if (!door->dead || !joins(way_of(*door), outside_address, inside_host) || is_place_taken(kernel_door(*door))) continue;
     door->dead = false;
     index(id);
     std::vector<DoorId> opened;
     if (door->was_open) (void)open({&id, 1}, opened);  // refused: as one that was never opened; the next message asks again
   }
-}
-
-void DoorTable::address_returned(const Address& outside_address) {
-  let_live([&](const DoorWay& way) { return way.outside.address == outside_address; });
-}
-
-void DoorTable::address_returned(const Address& outside_address, const Address& inside_host) {
-  let_live([&](const DoorWay& way) { return way.outside.address == outside_address && way.inside.address == inside_host; });
 }
 
 DoorTable::Contact DoorTable::contact_of(const Door& door) const {

@@ -133,14 +133,12 @@ class DoorTable {
   void release(DoorId door, Instant now);
   void flush();  // hands the keeper what was closed since
   void tick(Instant now) { rest_.tick(now); }
-  void address_lost(const Address& outside_address);
+  // For one inside host, or, not set, for all.
+  void address_lost(const Address& outside_address, const Address& inside_host = {});
   // The same address again (a link that was down for a moment): doors whose place nobody took since live again.
-  void address_returned(const Address& outside_address);
-  // The same for the open doors of one inside endpoint on one outside endpoint toward `remote`. False: there are none.
+  void address_returned(const Address& outside_address, const Address& inside_host = {});
+  // As address_lost() for the open doors of one inside endpoint on one outside endpoint toward `remote`. False: there are none.
   bool endpoint_lost(Protocol protocol, const Endpoint& inside, const Endpoint& outside, const Address& remote);
-  // The same for those of one inside host alone.
-  void address_lost(const Address& outside_address, const Address& inside_host);
-  void address_returned(const Address& outside_address, const Address& inside_host);
 
   Door* find(DoorId id) { return doors_.find(id); }
   const Door* find(DoorId id) const { return doors_.find(id); }
@@ -228,8 +226,6 @@ class DoorTable {
   void index(DoorId id);
   void unindex(DoorId id);
   bool is_place_taken(const KernelDoor& kernel);
-  template <typename F> void let_die(F&& is_it);
-  template <typename F> void let_live(F&& is_it);
   void die(DoorId id);
   void erase(DoorId id, Instant now);
 

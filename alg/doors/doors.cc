@@ -152,19 +152,13 @@ bool Doors::endpoint_lost(Protocol protocol, const Endpoint& inside, const Endpo
 }
 
 void Doors::address_lost(const Address& outside_address, const Address& inside_host) {
-  tables_.at(part_for(inside_host), [&](Part& part) { part.table.address_lost(outside_address, inside_host); });
+  const auto lose = [&](Part& part) { part.table.address_lost(outside_address, inside_host); };
+  inside_host.is_set() ? tables_.at(part_for(inside_host), lose) : tables_.for_each(lose);
 }
 
 void Doors::address_returned(const Address& outside_address, const Address& inside_host) {
-  tables_.at(part_for(inside_host), [&](Part& part) { part.table.address_returned(outside_address, inside_host); });
-}
-
-void Doors::address_lost(const Address& outside_address) {
-  tables_.for_each([&](Part& part) { part.table.address_lost(outside_address); });
-}
-
-void Doors::address_returned(const Address& outside_address) {
-  tables_.for_each([&](Part& part) { part.table.address_returned(outside_address); });
+  const auto regain = [&](Part& part) { part.table.address_returned(outside_address, inside_host); };
+  inside_host.is_set() ? tables_.at(part_for(inside_host), regain) : tables_.for_each(regain);
 }
 
 // --- finding ---

@@ -57,11 +57,9 @@ class Doors {
   }
   void flush(uint32_t part);
   void tick(uint32_t part, Instant now);
-  void address_lost(const Address& outside_address);
-  void address_returned(const Address& outside_address);
+  void address_lost(const Address& outside_address, const Address& inside_host = {});
+  void address_returned(const Address& outside_address, const Address& inside_host = {});
   bool endpoint_lost(Protocol protocol, const Endpoint& inside, const Endpoint& outside, const Address& remote);
-  void address_lost(const Address& outside_address, const Address& inside_host);
-  void address_returned(const Address& outside_address, const Address& inside_host);
 
   // A door as it was found.
   struct Found {

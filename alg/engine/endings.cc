@@ -166,7 +166,7 @@ uint32_t Exchange::granted_to(const RegistrationWish& wish) const {
     if (passage_.text(contact.uri.user) == wish.user && contact.uri.transport == wish.transport) same_user = std::max(same_user, lasts);
   }
   // Behind what was read it may still stand; and some registrars list a binding as they see it, not as it was named.
-  if (!is_listed) return message_.is_unreadable(sip::Unreadable::contact) || !wish.is_path ? asked : 0;
+  if (!is_listed) return asked;
   return same_user != 0 ? same_user : same_endpoint;
 }
 

@@ -200,8 +200,10 @@ uint32_t Engine::shards() const { return house_->rooms.size(); }
 
 // --- the administrator's ---
 
-void Engine::outside_address_lost(const Address& address) { house_->doors.address_lost(address); }
-void Engine::outside_address_returned(const Address& address) { house_->doors.address_returned(address); }
+void Engine::outside_address_lost(const Address& address, const Address& inside_host) { house_->doors.address_lost(address, inside_host); }
+void Engine::outside_address_returned(const Address& address, const Address& inside_host) {
+  house_->doors.address_returned(address, inside_host);
+}
 
 std::vector<Address> Engine::take_beyond_nat() {
   std::vector<Address> out;
@@ -211,9 +213,6 @@ std::vector<Address> Engine::take_beyond_nat() {
   });
   return out;
 }
-
-void Engine::host_moved(const Address& host, const Address& address) { house_->doors.address_lost(address, host); }
-void Engine::host_stayed(const Address& host, const Address& address) { house_->doors.address_returned(address, host); }
 
 bool Engine::close_doors_of(const Flow& flow) {
   return house_->doors.endpoint_lost(flow.protocol, flow.sender.inside, flow.sender.outside, flow.receiver.outside.address);
@@ -243,7 +242,7 @@ void Engine::close_all(Instant now) {
 
 // --- what outlives the process ---
 
-void Engine::note_registration_changes() { house_->registrations.note_changes(); }
+void Engine::note_registration_changes(bool is_wanted) { house_->registrations.note_changes(is_wanted); }
 
 std::vector<SavedChange> Engine::take_registration_changes(std::size_t most) {
   return house_->registrations.take_changes(most, is_routers());

@@ -98,17 +98,15 @@ class Engine {
   bool needs_port(Protocol protocol, uint16_t port, std::span<const uint16_t> in_service) const;
 
   // Outside addresses that the router lost (the provider gave it another one): every door on them is closed.
-  void outside_address_lost(const Address& address);
+  // `inside_host`: for that one alone, which leaves by another uplink. Neither within handle().
+  void outside_address_lost(const Address& address, const Address& inside_host = {});
   // The router has this address (again): what living calls and registrations have on it is opened again.
-  void outside_address_returned(const Address& address);
+  void outside_address_returned(const Address& address, const Address& inside_host = {});
 
   // Remotes that the policy has inside, and toward which the kernel translates, since the last time: their networks lead outside.
   std::vector<Address> take_beyond_nat();
-  // Of one inside host, which leaves by another uplink than that of this address. As if the address was lost for it, or was not after
-  // all. Not within handle().
-  void host_moved(const Address& inside_host, const Address& outside_address);
-  void host_stayed(const Address& inside_host, const Address& outside_address);
-  // The same for the doors that gave this flow's sender its outside endpoint. False: there are none.
+  // As if the address was lost, for the doors that gave this flow's sender its outside endpoint. False: there are none. Not within
+  // handle().
   bool close_doors_of(const Flow& flow);
 
   // By an administrator's word: ends them and closes their doors at once. How many there were. `call_id` as it was
@@ -122,7 +120,7 @@ class Engine {
 
   // Registrations outlive the process: once their changes are noted, whoever keeps them takes them from time to time, and gives them back
   // to the engine of the next process (registrations.h).
-  void note_registration_changes();
+  void note_registration_changes(bool is_wanted);
   std::vector<SavedChange> take_registration_changes(std::size_t most);
   bool restore_registration(std::string_view bytes, Instant now);
 

@@ -34,7 +34,7 @@ std::string one(World& world) {
 
 struct Registered {
   Registered() {
-    world.engine.note_registration_changes();
+    world.engine.note_registration_changes(true);
     register_phone(world);
     bytes = one(world);
   }
@@ -66,7 +66,7 @@ TEST_CASE("a registration taken back has its door, its texts, and ends when it w
 TEST_CASE("a registration taken back is refreshed and taken back by its phone as ever") {
   Registered before;
   World world;
-  world.engine.note_registration_changes();
+  world.engine.note_registration_changes(true);
   REQUIRE(world.engine.restore_registration(before.bytes, world.now));
   register_phone(world, with(registration, "CSeq: 1", "CSeq: 2"), with(ok_to_registration, "CSeq: 1", "CSeq: 2"));
   CHECK(world.engine.registrations(world.now).size() == 1);
@@ -86,7 +86,7 @@ TEST_CASE("what changed is told once, in portions; what ended before it was told
   World world;
   register_phone(world);
   CHECK(world.engine.take_registration_changes(SIZE_MAX).empty());  // nobody keeps them
-  world.engine.note_registration_changes();
+  world.engine.note_registration_changes(true);
   for (int n = 0; n < 3; ++n) {
     const std::string aor = "a" + std::to_string(n) + "@example.net>";
     const auto of = [&](const std::string& text) {
@@ -102,6 +102,19 @@ TEST_CASE("what changed is told once, in portions; what ended before it was told
   const auto changes = world.engine.take_registration_changes(SIZE_MAX);
   CHECK(changes.size() == 4);
   for (const SavedChange& change : changes) CHECK(change.bytes.empty());
+}
+
+TEST_CASE("when nobody keeps changes any more they are not gathered, and are told anew to who begins again") {
+  Registered phones;
+  const auto again = [](const std::string& text) { return with(text, "CSeq: 1", "CSeq: 2"); };
+  register_phone(phones.world, again(registration), again(ok_to_registration));
+  phones.world.engine.note_registration_changes(false);
+  CHECK(phones.world.engine.take_registration_changes(SIZE_MAX).empty());
+  phones.world.engine.clear_registrations(phones.world.now);
+  CHECK(phones.world.engine.take_registration_changes(SIZE_MAX).empty());
+  phones.world.engine.note_registration_changes(true);
+  register_phone(phones.world, with(registration, "CSeq: 1", "CSeq: 3"), with(ok_to_registration, "CSeq: 1", "CSeq: 3"));
+  CHECK(phones.world.engine.take_registration_changes(SIZE_MAX).size() == 1);
 }
 
 TEST_CASE("a kept registration is not taken back when it is over, damaged, or its place is not its own any more") {

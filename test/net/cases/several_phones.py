@@ -78,6 +78,7 @@ def newcomer_leaves_a_living_door_alone(bench):
     check(second != first, f"both phones are known at {first}")
     request = bench.capture.message("wan0", False, "REGISTER", number=1)
     equal((WAN, request.packet.sport), second, "where the second phone's REGISTER leaves from")
+    equal(bench.daemon.counter("events", "flows-rerouted"), 1, "flows that gave way")
     incoming_call(bench, first)
     incoming_call(bench, second, PHONE_2, media=4100, user="carol", far=6100)
 

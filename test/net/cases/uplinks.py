@@ -39,6 +39,13 @@ def phone_follows_to_the_other_uplink(bench):
     contact = registers(bench, "wan0", 2)
     equal(contact, (WAN, 5060), "the Contact at the carrier when the first uplink is back")
     incoming_call(bench, contact, source=CARRIER, media=4200, far=6200)
+    check(bench.daemon.counter("events", "flows-rerouted") >= 1, "nothing is counted")
+
+
+@case("kernel-facts 3; 5", config="workers = 3", **TWO)
+def phone_of_a_worker_follows_to_the_other_uplink(bench):
+    """The same with several workers."""
+    phone_follows_to_the_other_uplink(bench)
 
 
 def raw_invite(number, media=4000, call="raw", host=PHONE):
@@ -147,16 +154,14 @@ def default_route_inside_for_a_moment_is_forgotten(bench):
     call(bench, PHONE, PROXY)
 
 
-@case("1; 8", open_firewall=True, **TWO)
-def line_with_routes_of_its_own_leads_outside(bench):
-    """The carrier is reached by a line that has routes of its own and no default route, masqueraded as the uplink is. It counts as
-    inside until a call shows that the kernel translates what goes there; RTP of two phones with one port leaves from the ports
-    that were announced."""
+def line_leads_outside(bench, *networks):
+    """The second uplink has these routes in place of a default route."""
     router = bench.router.router
     router.run(["ip", "route", "del", "default", "dev", "wan1"])
-    router.run(["ip", "route", "add", "198.18.0.0/24", "via", GATEWAY_2, "dev", "wan1"])
+    for network in networks:
+        router.run(["ip", "route", "add", network, "via", GATEWAY_2, "dev", "wan1"])
     inside = lambda: next(l for l in bench.daemon.ctl("show", "config").stdout.splitlines() if l.startswith("# inside: "))
-    until(lambda: "198.18.0.0/24" in inside(), inside)
+    until(lambda: networks[0] in inside(), inside)
     bench.listener(bench.router.outside, CARRIER, 5060)
     far = bench.outside_party(6000, address=CARRIER)
     for number, address in enumerate((PHONE, PHONE_2)):
@@ -164,8 +169,22 @@ def line_with_routes_of_its_own_leads_outside(bench):
         phone.send(raw_invite(1, call="line", host=address), (CARRIER, 5060))
         offer = bench.capture.message("wan1", False, "INVITE", number=number)
         if number == 0:
-            until(lambda: "198." not in inside(), inside)
+            until(lambda: inside() == "# inside: 10.0.0.0/24", inside)
         near = bench.inside_party(4000, f"phone {number}", address)
         near.talk((CARRIER, 6000))
         far.hears(near)
         equal(far.rtp.sources(near.name), {offer.media()}, "the port RTP leaves from")
+
+
+@case("1; 8", open_firewall=True, **TWO)
+def line_with_routes_of_its_own_leads_outside(bench):
+    """The carrier is reached by a line that has a route of its own and no default route, masqueraded as the uplink is. It counts as
+    inside until a call shows that the kernel translates what goes there; RTP of two phones with one port leaves from the ports
+    that were announced."""
+    line_leads_outside(bench, "198.18.0.0/24")
+
+
+@case("1; 8", open_firewall=True, **TWO)
+def tunnel_with_half_of_all_addresses_twice_leads_outside(bench):
+    """The same for a tunnel that has two routes for half of all addresses each, as OpenVPN makes them (redirect-gateway def1)."""
+    line_leads_outside(bench, "0.0.0.0/1", "128.0.0.0/1")
