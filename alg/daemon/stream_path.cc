@@ -182,10 +182,11 @@ void StreamPath::note_guarded(const StreamKey& key, bool is_guarded) {
     is_guarded ? static_cast<void>(guarded_.emplace(header, key)) : static_cast<void>(guarded_.erase(header));
 }
 
-EditedMessage StreamPath::edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now) {
+EditedMessage StreamPath::edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, const MayBecome& may_become,
+                               Instant now) {
   if (!is_editing_) return {};
   constexpr std::size_t no_bound = 1U << 20;  // a stream's message may grow: it is cut into segments
-  const Verdict verdict = engine_.handle({held, flow, no_bound, bytes_behind}, now, scratch_);
+  const Verdict verdict = engine_.handle({held, flow, no_bound, bytes_behind, &may_become}, now, scratch_);
   return {verdict.edited(), verdict.bytes};
 }
 

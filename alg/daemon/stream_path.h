@@ -62,7 +62,8 @@ class StreamPath : private StreamOutlet, private StreamEditor, private StreamSto
   bool begin_guarding(const Flow& flow) override;
   void end_guarding(const StreamKey& key) override;
   bool is_alive(const StreamKey& key) override;
-  EditedMessage edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now) override;
+  EditedMessage edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, const MayBecome& may_become,
+                     Instant now) override;
   void save(const StreamKey& key, std::string_view bytes, bool is_guarded) override;
   void forget(const StreamKey& key) override;
 

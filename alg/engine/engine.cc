@@ -83,7 +83,7 @@ Reason pass(EngineHouse& house, Lease& lease, const SipDatagram& datagram, std::
     house.doors.learn_forwarded(flow.protocol, me.outside, me.inside);
   }
   if (out && is_beyond_nat(rooms, flow)) rooms.learned.beyond_nat.insert(peer.outside.address);
-  const Reason reason = exchange.run(datagram.most_bytes);
+  const Reason reason = exchange.run(datagram);
   house.doors.flush(lease.part());
   if (scratch.edits.empty()) return reason == Reason::edited ? Reason::nothing_to_edit : reason;
   apply(bytes, scratch.edits, output);

@@ -31,6 +31,9 @@ struct SipDatagram {
   std::size_t most_bytes = 65'507;
   // TCP: so many bytes of the body follow in the stream, outside of `bytes`; they hold nothing to edit.
   std::size_t bytes_behind = 0;
+  // TCP: asked with the size it would leave with, when nothing else keeps the edits from leaving. Any reason but
+  // Reason::edited undoes them. Borrowed; null: it may.
+  const std::function<Reason(std::size_t)>* may_become = nullptr;
 };
 
 struct Verdict {

@@ -31,13 +31,21 @@ Exchange::Exchange(EngineRooms& rooms, Scratch& scratch, const Passage& passage,
   rooms.calls.prefetch_place(call_);
 }
 
-Reason Exchange::run(std::size_t most_bytes) {
+Reason Exchange::run(const SipDatagram& datagram) {
   const Reason reason = follow();
   if (is_rescheduled_) rooms_.calls.schedule_leg(leg_id_);
   if (!fix_content_length()) undo_edits(Reason::too_many_edits);
-  const long growth = scratch_.edits.growth(0, static_cast<uint32_t>(passage_.bytes.size()));
-  if (growth > 0 && passage_.bytes.size() + static_cast<std::size_t>(growth) > most_bytes) undo_edits(Reason::too_big);
+  if (const Reason kept = may_leave(datagram); kept != Reason::edited) undo_edits(kept);
   return failure_ == Reason::edited ? reason : failure_;
+}
+
+// Whether the way out takes it as it is now.
+Reason Exchange::may_leave(const SipDatagram& datagram) const {
+  if (scratch_.edits.empty()) return Reason::edited;
+  const long growth = scratch_.edits.growth(0, static_cast<uint32_t>(passage_.bytes.size()));
+  const auto size = static_cast<std::size_t>(static_cast<long>(passage_.bytes.size()) + growth);
+  if (growth > 0 && size > datagram.most_bytes) return Reason::too_big;
+  return datagram.may_become != nullptr ? (*datagram.may_become)(size) : Reason::edited;
 }
 
 // The body's growth is the last edit of all.

@@ -20,8 +20,7 @@ class Exchange {
  public:
   Exchange(EngineRooms& rooms, Scratch& scratch, const Passage& passage, Trace* trace);
   // Edits are in the scratch's edit list afterwards. Not Reason::edited: why nothing was to be done.
-  // `most_bytes`: the message may not become longer than this.
-  Reason run(std::size_t most_bytes);
+  Reason run(const SipDatagram& datagram);
   // A message of a transaction, leg or registration that is known. Asked where the flow is not in service.
   bool belongs_to_record() const;
 
@@ -34,6 +33,7 @@ class Exchange {
   // --- the whole message (exchange.cc) ---
   Reason follow();
   bool fix_content_length();
+  Reason may_leave(const SipDatagram& datagram) const;
   void undo_edits(Reason reason);
 
   // --- finding (exchange.cc) ---

@@ -108,10 +108,13 @@ class Connection {
   void on_gap(Side side, const StreamPacket& packet, Position begin, Instant now);
   void on_repeat(Side side, const StreamPacket& packet, Position begin, Instant now);
   void on_fresh(Side side, const StreamPacket& packet, Position begin, Instant now);
+  bool is_surplus(const Half& mine, std::size_t fresh) const;
+  void on_surplus(Side side, const StreamPacket& packet, Position begin, Instant now);
   void pass_unread(Side side, const StreamPacket& packet, Position begin, Instant now);
   void read(Side side, std::string_view fresh, Instant now);
   std::size_t decide(Side side, std::string_view run, bool in_hand, Instant now);
-  EditedMessage edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now);
+  EditedMessage edit(const Half& mine, std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now);
+  Reason may_become(const Half& mine, std::size_t size, bool is_resized, const Flow& flow);
   void decide_message(Side side, std::string_view held, std::size_t bytes_behind, bool in_hand, Instant now);
   bool may_keep(const Half& mine, std::size_t size) const;
   std::size_t most_carriers() const { return world_.may_wait(host()) ? world_.limits.held_packets : 0; }

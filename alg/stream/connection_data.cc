@@ -51,7 +51,7 @@ void Connection::on_repeat(Side side, const StreamPacket& packet, Position begin
   const bool is_held = end > mine.decided;
   if (is_held) mine.is_raising = true;
   if (!is_held && mine.is_plain() && !mine.is_behind() && halves_[other(side)].acknowledges_plain()) {
-    mine.passed(begin, end, segment.has(tcp_fin));  // a FIN that came before its bytes goes only now
+    mine.passed(end, segment.has(tcp_fin));  // a FIN that came before its bytes goes only now
     return accept(packet.ticket);
   }
   Ask ask{begin, end, segment.payload, room_of(side, packet), 0, true, segment.has(tcp_fin)};
@@ -62,7 +62,9 @@ void Connection::on_fresh(Side side, const StreamPacket& packet, Position begin,
   Half& mine = halves_[side];
   const SegmentView& segment = packet.segment;
   const Position end = begin + static_cast<Position>(segment.payload.size());
-  const bool was_behind = mine.is_behind();
+  const auto fresh = static_cast<std::size_t>(end - mine.in_next);
+  if (mine.is_holding() && !world_.has_room(host(), fresh)) give_up(mine);
+  if (is_surplus(mine, fresh)) return on_surplus(side, packet, begin, now);
   if (segment.has(tcp_fin)) mine.fin = end;
   if (begin < mine.decided) mine.cursor = std::min(mine.cursor, std::max(mine.acknowledged, mine.map.to_out(begin)));  // repeats some
   read(side, segment.payload.substr(static_cast<std::size_t>(mine.in_next - begin)), now);
@@ -71,12 +73,32 @@ void Connection::on_fresh(Side side, const StreamPacket& packet, Position begin,
     if (is_over_) return accept(packet.ticket);
     if (!halves_[other(side)].carriers.empty()) pump(other(side), nullptr, now);
   }
-  if (!was_behind && mine.may_pass_plain() && halves_[other(side)].acknowledges_plain()) {
-    mine.passed(begin, end, segment.has(tcp_fin));
+  // what was held of the message before it may have left nowhere yet, its packet with other bytes
+  const bool leaves_no_hole = mine.map.to_out(begin) <= mine.cursor;
+  if (leaves_no_hole && mine.may_pass_plain() && halves_[other(side)].acknowledges_plain()) {
+    mine.passed(end, segment.has(tcp_fin));
     return accept(packet.ticket);
   }
   wait(side, packet, begin);
   pump(side, &packet, now);
+}
+
+// More than may be kept here, of a sender that has not heard of a smaller window yet, or does not care. With nothing kept there
+// is always room: a message, what stands behind a gap, a segment.
+bool Connection::is_surplus(const Half& mine, std::size_t fresh) const {
+  const std::size_t kept = mine.map.kept_bytes();
+  if (kept == 0) return false;
+  return kept + mine.buffer.size() + mine.disordered.bytes() + fresh > world_.limits.kept_bytes || !world_.has_room(host(), fresh);
+}
+
+// The new bytes are lost as the network could have lost them: nothing acknowledges them, and they come again. The packet takes
+// along what waits for one, or asks the receiver how far it is.
+void Connection::on_surplus(Side side, const StreamPacket& packet, Position begin, Instant now) {
+  const Half& mine = halves_[side];
+  if (!mine.carriers.empty()) pump(side, nullptr, now);
+  const auto old = static_cast<std::size_t>(mine.in_next - begin);
+  const Ask ask{begin, mine.in_next, packet.segment.payload.substr(0, old), room_of(side, packet), 0, old != 0, false};
+  if (!carry(side, outgoing_of(packet), ask, now)) probe(side, outgoing_of(packet));
 }
 
 // Takes bytes that continue the stream, and decides what can be.
@@ -132,8 +154,9 @@ std::size_t Connection::decide(Side side, std::string_view run, bool in_hand, In
   return run.size();
 }
 
+// What was let in may have grown to twice its size.
 bool Connection::may_keep(const Half& mine, std::size_t size) const {
-  return mine.map.kept_bytes() + size <= world_.limits.kept_bytes && world_.has_room(host(), size);
+  return mine.map.kept_bytes() + size <= 2 * world_.limits.kept_bytes && world_.has_room(host(), size);
 }
 
 // Kept when they may have to leave with another packet than their own.
@@ -144,10 +167,20 @@ void Connection::pass(Half& mine, std::string_view bytes, bool in_hand) {
   mine.decided += static_cast<Position>(bytes.size());
 }
 
+Reason Connection::may_become(const Half& mine, std::size_t size, bool is_resized, const Flow& flow) {
+  if (size == 0 || !may_keep(mine, size)) return Reason::table_full;
+  return is_resized && !guard(flow) ? Reason::kernel_refused : Reason::edited;
+}
+
 // Whatever fails there, the message leaves as it came, and the next one stands where it stood.
-EditedMessage Connection::edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now) {
+EditedMessage Connection::edit(const Half& mine, std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now) {
+  const auto ask = [&](std::size_t size) {
+    const Reason reason = may_become(mine, size, size != held.size(), flow);
+    if (reason != Reason::edited) world_.stats.count(Event::stream_edits_refused);
+    return reason;
+  };
   try {
-    return world_.editor.edit(held, bytes_behind, flow, now);
+    return world_.editor.edit(held, bytes_behind, flow, ask, now);
   } catch (const std::exception&) {
     world_.stats.count(Event::stream_edits_refused);
     return {};
@@ -159,19 +192,9 @@ void Connection::decide_message(Side side, std::string_view held, std::size_t by
   Flow flow = flows_[side];
   flow.is_new = side == opener && mine.is_first_message;
   mine.is_first_message = false;
-  const EditedMessage edited = edit(held, bytes_behind, flow, now);
-  const bool fits = may_keep(mine, edited.bytes.size());
-  if (!edited.is_edited || !fits || edited.bytes.empty()) {
-    if (edited.is_edited) world_.stats.count(Event::stream_edits_refused);
-    return pass(mine, held, in_hand);
-  }
-  if (edited.bytes.size() != held.size()) {
-    if (!guard(flow)) {
-      world_.stats.count(Event::stream_edits_refused);
-      return pass(mine, held, in_hand);
-    }
-    has_resized_ = true;
-  }
+  const EditedMessage edited = edit(mine, held, bytes_behind, flow, now);
+  if (!edited.is_edited) return pass(mine, held, in_hand);
+  has_resized_ |= edited.bytes.size() != held.size();
   const Position end = mine.decided + static_cast<Position>(held.size());
   mine.map.append(mine.decided, end, edited.bytes, true);
   mine.decided = end;
@@ -237,7 +260,7 @@ void Connection::pass_unread(Side side, const StreamPacket& packet, Position beg
   mine.in_next = std::max(mine.in_next, end);
   mine.decided = std::max(mine.decided, end);
   if (!was_behind && mine.may_pass_plain() && halves_[other(side)].acknowledges_plain()) {
-    mine.passed(begin, end, segment.has(tcp_fin));
+    mine.passed(end, segment.has(tcp_fin));
     return accept(packet.ticket);
   }
   if (!carry(side, outgoing_of(packet), ask, now)) probe(side, outgoing_of(packet));

@@ -65,11 +65,11 @@ bool Connection::release_plain(Side side) {
   }
   if (first > mine.cursor || last < mine.decided) return false;
   for (const Carrier& carrier : mine.carriers) {
-    mine.passed(carrier.begin, carrier.end, (carrier.flags & tcp_fin) != 0);
+    mine.passed(carrier.end, (carrier.flags & tcp_fin) != 0);
     accept(carrier.ticket);
   }
   mine.carriers.clear();
-  mine.map.forget_faithful();
+  mine.forget_sent();
   return true;
 }
 
@@ -115,6 +115,7 @@ bool Connection::carry(Side side, const Outgoing& outgoing, const Ask& ask, Inst
   if (!chunk.bytes.empty()) flags |= tcp_psh;
   if (chunk.has_fin) flags |= tcp_fin;
   send(side, outgoing, chunk.begin, flags, chunk.bytes);
+  halves_[side].forget_sent();
   return true;
 }
 

@@ -9,6 +9,7 @@
 //     head, with any other body or none          message; then the body: pass, as it comes
 //     head and SDP larger than the bound         pass, the whole message; framing goes on behind it
 //     first bytes of the stream are no SIP       not_sip
+//     a head whose end is not within the bound
 //     no SIP, no or an unreadable Content-Length,
 //     or lines nobody can be certain of          lost: no message start behind this can be known (RFC 3261 section 18.3)
 //

@@ -78,12 +78,14 @@ bool Half::acknowledge(Position out, Position window_end, bool is_pure) {
   return true;
 }
 
-void Half::passed(Position begin, Position end, bool has_fin) {
-  const Position out = map.to_out(end);
-  if (map.to_out(begin) <= cursor) cursor = std::max(cursor, out);
-  sent = std::max(sent, out);
+void Half::passed(Position end, bool has_fin) {
+  sent = std::max(sent, map.to_out(end));
   cursor = std::max(cursor, sent);
   fin_sent |= has_fin;
+}
+
+void Half::forget_sent() {
+  if (map.is_faithful()) map.forget(taken, cursor);
 }
 
 Position Half::chunk_begin(const Ask& ask, Instant now) {

@@ -164,7 +164,8 @@ struct Half {
   bool is_behind() const { return cursor < decided_out(); }
 
   bool next_chunk(const Ask& ask, const StreamLimits& limits, Instant now, Chunk& chunk);
-  void passed(Position begin, Position end, bool has_fin);  // left as it came
+  void passed(Position end, bool has_fin);  // left as it came
+  void forget_sent();  // what left as it came is its sender's to repeat, unless he was told that it arrived
   std::size_t bytes() const { return buffer.size() + disordered.bytes() + map.kept_bytes() + framer.skipped_bytes(); }
 
  private:

@@ -61,6 +61,15 @@ void SequenceMap::acknowledge(Position out) {
   }
 }
 
+void SequenceMap::forget(Position in_begin, Position out_end) {
+  assert(is_faithful());
+  std::erase_if(blocks_, [&](const Block& block) {
+    const bool goes = block.in_begin >= in_begin && block.out_end() <= out_end;
+    if (goes) kept_ -= block.text.size();
+    return goes;
+  });
+}
+
 // Blocks without text hold no position of the receiver.
 const SequenceMap::Block* SequenceMap::block_at(Position out) const {
   const auto block = std::ranges::partition_point(blocks_, [&](const Block& one) { return one.out_end() <= out; });

@@ -41,6 +41,7 @@ class SequenceMap {
   // At the end: in_begin is not before the last block's end. `text` must be the same bytes unless `is_edited`.
   void append(Position in_begin, Position in_end, std::string_view text, bool is_edited);
   void acknowledge(Position out);  // forgets blocks that end at or before it
+  void forget(Position in_begin, Position out_end);  // those in between; precondition: is_faithful()
 
   // The kept bytes from `out` on, as far as they are kept without a gap, at most `most`, appended to `bytes`.
   std::size_t read(Position out, std::size_t most, std::string& bytes) const;
@@ -48,7 +49,6 @@ class SequenceMap {
   Position next_kept(Position out) const;  // where the first block behind `out` begins; the largest number without one
 
   bool is_faithful() const { return shift_ == 0 && edited_ == 0; }  // no byte differs, nothing is shifted
-  void forget_faithful() { blocks_.clear(), kept_ = 0; }            // precondition: is_faithful()
   std::size_t kept_bytes() const { return kept_; }
   Position shift_before() const { return shift_; }
   const std::deque<Block>& blocks() const { return blocks_; }

@@ -72,14 +72,19 @@ struct EditedMessage {
   std::string_view bytes;  // what leaves instead; borrowed until the next call
 };
 
+// Asked with the size that an edited message would leave with. Reason::edited: it may; any other says why it may not.
+using MayBecome = std::function<Reason(std::size_t)>;
+
 // Who rewrites messages: the engine.
 class StreamEditor {
  public:
   virtual ~StreamEditor() = default;
+  // An edited message was granted by `may_become`, asked behind everything else that could keep the edits from leaving.
   // `held`: one message; without its body when that is no SDP and no multipart: then `bytes_behind` bytes of body follow it
   // unread, and the text given back must not contain them. `flow.sender` wrote it; is_new is set for the first message of the
   // end that opened the connection.
-  virtual EditedMessage edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now) = 0;
+  virtual EditedMessage edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, const MayBecome& may_become,
+                             Instant now) = 0;
 };
 
 // How a followed connection is at the moment.

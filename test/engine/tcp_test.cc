@@ -157,3 +157,29 @@ TEST_CASE("TCP: a body that streams behind the head is none of ours, the head is
   CHECK(verdict.bytes.find("Content-Length: 90000\r\n") != std::string_view::npos);
   CHECK(world.engine.handle({head, flow, 65'507, 80'000}, world.now, world.scratch).reason == Reason::malformed);
 }
+
+TEST_CASE("TCP: an edited message that may not leave as it is leaves no door open; who decides is asked last") {
+  TcpWorld world;
+  std::string offer = with(sip_text(invite), "SIP/2.0/UDP", "SIP/2.0/TCP");
+  const auto flow = Flow{Protocol::tcp, {ep(connection), ep(outside_of_it)}, {ep(provider), ep(provider)}};
+  std::vector<std::size_t> asked;
+  std::size_t doors_when_asked = 0;
+  const auto send = [&](const std::string& text, Reason answer) {
+    const std::function<Reason(std::size_t)> may_become = [&](std::size_t size) {
+      asked.push_back(size), doors_when_asked = world.kernel.living.size();
+      return answer;
+    };
+    return world.engine.handle({text, flow, 65'507, 0, &may_become}, world.now, world.scratch);
+  };
+  CHECK(send(offer, Reason::table_full).reason == Reason::table_full);
+  CHECK(doors_when_asked > 0);
+  CHECK(world.kernel.living.empty());
+  CHECK(world.engine.stats().of_groups(Reason::table_full) > 0);
+  const Verdict verdict = send(with(with(offer, "branch=z9hG4bK1", "branch=z9hG4bK2"), "call-1", "call-2"), Reason::edited);
+  REQUIRE(verdict.edited());
+  CHECK(asked.back() == verdict.bytes.size());
+  CHECK(world.kernel.living.size() == doors_when_asked);
+  asked.clear();
+  CHECK(send(with(with(sip_text(incoming), "INVITE", "OPTIONS"), "INVITE", "OPTIONS"), Reason::edited).reason != Reason::edited);
+  CHECK(asked.empty());  // nothing of it is edited
+}

@@ -31,12 +31,12 @@ struct Caller : StreamOutlet, StreamEditor, StreamStore {
   bool begin_guarding(const Flow&) override { return true; }
   void end_guarding(const StreamKey&) override {}
   bool is_alive(const StreamKey&) override { return true; }
-  EditedMessage edit(std::string_view held, std::size_t, const Flow&, Instant) override {
+  EditedMessage edit(std::string_view held, std::size_t, const Flow&, const MayBecome& may_become, Instant) override {
     check(!held.empty());
     text = std::string(held);
     if (held.size() % 3 == 0) text += "more";
     if (held.size() % 3 == 1) text.resize(held.size() / 2);
-    return {held.size() % 5 != 0, text};
+    return {held.size() % 5 != 0 && may_become(text.size()) == Reason::edited, text};
   }
   void save(const StreamKey& key, std::string_view bytes, bool) override { saved.insert_or_assign(key.zone, std::string(bytes)); }
   void forget(const StreamKey& key) override { saved.erase(key.zone); }

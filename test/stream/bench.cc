@@ -43,10 +43,10 @@ std::string Bench::edited(std::string_view message) {
   return head + body;
 }
 
-EditedMessage Bench::edit(std::string_view held, std::size_t, const Flow&, Instant) {
+EditedMessage Bench::edit(std::string_view held, std::size_t, const Flow&, const MayBecome& may_become, Instant) {
   ++edits;
   text_ = edited(held);
-  return {text_ != held, text_};
+  return {text_ != held && may_become(text_.size()) == Reason::edited, text_};
 }
 
 void Bench::travel(std::function<void()> arrival) {

@@ -70,7 +70,8 @@ class Bench : public StreamOutlet, public StreamEditor, public StreamStore {
   bool begin_guarding(const Flow&) override { return is_guarded = may_resize; }
   void end_guarding(const StreamKey&) override { is_guarded = false; }
   bool is_alive(const StreamKey&) override { return true; }
-  EditedMessage edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, Instant now) override;
+  EditedMessage edit(std::string_view held, std::size_t bytes_behind, const Flow& flow, const MayBecome& may_become,
+                     Instant now) override;
   void save(const StreamKey& key, std::string_view bytes, bool is_now_guarded) override;
   void forget(const StreamKey& key) override { saved.erase(key); }
 

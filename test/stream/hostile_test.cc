@@ -30,11 +30,11 @@ struct Wire : StreamOutlet, StreamEditor {
   bool begin_guarding(const Flow&) override { return true; }
   void end_guarding(const StreamKey&) override {}
   bool is_alive(const StreamKey&) override { return true; }
-  EditedMessage edit(std::string_view held, std::size_t, const Flow&, Instant) override {
+  EditedMessage edit(std::string_view held, std::size_t, const Flow&, const MayBecome& may_become, Instant) override {
     if (std::exchange(throws, false)) throw std::bad_alloc();
     text = std::string(held);
     if (const auto at = text.find("grow"); at != std::string::npos) text.insert(at, 40, '+');
-    return {text != held, text};
+    return {text != held && may_become(text.size()) == Reason::edited, text};
   }
   void send(const Segment& segment) {
     std::vector<uint8_t> headers{0x45, 0, 0, 0, 0, 0, 0x40, 0, 64, 6, 0, 0, 10, 0, 0, segment.host, 192, 0, 2, 1};
@@ -117,6 +117,37 @@ TEST_CASE("a message that can not be edited leaves as it came, and the next one 
   CHECK(wire.seen().sequence == 1000 + one.size());
   CHECK(wire.seen().payload.find("++++grow 2") != std::string_view::npos);
   CHECK(wire.stats[Event::stream_edits_refused] == 1);
+}
+
+TEST_CASE("who sends beyond the window costs no more than one direction may keep") {
+  Wire wire;
+  wire.open();
+  const std::string big = "OPTIONS sip:b SIP/2.0\r\nX: grow" + std::string(900, '.') + "\r\nContent-Length: 0\r\n\r\n";
+  const auto size = static_cast<int64_t>(big.size());
+  const std::string_view head = std::string_view(big).substr(0, 500), tail = std::string_view(big).substr(500);
+  wire.send({2, true, tcp_ack | tcp_psh, 0, head});
+  for (int64_t at = 0; at < 12'000'000; at += size) {  // each segment ends a message and begins the next: nothing is in hand
+    wire.send({2, true, tcp_ack | tcp_psh, at + 500, std::string(tail) + std::string(head)});
+    REQUIRE(wire.table.held_bytes() < 2 * limits::stream_kept_bytes);
+  }
+  CHECK(wire.table.held_bytes() > limits::stream_kept_bytes / 2);
+  CHECK(wire.stats[Event::stream_edits_refused] == 0);
+}
+
+TEST_CASE("all connections of a host together cost no more than its share, and another host's messages are edited") {
+  Wire wire;
+  const std::string big = "OPTIONS sip:b SIP/2.0\r\nX: grow" + std::string(900, '.') + "\r\nContent-Length: 0\r\n\r\n";
+  const std::string_view head = std::string_view(big).substr(0, 500), tail = std::string_view(big).substr(500);
+  for (uint16_t port = 6000; port < 6100; ++port) {
+    wire.open(2, port);
+    wire.send({2, true, tcp_ack | tcp_psh, 0, head, false, port});
+    for (int64_t at = 0; at < 300'000; at += static_cast<int64_t>(big.size()))
+      wire.send({2, true, tcp_ack | tcp_psh, at + 500, std::string(tail) + std::string(head), false, port});
+  }
+  CHECK(wire.table.held_bytes() < limits::stream_held_bytes_per_host + 100 * 2000);
+  wire.open(3);
+  wire.send({3, true, tcp_ack | tcp_psh, 0, message("grow")});
+  CHECK(wire.seen().payload.find("++++grow") != std::string_view::npos);
 }
 
 TEST_CASE("one host's connections leave places for another's") {

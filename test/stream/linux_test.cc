@@ -98,9 +98,9 @@ class Router : StreamOutlet, StreamEditor {
   bool begin_guarding(const Flow&) override { return true; }
   void end_guarding(const StreamKey&) override {}
   bool is_alive(const StreamKey&) override { return true; }
-  EditedMessage edit(std::string_view held, std::size_t, const Flow&, Instant) override {
+  EditedMessage edit(std::string_view held, std::size_t, const Flow&, const MayBecome& may_become, Instant) override {
     text_ = test::Bench::edited(held);
-    return {text_ != held, text_};
+    return {text_ != held && may_become(text_.size()) == Reason::edited, text_};
   }
   static Instant now() { return Instant{std::chrono::duration_cast<std::chrono::milliseconds>(Clock::now().time_since_epoch())}; }
 

@@ -76,7 +76,7 @@ Setup random_setup(std::mt19937& random) {
   setup.network.delay = pick(random, {1, 1, 5, 30});
   setup.network.spread = pick(random, {2, 10, 60});
   setup.limits.hold = std::chrono::hours{24};  // nothing is given up
-  setup.limits.kept_bytes = pick<std::size_t>(random, {262'144, 262'144, 40'000});
+  setup.limits.kept_bytes = pick<std::size_t>(random, {262'144, 262'144, 40'000, 8'000});
   setup.limits.held_packets = pick<std::size_t>(random, {48, 48, 8, 1, 0});
   return setup;
 }

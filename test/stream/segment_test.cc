@@ -29,12 +29,12 @@ struct Wire : StreamOutlet, StreamEditor {
   bool begin_guarding(const Flow&) override { return true; }
   void end_guarding(const StreamKey&) override {}
   bool is_alive(const StreamKey&) override { return ++asked, is_known; }
-  EditedMessage edit(std::string_view held, std::size_t, const Flow& flow, Instant) override {
+  EditedMessage edit(std::string_view held, std::size_t, const Flow& flow, const MayBecome& may_become, Instant) override {
     was_new = flow.is_new;
     text = std::string(held);
     if (const auto at = text.find("grow"); at != std::string::npos) text.insert(at, 40, '+');
     if (const auto at = text.find("shrink"); at != std::string::npos) text.erase(at, 40);
-    return {text != held, text};
+    return {text != held && may_become(text.size()) == Reason::edited, text};
   }
 
   struct Segment {
@@ -309,4 +309,17 @@ TEST_CASE("one host's waiting packets leave when it has its share of them; other
   CHECK(wire.acknowledged(wire.send({false, tcp_ack, 0, 0, "", 1000})) == 40);
   const Ticket rest = wire.send({true, tcp_ack | tcp_psh, 40, 0, grows.substr(40)});
   CHECK(wire.out[rest].view().payload == wire.text);
+}
+
+TEST_CASE("a message whose first half lost its packet to the message before it leaves whole, no byte later") {
+  Wire wire;
+  wire.open();
+  const std::string one = head + "one\r\nContent-Length: 0\r\n\r\n", two = head + "two\r\nContent-Length: 0\r\n\r\n";
+  const std::string half = two.substr(0, 30);
+  const Ticket first = wire.send({true, tcp_ack | tcp_psh, 0, 0, one + half});
+  CHECK(wire.out[first].view().payload == one);
+  const Ticket second = wire.send({true, tcp_ack | tcp_psh, static_cast<int>(one.size() + half.size()), 0, two.substr(30)});
+  CHECK(wire.sequence(second) == one.size());
+  CHECK(wire.out[second].view().payload == two);
+  CHECK(wire.table.held_bytes() == 0);  // their sender has them
 }

@@ -435,6 +435,23 @@ TEST_CASE("conntrack can not be told: the message leaves unchanged; an edit of t
   CHECK(call.stats[Event::stream_edits_refused] == 1);
 }
 
+TEST_CASE("edits begin when the window is wide and full: every message is edited, whatever was under way") {
+  Setup setup;
+  for (TcpOptions& end : setup.ends) end.receive_buffer = 4 << 20;
+  setup.network.delay = 20;
+  Call call(setup);
+  call.settle();
+  std::string quiet, loud, wanted;
+  for (int i = 0; i < 20'000; ++i) quiet += untouched;
+  for (int i = 0; i < 6'000; ++i) loud += grows, wanted += Bench::edited(grows);
+  call.end(0).write(quiet, call.now());
+  REQUIRE(call.time_until(1, quiet, 60'000) > 0);
+  CHECK(call.end(0).retransmissions() == 0);
+  call.end(0).write(loud, call.now());
+  CHECK(call.time_until(1, quiet + wanted, 240'000) > 0);  // this TCP repeats one segment of many that are lost in each round trip
+  CHECK(call.stats[Event::stream_edits_refused] == 0);
+}
+
 TEST_CASE("a message larger than the bound passes unchanged, the next one is edited") {
   Call call;
   call.settle();
