@@ -34,6 +34,8 @@
 //
 //   Time is over, or a bound is passed: what is in the buffer leaves unchanged, and so does the rest of that message, as it
 //   comes; the next one is read again. What stands behind a gap is dropped: its sender sends it again.
+//   New bytes that would have to be kept beyond `kept_bytes` are dropped: nobody has acknowledged them.
+//   What left as it came is not kept any longer, unless its sender was told that it arrived.
 //   Reading ends (framing lost, FIN in an incomplete message): what is in the buffer leaves unchanged and everything behind
 //   passes with the map as it comes, in whatever order.
 //
