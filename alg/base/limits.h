@@ -80,6 +80,7 @@ inline constexpr std::chrono::duration<uint32_t> registration_default{3600};  //
 inline constexpr milliseconds registration_longest = hours{24 * 7};
 inline constexpr seconds subscription_longest = hours{24 * 7};
 inline constexpr milliseconds stream_stall{20};               // an incomplete message stands still: kernel-facts section 4
+inline constexpr milliseconds stream_longest_stall{100};       // ... or goes on in small pieces: its sender repeats after 200 ms, most do
 inline constexpr milliseconds stream_first_line = seconds{2};  // of a connection: so long it may leave open whether it is SIP
 inline constexpr milliseconds stream_hold = seconds{10};      // an incomplete message leaves unchanged
 inline constexpr milliseconds stream_resend{200};             // bytes taken over, sent and not acknowledged

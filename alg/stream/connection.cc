@@ -140,6 +140,8 @@ bool Connection::on_acknowledgement(Side side, const StreamPacket& packet) {
   if (!segment.has(tcp_ack)) return true;
   const Position until = acknowledged.position_of(segment.acknowledgement, acknowledged.acknowledged);
   const bool is_pure = segment.payload.empty() && !segment.has(tcp_fin);
+  const auto said = [&] { return std::pair{acknowledged_for(side), written_window(side)}; };
+  const auto before = said();
   if (!acknowledged.acknowledge(until, until + (Position{segment.window} << scale_of(side)), is_pure)) {
     // of a connection that is guarded no TCP sends this (RFC 9293 section 3.10.7.4); others may have had bytes pass us by
     if (!mine.is_plain() || !acknowledged.is_plain()) return drop(packet.ticket), false;
@@ -154,6 +156,7 @@ bool Connection::on_acknowledgement(Side side, const StreamPacket& packet) {
     is_dirty_ = true;
   }
   mine.note_stamp(segment, until);
+  mine.has_news = before != said();
   return true;
 }
 
@@ -161,17 +164,24 @@ void Connection::on_pure(Side side, const StreamPacket& packet, Instant now) {
   Half& mine = halves_[side];
   Half& acknowledged = halves_[other(side)];
   const Position begin = mine.position_of(packet.segment.sequence, mine.in_next);
-  if (acknowledged.carriers.empty() && (acknowledged.wants_carrier(now) || acknowledged.lacks_carrier())) {
-    acknowledged.has_asked = true;
-    return probe(side, outgoing_of(packet));
-  }
-  const bool is_sent = begin <= mine.decided || (mine.fin_sent && mine.may_pass_plain());
-  if (mine.is_plain() && is_sent && !mine.is_behind() && acknowledged.acknowledges_plain()) return accept(packet.ticket);
   Ask ask;
   ask.begin = ask.end = begin;
   ask.room = room_of(side, packet);
+  // its own bytes first: what they are answered with is a packet for the other half's
   if (mine.wants_carrier(now) && carry(side, outgoing_of(packet), ask, now)) return;
-  if (mine.has_asked && mine.owes_held() && mine.carriers.empty()) return wait(side, packet, begin);
+  if (acknowledged.carriers.empty() && (acknowledged.wants_carrier(now) || acknowledged.lacks_carrier())) {
+    acknowledged.has_asked = true;
+    return probe_for_us(side, outgoing_of(packet));
+  }
+  if (mine.has_asked && mine.owes_held() && mine.carriers.empty()) {
+    if (!mine.has_news) return wait(side, packet, begin);
+    mine.has_asked = false;  // the other end must hear of it; its answer asks for another packet
+    return probe_for_us(side, outgoing_of(packet));
+  }
+  // behind a gap repeated acknowledgements tell of it
+  if (acknowledged.answers_us && !mine.has_news && acknowledged.disordered.empty()) return drop(packet.ticket);
+  const bool is_sent = begin <= mine.decided || (mine.fin_sent && mine.may_pass_plain());
+  if (mine.is_plain() && is_sent && !mine.is_behind() && acknowledged.acknowledges_plain()) return accept(packet.ticket);
   // A keepalive or window probe behind held bytes wants an answer: it must be old for the receiver, too. Exactly that: other
   // acknowledgements from below in_next (a window's edge, a rewound sender) would be answered for ever.
   if (begin >= mine.decided && begin + 1 == mine.in_next) return probe(side, outgoing_of(packet));
@@ -198,11 +208,12 @@ void Connection::tick_half(Side side, Instant now) {
     give_up(mine);
     return pump(side, nullptr, now);
   }
-  if (mine.has_stalled || now < mine.last_byte + world_.limits.stall) return;
+  if (mine.has_stalled || now < stalls_at(mine)) return;
   // another protocol, whose client waits for an answer: nothing of it was taken over, so it leaves as it came
   if (is_first_line(mine) && !sip::may_begin_common(mine.buffer)) return end_as_no_sip(now);
   mine.has_stalled = true;
   mine.is_raising = true;
+  mine.raised_at = now;
   if (mine.carriers.empty()) return;
   Carrier newest = std::move(mine.carriers.back());
   mine.carriers.pop_back();
@@ -220,6 +231,10 @@ Instant Connection::held_until(const Half& half) const {
   return half.held_since + (is_first_line(half) ? world_.limits.first_line : world_.limits.hold);
 }
 
+Instant Connection::stalls_at(const Half& half) const {
+  return std::min(half.last_byte + world_.limits.stall, std::max(half.held_since, half.raised_at) + world_.limits.longest_stall);
+}
+
 limits::milliseconds Connection::life() const {
   return is_closing_ ? world_.limits.closing : are_open() ? world_.limits.idle : world_.limits.opening;
 }
@@ -229,7 +244,7 @@ Instant Connection::due() const {
   for (const Half& half : halves_) {
     if (!half.is_holding()) continue;
     due = std::min(due, held_until(half));
-    if (!half.has_stalled) due = std::min(due, half.last_byte + world_.limits.stall);
+    if (!half.has_stalled) due = std::min(due, stalls_at(half));
   }
   return due;
 }

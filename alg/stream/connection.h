@@ -101,6 +101,7 @@ class Connection {
   void tick_half(Side side, Instant now);
   void end_if_unread();
   Instant held_until(const Half& half) const;
+  Instant stalls_at(const Half& half) const;
   limits::milliseconds life() const;  // without a packet
 
   // connection_data.cc
@@ -133,11 +134,13 @@ class Connection {
   bool release_plain(Side side);
   bool carry(Side side, const Outgoing& outgoing, const Ask& ask, Instant now);
   void probe(Side side, const Outgoing& outgoing);
+  void probe_for_us(Side side, const Outgoing& outgoing);
   void probe_or_carry(Side side, Carrier carrier, Instant now);
   void send(Side side, const Outgoing& outgoing, Position sequence, uint8_t flags, std::string_view payload);
   SackBlocks sack_for(Side side, const StreamPacket* packet, Position acknowledged) const;
+  Position acknowledged_for(Side side) const;
   Position edge_for(Side side) const;
-  uint16_t written_window(Side side, Position room) const;
+  uint16_t written_window(Side side) const;
   Position pure_sequence(const Half& mine, Position begin) const;
   std::size_t room_of(Side side, const StreamPacket& packet) const;
   static Outgoing outgoing_of(const StreamPacket& packet);

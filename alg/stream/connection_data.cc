@@ -41,7 +41,7 @@ void Connection::on_gap(Side side, const StreamPacket& packet, Position begin, I
   const unsigned number = mine.probes++;
   if ((number == 0 || number > 3) && mine.carriers.size() < most_carriers()) return wait(side, packet, begin);
   mine.is_raising = true;
-  probe(side, outgoing_of(packet));
+  probe_for_us(side, outgoing_of(packet));
 }
 
 void Connection::on_repeat(Side side, const StreamPacket& packet, Position begin, Instant now) {
@@ -104,8 +104,8 @@ void Connection::on_surplus(Side side, const StreamPacket& packet, Position begi
 // Takes bytes that continue the stream, and decides what can be.
 void Connection::read(Side side, std::string_view fresh, Instant now) {
   Half& mine = halves_[side];
-  const bool in_hand = !mine.is_holding();
-  if (in_hand) mine.held_since = now;
+  if (!mine.is_holding()) mine.held_since = now;
+  const bool in_hand = !mine.is_holding() && !mine.is_behind();  // what is behind goes first: the packet may not take all of its own
   mine.last_byte = now;
   mine.has_stalled = mine.has_asked = mine.is_unproven = false;
   mine.in_next += static_cast<Position>(fresh.size());

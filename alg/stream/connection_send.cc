@@ -102,7 +102,7 @@ void Connection::pump(Side side, const StreamPacket* packet, Instant now) {
     mine.is_raising = true;
     const Carrier oldest = std::move(mine.carriers.front());
     mine.carriers.pop_front();
-    probe(side, outgoing_of(oldest));
+    probe_for_us(side, outgoing_of(oldest));
   }
   if (mine.carriers.empty()) mine.is_raising = true;
 }
@@ -125,10 +125,16 @@ void Connection::probe(Side side, const Outgoing& outgoing) {
   send(side, outgoing, halves_[side].acknowledged - 1, flags, std::string_view("\0", 1));
 }
 
+// Its sender does not wait for the answer: when it says nothing new to him, it is one repeated acknowledgement less.
+void Connection::probe_for_us(Side side, const Outgoing& outgoing) {
+  ++halves_[side].probed;
+  probe(side, outgoing);
+}
+
 void Connection::probe_or_carry(Side side, Carrier carrier, Instant now) {
   Ask ask{carrier.begin, carrier.end, {}, carrier.room, 0, false, false};
   if (halves_[side].wants_carrier(now) && carry(side, outgoing_of(carrier), ask, now)) return;
-  probe(side, outgoing_of(carrier));
+  probe_for_us(side, outgoing_of(carrier));
 }
 
 // Where a segment without data stands.
@@ -157,6 +163,11 @@ SackBlocks Connection::sack_for(Side side, const StreamPacket* packet, Position 
   return out;
 }
 
+Position Connection::acknowledged_for(Side side) const {
+  const Half& data = halves_[other(side)];
+  return std::max(data.map.to_in(halves_[side].stamp.acknowledged), data.taken);
+}
+
 // How far the sender may send: as far as the receiver says, and as what must be kept of it behind an edit has room here. A message
 // that is larger than the receiver's window and held in part would never be whole; what was taken over of it lies here, so the
 // room for its rest is ours, too.
@@ -175,7 +186,8 @@ Position Connection::edge_for(Side side) const {
 
 // What is left of the window, in the receiver's unit. Less than one unit is written as one: the sender would take 0 for a
 // closed window; what then does not fit stays kept until it does.
-uint16_t Connection::written_window(Side side, Position room) const {
+uint16_t Connection::written_window(Side side) const {
+  const Position room = edge_for(side) - acknowledged_for(side);
   const Position units = room > 0 ? std::max<Position>(room >> scale_of(side), 1) : 0;
   const Position most = halves_[other(side)].owes_held() ? 65'535 : halves_[side].stamp.window;
   return static_cast<uint16_t>(std::min(units, most));
@@ -188,9 +200,9 @@ void Connection::send(Side side, const Outgoing& outgoing, Position sequence, ui
   SegmentFields fields;
   fields.sequence = mine.sequence_of(sequence);
   fields.flags = flags;
-  const Position acknowledged = std::max(data.map.to_in(mine.stamp.acknowledged), data.taken);
+  const Position acknowledged = acknowledged_for(side);
   if ((flags & tcp_ack) != 0) fields.acknowledgement = data.sequence_of(acknowledged);
-  fields.window = written_window(side, edge_for(side) - acknowledged);
+  fields.window = written_window(side);
   fields.timestamps = mine.stamp.timestamps;
   fields.sack = sack_for(side, outgoing.packet, acknowledged);
   if ((flags & tcp_urg) != 0 && outgoing.packet != nullptr) {

@@ -65,13 +65,17 @@ bool Half::acknowledge(Position out, Position window_end, bool is_pure) {
     catch_up(out);
   }
   is_restored = false;
+  const bool is_repeated = out == acknowledged && is_pure;
+  answers_us = is_pure && (is_repeated ? probed > 0 : out <= map.to_out(std::min(taken, decided)));
+  if (is_repeated && probed > 0) --probed;
   if (out > acknowledged) {
+    probed = 0;
     acknowledged = out;
     is_narrow &= out < sent;
     map.acknowledge(out);
     cursor = std::max(cursor, out);
     repeated = 0;
-  } else if (out == acknowledged && is_pure && ++repeated == 3 && owes()) {
+  } else if (is_repeated && !answers_us && ++repeated == 3 && owes()) {
     cursor = acknowledged;
   }
   right_edge = std::max(right_edge, window_end);
@@ -148,8 +152,8 @@ bool Half::next_chunk(const Ask& ask, const StreamLimits& limits, Instant now, C
   Position end = chunk_end(ask, begin);
   if (begin < end) fill(begin, end, ask, chunk.bytes);
   if (begin < end && chunk.bytes.empty()) {
-    // kept nowhere: the sender has it, and will send it again; now the packet's own bytes
-    begin = std::max(map.to_out(ask.begin), acknowledged);
+    // kept nowhere: the sender has it, and will send it again; now what is kept behind it, or the packet's own bytes
+    begin = std::max(std::min(map.next_kept(begin), map.to_out(ask.begin)), acknowledged);
     end = chunk_end(ask, begin);
     cursor = std::max(cursor, std::min(begin, decided_out()));
     if (begin < end) fill(begin, end, ask, chunk.bytes);

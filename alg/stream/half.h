@@ -15,13 +15,15 @@
 //   terms: the same range again, through the map.
 //
 //   Taking over. Holding a message keeps the receiver from acknowledging it, and then a sender with Nagle, or one whose
-//   congestion window is full, never sends the rest. So when nothing came for `stall`, when there is a gap, when the sender
-//   repeats held bytes, or when no packet is left that waits, the half begins to raise: one packet leaves as a byte the receiver
-//   has acknowledged long ago (RFC 1122 section 4.2.3.6: an old byte is answered at once, which an empty segment need not be),
-//   and if the answer acknowledges everything decided, it is raised to in_next. From then on the sender has forgotten these
-//   bytes and they are ours (owed): kept until the receiver has them, sent again after `resend`, three repeated
-//   acknowledgements, or any packet that repeats old bytes. The byte is old for certain: below what the receiver acknowledged,
-//   never a guess.
+//   congestion window is full, never sends the rest. So when nothing came for `stall`, when it goes on in small pieces for
+//   `longest_stall` (its sender would repeat), when there is a gap, when the sender repeats held bytes, or when no packet is left
+//   that waits, the half begins to raise: one packet leaves as a byte the receiver has acknowledged long ago (RFC 1122 section
+//   4.2.3.6: an old byte is answered at once, which an empty segment need not be), and if the answer acknowledges everything
+//   decided, it is raised to in_next. From then on the sender has forgotten these bytes and they are ours (owed): kept until the
+//   receiver has them, sent again after `resend`, three repeated acknowledgements, or any packet that repeats old bytes. The byte
+//   is old for certain: below what the receiver acknowledged, never a guess.
+//   Answers to such bytes, and acknowledgements of owed ones, that tell the sender nothing new are dropped: without SACK he would
+//   count them, and repeat what is not lost.
 //
 //   Carriers for owed bytes: packets that wait, any packet of the sender, and, when there is none, an acknowledgement of the
 //   receiver turned into such an old byte toward the sender, whose answer is one. The acknowledgement that takes the last
@@ -111,6 +113,7 @@ struct Half {
   std::string buffer;           // [decided, in_next) of an incomplete message
   std::deque<Carrier> carriers;
   Stamp stamp;
+  bool has_news = false;        // its newest packet tells the other end that more has arrived, or may come
   Position in_next = 0, decided = 0;
   Position taken = 0;           // acknowledged to the sender by us
   std::optional<Position> fin;  // where its FIN stands
@@ -120,7 +123,7 @@ struct Half {
   bool is_unproven = false;     // restored, and its next byte has not come yet
   bool is_first_message = true;
   unsigned probes = 0;          // packets that left as old bytes since the gap opened
-  Instant held_since{}, last_byte{};
+  Instant held_since{}, last_byte{}, raised_at{};
   bool has_stalled = false;     // since last_byte
   bool has_asked = false;       // since last_byte: the sender, for a packet
 
@@ -140,6 +143,8 @@ struct Half {
   Position sent = 0;          // out: the highest ever sent
   bool fin_sent = false;
   unsigned repeated = 0;      // acknowledgements that said nothing new
+  unsigned probed = 0;        // old bytes that we sent since it acknowledged more, for ourselves: each is answered
+  bool answers_us = false;    // its newest packet does, or takes bytes that their sender has forgotten
   Position resent = -1;       // where bytes were last sent from again
   unsigned resends = 0;       // from there
   bool is_narrow = false;     // so many that the path may be narrower than the sender knows

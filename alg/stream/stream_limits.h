@@ -17,6 +17,7 @@ struct StreamLimits {
   std::size_t waiting_packets = limits::stream_waiting_packets;  // of all connections together
   std::size_t waiting_packets_per_host = limits::stream_waiting_packets_per_host;
   limits::milliseconds stall = limits::stream_stall;
+  limits::milliseconds longest_stall = limits::stream_longest_stall;
   limits::milliseconds first_line = limits::stream_first_line;
   limits::milliseconds hold = limits::stream_hold;
   limits::milliseconds resend = limits::stream_resend;
