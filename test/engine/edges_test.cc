@@ -213,6 +213,27 @@ TEST_CASE("without NAT, what inside hosts send each other is nobody's business")
   CHECK(world.doors() == 0);
 }
 
+TEST_CASE("who is called through a door of his own is no administrator's PBX: he may not name others") {
+  World world;
+  world.out(phone, provider, sip_text(registration));
+  world.delivered(provider, w, sip_text(ok_to_registration));
+  world.forget_flows();
+  world.delivered("203.0.113.2:5066", w, sip_text(invite_from_bob));
+  const std::string left = world.out(phone, "203.0.113.2:5066", sip_text(with(ok_from_alice, "c=IN IP4 10.0.0.2", "c=IN IP4 10.0.0.9")));
+  CHECK(contains(left, "c=IN IP4 10.0.0.9"));
+  CHECK_FALSE(world.door_of("10.0.0.9:4000"));
+}
+
+TEST_CASE("a phone that gives up writing the outside address into its registration is called under its own again") {
+  World world;
+  world.out(phone, provider, sip_text(with(registration, "Contact: <sip:alice@10.0.0.2>", "Contact: <sip:alice@203.0.113.1>")));
+  world.delivered(provider, w, sip_text(ok_to_registration));
+  const auto again = [](const std::string& text) { return with(with(text, "CSeq: 1", "CSeq: 2"), "z9hG4bKr1", "z9hG4bKr2"); };
+  world.out(phone, provider, sip_text(again(registration)));
+  world.delivered(provider, w, sip_text(again(ok_to_registration)));
+  CHECK(contains(world.delivered(provider, w, sip_text(invite_from_bob)), "INVITE sip:alice@10.0.0.2 SIP/2.0"));
+}
+
 // --- transactions (section 3) ---
 
 TEST_CASE("without the magic cookie transactions differ by From tag and sent-by too") {

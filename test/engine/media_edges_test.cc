@@ -190,6 +190,28 @@ TEST_CASE("a port that was another phone's rests, and is free again when it has 
   CHECK(world.door_of("10.0.0.4:4000") == ep("203.0.113.1:4000"));
 }
 
+TEST_CASE("media does not take the port of an administrator's forward") {
+  World world;
+  world.forward("203.0.113.1:5060", "10.0.0.5:5060");
+  world.delivered(provider, w, sip_text(invite_from_bob));
+  world.out(phone, provider, sip_text(offered("m=audio 5060 RTP/AVP 0\n")));
+  REQUIRE(world.door_of("10.0.0.2:5061"));  // the RTCP: of its signalling the phone has a door at 5060, too
+  CHECK(world.door_of("10.0.0.2:5061") != ep("203.0.113.1:5061"));
+}
+
+TEST_CASE("doors whose place another has by the time their address returns stay closed") {
+  World world;
+  set_up_call(world);
+  world.engine.outside_address_lost(*parse_address("203.0.113.1"));
+  REQUIRE(world.doors() > 0);  // ways out
+  world.out("10.0.0.3:5060", provider, sip_text(from_other_phone(with_body(invite, plain))));
+  REQUIRE(world.door_of("10.0.0.3:4000") == ep("203.0.113.1:4000"));
+  world.engine.outside_address_returned(*parse_address("203.0.113.1"));
+  CHECK(world.stats()[Event::doors_refused] == 0);
+  CHECK_FALSE(world.door_of("10.0.0.2:4000"));
+  CHECK(world.door_of("10.0.0.3:4000") == ep("203.0.113.1:4000"));
+}
+
 // --- until when ---
 
 TEST_CASE("PRACK lets a phone ring on for three minutes more") {
@@ -259,4 +281,63 @@ TEST_CASE("a call is cleared by its Call-ID as it is shown") {
   CHECK(world.engine.clear_call("call-1@10.0.0.2", world.now) == 0);
   CHECK(world.engine.clear_call(calls.front().call_id, world.now) == 1);
   CHECK_FALSE(world.door_of("10.0.0.2:4000"));
+}
+
+TEST_CASE("a session description of before that comes late changes nothing of the call") {
+  World world;
+  world.out(phone, provider, sip_text(with_body(invite, plain)));
+  world.delivered(provider, w, sip_text(ok_to_invite));
+  const std::string late = with(with(with(ok_to_invite, "200 OK", "183 Session Progress"), "203.0.113.3", "203.0.113.8"), "audio 30000", "audio 30800");
+  world.delivered(provider, w, sip_text(late));
+  CHECK(world.has_way_out("10.0.0.2", "203.0.113.3:30000"));
+  CHECK_FALSE(world.has_way_out("10.0.0.2", "203.0.113.8:30800"));
+}
+
+TEST_CASE("a re-INVITE without an offer that is refused takes the offer of its 183 with it") {
+  World world;
+  set_up_call(world);
+  const std::string head = "Via: SIP/2.0/UDP 203.0.113.2:5080;branch=z9hG4bKb4\nFrom: <sip:bob@example.net>;tag=b1\nTo: \"Alice\" <sip:alice@10.0.0.2>;tag=a1\n"
+                           "Call-ID: call-1@10.0.0.2\nCSeq: 5 INVITE\n";
+  const std::string empty = "Content-Length: 0\n\n";
+  world.delivered("203.0.113.2:5080", w, sip_text("INVITE sip:alice@203.0.113.1:5060;ob SIP/2.0\n" + with(head, "10.0.0.2>", "203.0.113.1>") + "Contact: <sip:bob@203.0.113.2:5080>\n" + empty));
+  const std::string body = with(plain, "audio 4000", "audio 4200");
+  world.out(phone, "203.0.113.2:5080", sip_text("SIP/2.0 183 Session Progress\n" + head + "Contact: <sip:alice@10.0.0.2:5060;ob>\nRequire: 100rel\nRSeq: 1\n"
+                                                "Content-Type: application/sdp\nContent-Length: {length}\n\n" + body));
+  REQUIRE(world.door_of("10.0.0.2:4200"));
+  world.out(phone, "203.0.113.2:5080", sip_text("SIP/2.0 488 Not Acceptable Here\n" + head + empty));
+  world.pass_time(33s);
+  CHECK_FALSE(world.door_of("10.0.0.2:4200"));
+  CHECK(world.door_of("10.0.0.2:4000"));
+}
+
+TEST_CASE("a call that was learnt late by its SUBSCRIBE is no call") {
+  World world;
+  const std::string learnt = with(with(with(invite.substr(0, invite.find("Content-Type")), "INVITE", "SUBSCRIBE"), "To: <sip:bob@example.net>\n", "To: <sip:bob@example.net>;tag=b1\n"),
+                                  "Subject: my address is 10.0.0.2", "Event: dialog\nExpires: 60") + "Content-Length: 0\n\n";
+  world.out(phone, provider, sip_text(learnt));
+  CHECK(world.engine.standing().calls == 0);
+}
+
+TEST_CASE("a subscription whose 2xx says no time lasts as long as was asked") {
+  World world;
+  const std::string asked = with(with(invite.substr(0, invite.find("Content-Type")), "INVITE", "SUBSCRIBE"), "Subject: my address is 10.0.0.2", "Event: dialog\nExpires: 3600") + "Content-Length: 0\n\n";
+  world.out(phone, provider, sip_text(asked));
+  world.delivered(provider, w, sip_text(with(ok_to_invite.substr(0, ok_to_invite.find("Content-Type")), "INVITE", "SUBSCRIBE") + "Content-Length: 0\n\n"));
+  world.pass_time(3600s);
+  CHECK(world.door_of(phone));
+  world.pass_time(33s);
+  CHECK_FALSE(world.door_of(phone));
+}
+
+TEST_CASE("a Path is needed as long as one of the bindings that were granted with it") {
+  World world;
+  const auto through = [](const std::string& text, std::string_view path) { return with(text, "CSeq: 1 REGISTER\n", "CSeq: 1 REGISTER\nPath: <sip:" + std::string(path) + ";lr>\n"); };
+  world.out(phone, provider, sip_text(through(registration, "10.0.0.2")));
+  world.delivered(provider, w, sip_text(through(ok_to_registration, "203.0.113.1")));
+  CHECK(world.engine.registrations(world.now).size() == 2);
+  world.pass_time(999s);
+  CHECK(world.engine.registrations(world.now).size() == 1);
+  CHECK(world.door_of(phone));
+  world.pass_time(34s);
+  CHECK(world.doors() == 0);
 }
