@@ -101,6 +101,22 @@ TEST_CASE("a message larger than the first window is held whole") {
   CHECK(call.stats[Event::stream_takeovers] > 0);
 }
 
+TEST_CASE("where each segment ends one message and begins the next, time counts for each of them") {
+  Call call;
+  call.settle();
+  const std::size_t half = grows.size() / 2;
+  call.end(0).write(grows.substr(0, half), call.now());
+  std::string wanted;
+  for (int i = 0; i < 8; ++i) {
+    call.settle(3000);  // together longer than limits::stream_hold
+    call.end(0).write(grows.substr(half) + grows.substr(0, half), call.now());
+    wanted += Bench::edited(grows);
+  }
+  call.settle(3000);
+  CHECK(call.end(1).received().substr(0, wanted.size()) == wanted);
+  CHECK(call.stats[Event::stream_messages_given_up] == 0);
+}
+
 TEST_CASE("a long body streams behind its head") {
   Call call;
   call.settle();
