@@ -76,7 +76,6 @@ class CallDatabase {
   // Then schedule_leg.
   void replace_older(Leg& leg, const Dialog& dialog, Instant now);
   void end_media(Leg& leg, Instant now);  // at once
-  void end_use(MediaUse& use, Instant when);  // then schedule_leg
   void schedule_leg(LegId id);  // after a deadline of it moved earlier
 
   // --- ownership ---

@@ -112,8 +112,4 @@ void CallDatabase::end_media(Leg& leg, Instant now) {
   end_uses(leg, now, [](const MediaUse&) { return true; });
 }
 
-void CallDatabase::end_use(MediaUse& use, Instant when) {
-  if (!use.ends || *use.ends > when) use.ends = when;
-}
-
 }  // namespace sipalg

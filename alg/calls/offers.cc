@@ -25,7 +25,7 @@ void CallDatabase::give_up_offer(Leg& leg, const Offer& offer, Instant now) {
   for (MediaUse& use : leg.media) {
     if (!use.waits || use.sdp != offer.sdp) continue;
     use.waits = false;
-    end_use(use, now + limits::transaction_end);
+    use.ends = now + limits::transaction_end;
   }
 }
 
@@ -61,8 +61,8 @@ void CallDatabase::replace_older(Leg& leg, const Dialog& dialog, Instant now) {
   };
   for (MediaUse& use : leg.media) {
     if (!stands_here(use)) continue;
-    const bool is_muxed = dialog.muxed && use.is_rtcp && !use.is_way_out;
-    if (is_muxed || (use.sdp < dialog.stands && is_renewed(use))) end_use(use, now + limits::transaction_end);
+    const bool is_muxed = dialog.muxed && use.is_rtcp;
+    if (is_muxed || (use.sdp < dialog.stands && is_renewed(use))) use.ends = now + limits::transaction_end;
   }
 }
 

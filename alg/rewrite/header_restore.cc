@@ -155,9 +155,7 @@ void HeaderRestore::request_uri(const Leg* leg) {
 
 void HeaderRestore::routes(const Leg* leg) {
   for (const sip::NameAddr& route : passage_.message.routes) {
-    if (leg && (from_list(route.uri, Field::route, Field::record_route, leg->givens) ||
-                from_list(route.uri, Field::route, Field::path, leg->givens)))
-      continue;
+    if (leg && from_list(route.uri, Field::route, Field::record_route, leg->givens)) continue;
     if (from_registrations(route.uri, Field::route, Field::path) ||
         from_registrations(route.uri, Field::route, Field::service_route))
       continue;
