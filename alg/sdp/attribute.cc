@@ -42,7 +42,6 @@ void read_property(std::string_view name, Session& session, Media* media) noexce
   if (media == nullptr) return;
   if (name == "rtcp-mux") media->rtcp_mux = true;
   if (name == "rtcp-mux-only") media->rtcp_mux_only = true;
-  if (name == "bundle-only") media->bundle_only = true;
 }
 
 // A second a=rtcp would leave open which one holds.

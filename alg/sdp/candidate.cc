@@ -41,7 +41,6 @@ bool read_candidate(LineCursor line, Session& session) noexcept {
   line.next();
   const Word address = line.next();
   if (!component || !read_endpoint(address, line.next(), one)) return true;
-  one.component = *component;
   return session.candidates.push(one);
 }
 
@@ -54,7 +53,6 @@ bool read_remote_candidates(LineCursor line, Session& session) noexcept {
     const auto component = parse_number(line.next().text);
     const Word address = line.next();
     if (!component || !read_endpoint(address, line.next(), one)) return true;
-    one.component = *component;
     if (!session.candidates.push(one)) return false;
   }
 }

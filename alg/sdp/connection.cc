@@ -19,7 +19,6 @@ bool read_internet_address(const Word& address, Connection& out) noexcept {
 
 bool read_connection(const Word& nettype, const Word& addrtype, const Word& address, Connection& out) noexcept {
   if (nettype.empty() || addrtype.empty() || !read_internet_address(address, out)) return false;
-  out.is_ipv6_type = equals_ignoring_case(addrtype.text, "IP6");
   if (!equals_ignoring_case(nettype.text, "IN")) out.address.reset();
   return true;
 }

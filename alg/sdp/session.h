@@ -27,7 +27,6 @@ using sip::List;
 struct Connection {
   Span address_text;
   std::optional<Address> address;  // literal; nothing for a name
-  bool is_ipv6_type = false;       // IP6 was written
 };
 
 // a=rtcp:PORT [IN IP4 ADDRESS]  (RFC 3605)
@@ -42,7 +41,6 @@ struct Candidate {
   uint8_t media = 0;      // index of its media line
   bool is_remote = false; // from a=remote-candidates
   bool is_tcp = false;    // RFC 6544; a=remote-candidates does not tell
-  uint32_t component = 0;
   Span address_text, port;
   std::optional<Address> address;
   uint16_t port_number = 0;
@@ -78,7 +76,6 @@ struct Media {
   bool rtcp_mux = false, rtcp_mux_only = false;
   std::optional<Direction> direction;  // its own; else the session's
   Setup setup = Setup::none;
-  bool bundle_only = false;
 };
 
 struct Session {

@@ -12,10 +12,8 @@ struct Named {
 
 constexpr std::array names{
     Named{"to", Header::to}, Named{"via", Header::via}, Named{"from", Header::from}, Named{"cseq", Header::cseq},
-    Named{"path", Header::path}, Named{"rseq", Header::rseq}, Named{"rack", Header::rack},
-    Named{"route", Header::route}, Named{"event", Header::event},
+    Named{"path", Header::path}, Named{"route", Header::route},
     Named{"call-id", Header::call_id}, Named{"contact", Header::contact}, Named{"expires", Header::expires},
-    Named{"require", Header::require},
     Named{"refer-to", Header::refer_to}, Named{"identity", Header::identity},
     Named{"record-route", Header::record_route}, Named{"content-type", Header::content_type},
     Named{"service-route", Header::service_route}, Named{"authorization", Header::authorization},
@@ -30,7 +28,7 @@ constexpr auto compact = [] {
   std::array<Header, 26> letters{};
   const auto set = [&letters](char letter, Header header) { letters[static_cast<std::size_t>(letter - 'a')] = header; };
   set('v', Header::via), set('f', Header::from), set('t', Header::to), set('m', Header::contact), set('i', Header::call_id);
-  set('l', Header::content_length), set('c', Header::content_type), set('e', Header::content_encoding), set('o', Header::event);
+  set('l', Header::content_length), set('c', Header::content_type), set('e', Header::content_encoding);
   set('r', Header::refer_to), set('x', Header::session_expires), set('y', Header::identity);
   return letters;
 }();

@@ -11,7 +11,7 @@ namespace sipalg::sip {
 
 enum class Header : uint8_t {
   other, via, from, to, call_id, cseq, contact, record_route, route, path, service_route, refer_to, content_length,
-  content_type, content_encoding, expires, session_expires, event, subscription_state, rseq, rack, identity, require,
+  content_type, content_encoding, expires, session_expires, subscription_state, identity,
   authorization,  // Proxy-Authorization and Authentication-Info too: what may sign the body
 };
 

@@ -114,7 +114,6 @@ struct Message {
   Span first_line;       // without its line end
   Span head;             // first byte of the message (behind leading CRLFs) up to and including the blank line
   Span body;             // what Content-Length says, else the rest; may be empty
-  bool has_trailing_bytes = false;  // bytes behind Content-Length
   bool is_body_elsewhere = false;   // Content-Length counts bytes that are not here: `body` is empty
 
   List<Via, limits::vias> vias;
@@ -134,12 +133,8 @@ struct Message {
   Span content_encoding;  // whole value
   std::optional<uint32_t> expires;          // Expires header, seconds
   std::optional<uint32_t> session_expires;  // Session-Expires (or x), delta seconds
-  Span event;                               // Event (or o), whole value
   Span subscription_state;                  // whole value
-  std::optional<uint32_t> rseq;
-  Span rack;         // whole value
   bool has_identity = false;                // Identity or its compact form y (RFC 8224)
-  bool requires_100rel = false;             // Require lists 100rel
   bool has_auth_int = false;  // Authorization / Proxy-Authorization with qop=auth-int: the body is signed (RFC 7616)
 };
 

@@ -31,7 +31,7 @@ void reset(Message& m) noexcept {
   m.is_request = false;
   m.method = Method::other;
   m.method_text = m.first_line = m.head = m.body = m.call_id = m.cseq_method = m.content_length = {};
-  m.content_type = m.content_encoding = m.event = m.subscription_state = m.rack = {};
+  m.content_type = m.content_encoding = m.subscription_state = {};
   make_new(m.request_uri);
   m.status = 0;
   m.cseq = 0;
@@ -42,8 +42,8 @@ void reset(Message& m) noexcept {
   m.paths.clear();
   m.service_routes.clear();
   make_new(m.from), make_new(m.to), make_new(m.refer_to);
-  m.content_length_number = m.expires = m.session_expires = m.rseq = {};
-  m.has_trailing_bytes = m.is_body_elsewhere = m.has_identity = m.requires_100rel = m.has_auth_int = false;
+  m.content_length_number = m.expires = m.session_expires = {};
+  m.is_body_elsewhere = m.has_identity = m.has_auth_int = false;
 }
 
 Span span_of(const Cursor& value) noexcept {
@@ -256,12 +256,8 @@ bool Scanner::read_note(Header header, Cursor value) noexcept {
     case Header::content_encoding: m_.content_encoding = span_of(value); break;
     case Header::expires: m_.expires = parse_leading_number(value); break;
     case Header::session_expires: m_.session_expires = parse_leading_number(value); break;
-    case Header::event: m_.event = span_of(value); break;
     case Header::subscription_state: m_.subscription_state = span_of(value); break;
-    case Header::rseq: m_.rseq = parse_leading_number(value); break;
-    case Header::rack: m_.rack = span_of(value); break;
     case Header::identity: m_.has_identity = true; break;
-    case Header::require: m_.requires_100rel |= has_word(value, "100rel"); break;
     case Header::authorization: m_.has_auth_int |= has_auth_int(value); break;
     default: break;
   }
@@ -287,7 +283,6 @@ bool Scanner::find_body() noexcept {
     return true;
   }
   m_.body = {m_.head.end, m_.head.end + said};
-  m_.has_trailing_bytes = said < there;
   return true;
 }
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-// Header values that are a number or a list of words.
+// Header values that are a number, or say how the body is signed.
 #include "alg/sip/small_values.h"
 
 namespace sipalg::sip {
@@ -8,17 +8,6 @@ std::optional<uint32_t> parse_leading_number(Cursor value) noexcept {
   const auto number = take_number(value);
   if (!value.done() && *value.at != ';' && !is_in(*value.at, blank)) return std::nullopt;
   return number;
-}
-
-bool has_word(Cursor value, std::string_view word) noexcept {
-  while (!value.done()) {
-    value.skip_blanks();
-    const char* begin = value.at;
-    value.skip(token);
-    if (equals_ignoring_case(value.text_since(begin), word)) return true;
-    if (value.at == begin && !value.done()) ++value.at;
-  }
-  return false;
 }
 
 bool has_auth_int(Cursor value) noexcept {

@@ -20,11 +20,8 @@ inline std::optional<uint32_t> take_number(Cursor& cursor) noexcept {
   return static_cast<uint32_t>(number);
 }
 
-// delta-seconds or a sequence number, parameters behind it passed over: Expires, Session-Expires, RSeq. Nothing when it is not one.
+// delta-seconds, parameters behind it passed over: Expires, Session-Expires. Nothing when it is not one.
 std::optional<uint32_t> parse_leading_number(Cursor value) noexcept;
-
-// Whether a list of option tags (Require) has `word`.
-bool has_word(Cursor value, std::string_view word) noexcept;
 
 // Whether credentials may say qop=auth-int (RFC 7616 section 3.4): the word anywhere in the value, so that no way of writing it
 // slips through.
