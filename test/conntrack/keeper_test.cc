@@ -290,6 +290,18 @@ TEST_CASE("a pinhole that goes unheard while many doors are closed is found by t
   CHECK(r.expectations() == 10);
 }
 
+TEST_CASE("anchors that go unheard while many doors are closed are found by the next tick, too") {
+  Router r;
+  const std::vector<DoorHandle> handles = many_doors(r, 40);
+  r.keeper.tick(Instant{std::chrono::hours{1}});
+  r.world.run(Side::router, "conntrack -F");  // nobody reads what the events tell
+  r.keeper.close(std::span(handles).first(30));
+  r.keeper.flush();
+  r.keeper.tick(Instant{std::chrono::hours{1}});
+  CHECK(r.anchors() == 10);
+  CHECK(r.expectations() == 10);
+}
+
 TEST_CASE("a door that is closed waits some milliseconds for others, and so many wait for nobody") {
   Router r;
   const std::vector<DoorHandle> handles = many_doors(r, 70);
@@ -380,6 +392,19 @@ TEST_CASE("a way out lives while its host has a flow to that endpoint") {
   CHECK(r.keeper.has_flow(used));
   CHECK_FALSE(r.keeper.has_flow(other_port));
   CHECK_FALSE(r.keeper.has_flow(other_host));
+}
+
+TEST_CASE("media that nobody answers is media, with NAT and without") {
+  for (const bool translates : {false, true}) {
+    Router r(Firewall::outward, translates);
+    const char* const outside = translates ? "203.0.113.1:4000" : "10.0.0.2:4000";
+    const auto phone = r.world.udp(Side::inside, "10.0.0.2:4000"), remote = r.world.udp(Side::outside, "203.0.113.2:6000");
+    const auto handles = r.open({inbound("10.0.0.2:4000", outside)});
+    CHECK_FALSE(r.keeper.has_flow(handles));
+    r.world.idle(2100ms);  // what the last dump found holds for two seconds
+    CHECK(r.hears(phone, remote, outside) == "hello from 203.0.113.2:6000");
+    CHECK(r.keeper.has_flow(handles));
+  }
 }
 
 TEST_CASE("refresh: leases are renewed, what is missing is made again") {
