@@ -3,6 +3,7 @@
 import json
 import os
 import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 
@@ -73,6 +74,30 @@ def bench_measures_every_candidate(bench):
             check(0 < figure["min"] <= figure["median"] <= figure["max"], f"{name}: {figure}")
             check(name == "plain" or row["ratios"]["plain"]["messages_per_second"]["median"] > 0, f"no ratio of {name} to plain")
     check("trunk: trunk mix" in result.stdout and "faulty rounds" in result.stdout, "no table was printed")
+
+
+@case("issue 5, the bench", daemon=False)
+def faulty_round_reaches_no_goal(bench):
+    """A goal counts as reached when its ratio is there and every message of its rounds was: what arrives wrong is no speed."""
+    del bench
+    sys.path.append(os.path.join(ROOT, "test", "load"))
+    from bench import goals  # pylint: disable=import-outside-toplevel
+    from bench.candidates import Helper, Sipalgd  # pylint: disable=import-outside-toplevel
+    from bench.figures import Row  # pylint: disable=import-outside-toplevel
+    from bench.workloads import everything  # pylint: disable=import-outside-toplevel
+    workload = next(each for each in everything() if each.name == "invite-known")
+
+    def told(candidate, rate, wrong):
+        row = Row(workload, candidate)
+        for number in range(5):
+            row.add({"measured": {"messages_per_second": rate, "cpu_us_per_message": dict.fromkeys(("watched", "machine", "generator"), 1)},
+                     "faults": {"wrong": wrong if number == 2 else 0, "given_up": 0, "lost": 0, "sent": 1000, "first": ""}, "candidate": {}})
+        return {(workload.name, candidate.name): row}
+
+    for wrong, reached in ((0, True), (1, False)):
+        for mine, its in ((wrong, 0), (0, wrong)):
+            [line] = goals.judge({**told(Sipalgd(), 200_000, mine), **told(Helper(), 100_000, its)})
+            equal((line["value"], line["reached"], line["faulty_rounds"]), (2.0, reached, wrong), f"{mine} wrong here, {its} there")
 
 
 def classes(bench):
