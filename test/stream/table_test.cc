@@ -117,6 +117,25 @@ TEST_CASE("where each segment ends one message and begins the next, time counts 
   CHECK(call.stats[Event::stream_messages_given_up] == 0);
 }
 
+TEST_CASE("what stands behind a gap counts among what a host may have held, and all of it arrives") {
+  for (const bool per_host : {true, false}) {
+    Setup setup;
+    (per_host ? setup.limits.held_bytes_per_host : setup.limits.held_bytes) = 3000;
+    Call call(setup);
+    call.settle();
+    bool is_first = true;
+    call.is_lost = [&](std::size_t from, const std::vector<uint8_t>& packet) { return from == 0 && packet.size() > 1000 && std::exchange(is_first, false); };
+    std::size_t most = 0;
+    call.on_wire = [&](std::size_t, const std::vector<uint8_t>&) { most = std::max(most, call.table->held_bytes()); };
+    const std::string message = request("192.0.2.77", "text/plain", 40'000);
+    call.end(0).write(message, call.now());
+    CHECK(call.time_until(1, message, 30'000) > 0);
+    CHECK(!is_first);
+    CHECK(most > 0);
+    CHECK(most <= 3000 + 1460);  // and the segment that fills the gap
+  }
+}
+
 TEST_CASE("a long body streams behind its head") {
   Call call;
   call.settle();
