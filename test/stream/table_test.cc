@@ -136,6 +136,26 @@ TEST_CASE("what stands behind a gap counts among what a host may have held, and 
   }
 }
 
+TEST_CASE("a direction that is read no more goes on behind an edit, however far it went before the process came back") {
+  Call call;
+  call.settle();
+  call.end(0).write(grows, call.now());
+  const std::string unframed = "INFO sip:bob@example.net SIP/2.0\r\nVia: SIP/2.0/TCP 192.0.2.77\r\n\r\n" + std::string(300'000, 'x');
+  call.end(0).write(unframed, call.now());
+  REQUIRE(call.time_until(1, Bench::edited(grows) + unframed) > 0);
+  REQUIRE(call.stats[Event::stream_framing_lost] == 1);
+  call.settle();
+  const auto saved = call.saved;
+  call.table = std::make_unique<StreamTable>(call, call, &call, call.stats);
+  for (const auto& [key, bytes] : saved) REQUIRE(call.table->restore(key, bytes, Instant{std::chrono::milliseconds{call.now()}}));
+  call.end(0).write(std::string(5000, 'y'), call.now());
+  CHECK(call.time_until(1, Bench::edited(grows) + unframed + std::string(5000, 'y')) > 0);
+  call.end(1).write(grows, call.now());
+  CHECK(call.time_until(0, Bench::edited(grows)) > 0);
+  call.close_both();
+  CHECK(call.end(0).is_all_acknowledged());
+}
+
 TEST_CASE("a long body streams behind its head") {
   Call call;
   call.settle();
