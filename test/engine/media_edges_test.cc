@@ -212,6 +212,16 @@ TEST_CASE("doors whose place another has by the time their address returns stay 
   CHECK(world.door_of("10.0.0.3:4000") == ep("203.0.113.1:4000"));
 }
 
+TEST_CASE("a door that waits for the registrar's word is not opened by the return of its address") {
+  World world;
+  world.out(phone, provider, sip_text(with(registration, "alice@10.0.0.2>", "alice@10.0.0.2:5062>")));
+  REQUIRE_FALSE(world.door_of("10.0.0.2:5062"));
+  world.engine.outside_address_lost(*parse_address("203.0.113.1"));
+  world.engine.outside_address_returned(*parse_address("203.0.113.1"));
+  CHECK(world.door_of(phone));
+  CHECK_FALSE(world.door_of("10.0.0.2:5062"));
+}
+
 // --- until when ---
 
 TEST_CASE("PRACK lets a phone ring on for three minutes more") {
@@ -306,6 +316,18 @@ TEST_CASE("a re-INVITE without an offer that is refused takes the offer of its 1
   REQUIRE(world.door_of("10.0.0.2:4200"));
   world.out(phone, "203.0.113.2:5080", sip_text("SIP/2.0 488 Not Acceptable Here\n" + head + empty));
   world.pass_time(33s);
+  CHECK_FALSE(world.door_of("10.0.0.2:4200"));
+  CHECK(world.door_of("10.0.0.2:4000"));
+}
+
+TEST_CASE("an offer that a 2xx does not answer gives its doors back, the call keeps those it has") {
+  World world;
+  set_up_call(world);
+  world.out(phone, "203.0.113.2:5080", sip_text(reinvite(with_body(invite, with(plain, "audio 4000", "audio 4200")))));
+  REQUIRE(world.door_of("10.0.0.2:4200"));
+  const std::string bare = with(with(ok_to_invite.substr(0, ok_to_invite.find("Content-Type")), "z9hG4bK1", "z9hG4bK5"), "CSeq: 1", "CSeq: 2") + "Content-Length: 0\n\n";
+  world.delivered("203.0.113.2:5080", w, sip_text(bare));
+  world.pass_time(65s);
   CHECK_FALSE(world.door_of("10.0.0.2:4200"));
   CHECK(world.door_of("10.0.0.2:4000"));
 }
