@@ -238,7 +238,10 @@ Reason Exchange::request_out() {
     map_request_headers(!copies_invite());
   }
   handle_bodies();
-  if (leg_) join_peers();
+  if (leg_) {
+    meet_destination();
+    join_peers();
+  }
   if (message_.method == Method::notify) heard_notify();
   return failure_;
 }

@@ -98,6 +98,7 @@ class Exchange {
   // --- peers (peers.cc) ---
   void meet_peers();
   void meet(const sip::Uri& uri);
+  void meet_destination();
   void join_peers();
   std::optional<DoorId> open_way_out(Protocol protocol, const Address& host, const Endpoint& remote);
   void way_out_for_transaction(Protocol protocol, const Endpoint& remote);

@@ -64,6 +64,18 @@ void Exchange::meet_peers() {
   join_peers();
 }
 
+// Contact or Record-Route of the other side may be a name: its address shows by where our side sends.
+void Exchange::meet_destination() {
+  const Address& remote = passage_.peer.address;
+  const LegPath& path = rooms_.calls.path_of(*leg_);
+  const Dialog* dialog = find_dialog();
+  if (!dialog || dialog->state == Dialog::State::ended || leg_->ends || path.peers.size() >= most_peers) return;
+  const auto lacks = [&](DoorId door) { return rooms_.doors.lacks(door, remote); };
+  const bool is_met = std::ranges::find(path.peers, remote, &Endpoint::address) != path.peers.end();
+  if (!is_met && is_remote(rules_, passage_, passage_.protocol, passage_.peer) && std::ranges::any_of(path.doors, lacks))
+    rooms_.calls.add_peer(*leg_, passage_.peer);
+}
+
 // Our signalling doors of this leg let its peers in, from whatever address they send.
 void Exchange::join_peers() {
   const LegPath& path = rooms_.calls.path_of(*leg_);

@@ -339,3 +339,19 @@ TEST_CASE("a BYE to one branch of a fork that nobody answers ends that branch al
   world.pass_time(std::chrono::minutes{2});
   CHECK(world.doors() == 0);
 }
+
+TEST_CASE("a peer whose Contact is a name may hang up from the address the ACK went to, also where another phone has the port outside") {
+  World world;
+  world.out("10.0.0.3:5060", provider, sip_text(with(with(invite, "10.0.0.2", "10.0.0.3"), "call-1", "call-of-another")));
+  world.out(phone, provider, sip_text(invite));
+  const std::string outside = to_string(*world.door_of(phone));
+  REQUIRE(outside != w);
+  const auto seen = [&](const std::string& text) { return sip_text(with(with(text, w, outside), "bob@203.0.113.2:5080", "bob@sbc.example.net")); };
+  world.delivered(provider, outside, seen(ok_to_invite));
+  CHECK_FALSE(world.in("203.0.113.7:5060", outside, seen(bye_from_bob)));
+  world.out(phone, "203.0.113.7:5060", seen(ack));
+  CHECK(contains(world.delivered("203.0.113.7:5060", outside, seen(bye_from_bob)), "BYE sip:alice@10.0.0.2:5060;ob "));
+  world.out(phone, "203.0.113.7:5060", sip_text(ok_to_bye));
+  world.pass_time(40s);
+  CHECK_FALSE(world.door_of(phone));
+}

@@ -7,7 +7,7 @@ import re
 
 from harness.case import case
 from harness.kamailio import kamailio
-from harness.router import PHONE, PHONE_2, PROXY, WAN
+from harness.router import PHONE, PHONE_2, PROXY, REGISTRAR_2, WAN
 from harness.wait import check, equal
 from harness.scripted import Wire, request, response
 
@@ -126,3 +126,22 @@ def ack_makes_no_door(bench):
     server.receive()
     equal([(d["purpose"], d["inside"], d["outside"], d["scope"]) for d in bench.daemon.doors()],
           [("via", f"{PHONE}:{LISTENING}", f"{WAN}:{LISTENING}", PROXY)], "doors after an OPTIONS")
+
+
+@case("5")
+def peer_with_a_name_hangs_up_from_where_the_ack_went(bench):
+    """The peer's Contact is a name that leads the ACK to another host than the INVITE: that host reaches the phone's Contact, on
+    the port where the phone listens, and hangs up."""
+    server, host = (bench.socket(bench.router.outside, address, 5060) for address in (PROXY, REGISTRAR_2))
+    phone = TwoPortPhone(bench)
+    phone.ask("INVITE", PHONE, True)
+    arrived, source = server.receive()
+    server.send(response(arrived, "200 OK", ["Contact: <sip:bob@sbc.example.net>"]), source)
+    phone.source.receive()
+    call_id, end_of_to = f"via-INVITE@{PHONE}", b"\r\nCall-ID"
+    phone.source.send(request("ACK", via=PHONE + ";rport", call_id=call_id).replace(end_of_to, b";tag=b1" + end_of_to), (REGISTRAR_2, 5060))
+    host.receive()
+    bye = request("BYE", 7, f"sip:alice@{WAN}:{LISTENING}", REGISTRAR_2, call_id).replace(b"tag=a1", b"tag=b1")
+    host.send(bye.replace(end_of_to, b";tag=a1" + end_of_to), (WAN, LISTENING))
+    arrived = phone.ports[LISTENING].receive()[0]
+    check(arrived.startswith(f"BYE sip:alice@{PHONE}:{LISTENING} ".encode()), f"the BYE at the phone: {arrived[:60]}")
