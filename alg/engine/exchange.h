@@ -98,6 +98,8 @@ class Exchange {
   // --- peers (peers.cc) ---
   void meet_peers();
   void meet(const sip::Uri& uri);
+  void add_peer(const Endpoint& peer);
+  void meet_neighbour(const sip::Uri& uri, const Endpoint& outside);
   void meet_destination();
   void join_peers();
   std::optional<DoorId> open_way_out(Protocol protocol, const Address& host, const Endpoint& remote);

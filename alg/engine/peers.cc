@@ -19,11 +19,24 @@ bool leads_to_peers(sip::Method method) {
 
 }  // namespace
 
+void Exchange::add_peer(const Endpoint& peer) {
+  const CompactList<Endpoint>& known = rooms_.calls.path_of(*leg_).peers;
+  if (known.size() < most_peers && std::ranges::find(known, peer) == known.end()) rooms_.calls.add_peer(*leg_, peer);
+}
+
+// Another host behind this router, by its outside endpoint: a proxy without Record-Route leaves ACK and BYE to the two, and they
+// turn around in the router.
+void Exchange::meet_neighbour(const sip::Uri& uri, const Endpoint& outside) {
+  const Address& host = passage_.me.inside.address;
+  const auto door = rooms_.doors.find_outside(protocol_of(uri, passage_.protocol), outside, passage_.peer.address, host);
+  if (door && door->is_translating() && door->inside.address != host) add_peer(door->inside);
+}
+
 void Exchange::meet(const sip::Uri& uri) {
   const auto endpoint = endpoint_of(uri);
-  if (!endpoint || !is_remote(rules_, passage_, protocol_of(uri, passage_.protocol), *endpoint)) return;
-  const CompactList<Endpoint>& known = rooms_.calls.path_of(*leg_).peers;
-  if (known.size() < most_peers && std::ranges::find(known, *endpoint) == known.end()) rooms_.calls.add_peer(*leg_, *endpoint);
+  if (!endpoint) return;
+  if (!is_remote(rules_, passage_, protocol_of(uri, passage_.protocol), *endpoint)) return meet_neighbour(uri, *endpoint);
+  add_peer(*endpoint);
   const LegPath& path = rooms_.calls.path_of(*leg_);
   if (path.doors.size() >= most_signalling_doors) return;  // refuse the new, keep the living
   const auto door = open_way_out(protocol_of(uri, passage_.protocol), path.inside_host, *endpoint);

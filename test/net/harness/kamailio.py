@@ -46,7 +46,7 @@ request_route {
     exit;
   }
   loose_route();
-  record_route();
+%(record_route)s
 %(hops)s
   if (!lookup("location")) {
     sl_send_reply("404", "Not found");
@@ -65,9 +65,10 @@ def _hop(user, where):
     return f'  if ($rU == "{user}") {{ {socket}$du = "sip:{host}:{port}{transport}"; t_relay(); exit; }}'
 
 
-def kamailio(bench, address, namespace=None, listen=None, hops=(), register='save("location");'):
+def kamailio(bench, address, namespace=None, listen=None, hops=(), register='save("location");', record_route=True):
     """Started and listening, outside unless told. `listen`: its sockets; `hops`: user -> next hop of what begins a dialog,
-    others are looked up; `register`: what it does with a REGISTER."""
+    others are looked up; `register`: what it does with a REGISTER; without `record_route` it sees nothing of a dialog but its
+    beginning."""
     folder = "/usr/lib/x86_64-linux-gnu/kamailio/modules"
     if not os.path.isdir(folder):
         folder = next((os.path.join(root, "modules") for root, names, _ in os.walk("/usr/lib")
@@ -79,6 +80,7 @@ def kamailio(bench, address, namespace=None, listen=None, hops=(), register='sav
     path = os.path.join(own, "kamailio.cfg")
     with open(path, "w", encoding="utf-8") as file:
         file.write(CONFIG % {"listen": "\n".join("listen=" + each for each in listen), "modules": folder + "/", "register": register,
+                             "record_route": "  record_route();" if record_route else "",
                              "tcp": "tcp_connection_lifetime=600" if tcp else "disable_tcp=yes",
                              "hops": "\n".join(_hop(user, where) for user, where in dict(hops).items())})
     command = ["kamailio", "-DD", "-E", "-f", path, "-m", "32", "-M", "8", "-w", own, "-Y", own]
