@@ -113,6 +113,11 @@ bool Exchange::find_or_begin(bool outgoing) {
   if (message_.is_request) rooms_.calls.prefetch_leg(call_);
   transaction_id_ = rooms_.calls.find_transaction_id(wanted);
   transaction_ = rooms_.calls.transaction(transaction_id_);
+  // the ACK to a 2xx is none of its INVITE's transaction, though it has no other branch (RFC 2543, and careless callers)
+  if (transaction_ && message_.is_request && message_.method == Method::ack && transaction_->last_status / 100 == 2) {
+    transaction_id_ = 0;
+    transaction_ = nullptr;
+  }
   is_known_ = transaction_ != nullptr;
   if (is_known_ || !message_.is_request || message_.method == Method::ack || message_.method == Method::cancel)
     return is_known_;

@@ -355,3 +355,35 @@ TEST_CASE("a peer whose Contact is a name may hang up from the address the ACK w
   world.pass_time(40s);
   CHECK_FALSE(world.door_of(phone));
 }
+
+TEST_CASE("an ACK to a 2xx with the branch of its INVITE, or none: Request-URI and Route come back, a late offer is answered") {
+  for (const std::string branch : {";branch=z9hG4bKi1", ";branch=7", ""}) {
+    INFO("branch: " << branch);
+    const auto seen = [&](const std::string& text) { return sip_text(with(text, ";branch=z9hG4bKi1", branch)); };
+    World world;
+    world.out(phone, provider, sip_text(registration));
+    world.delivered(provider, w, sip_text(ok_to_registration));
+    world.delivered(provider, w, seen(invite_from_bob.substr(0, invite_from_bob.find("Content-Type")) + "Content-Length: {length}\n"));
+    const std::string routed = "Contact: <sip:alice@10.0.0.2:5066>\nRecord-Route: <sip:10.0.0.2:5068;lr>";
+    world.out(phone, provider, seen(with(ok_from_alice, "Contact: <sip:alice@10.0.0.2>", routed)));
+    const std::string ack_with_answer = with(with(with(invite_from_bob, "INVITE", "ACK"), "sip:alice@203.0.113.1 ", "sip:alice@203.0.113.1:5066 "),
+        "To: <sip:alice@example.net>", "To: <sip:alice@example.net>;tag=a7\nRoute: <sip:203.0.113.1:5068;lr>");
+    const std::string arrived = world.delivered(provider, w, seen(ack_with_answer));
+    CHECK(contains(arrived, "ACK sip:alice@10.0.0.2:5066 "));
+    CHECK(contains(arrived, "Route: <sip:10.0.0.2:5068;lr>"));
+    CHECK(world.delivered(provider, w, seen(ack_with_answer)) == arrived);
+    CHECK(world.has_way_out("10.0.0.2", "203.0.113.3:30000"));
+    const auto asks_again = [&](int cseq, int port) {
+      const std::string number = std::to_string(cseq);
+      const auto numbered = [&](const std::string& text) { return seen(with(with(text, "CSeq: 1 ", "CSeq: " + number + " "), "bKi1", "bKi" + number)); };
+      world.delivered(provider, w, numbered(with(invite_from_bob.substr(0, invite_from_bob.find("Content-Type")) + "Content-Length: {length}\n",
+          "To: <sip:alice@example.net>", "To: <sip:alice@example.net>;tag=a7")));
+      world.out(phone, provider, numbered(with(ok_from_alice, "m=audio 4000", "m=audio " + std::to_string(port))));
+      world.delivered(provider, w, numbered(ack_with_answer));
+    };
+    asks_again(2, 4010);
+    world.pass_time(40s);
+    CHECK_FALSE(world.door_of("10.0.0.2:4000"));
+    CHECK(world.door_of("10.0.0.2:4010"));
+  }
+}
