@@ -277,6 +277,7 @@ Reason Exchange::request_in() {
   if (!copies_invite()) way_out_for_via();
   handle_bodies();
   meet_peers();
+  if (message_.method == Method::refer && !message_.is_unreadable(sip::Unreadable::refer_to)) way_to_target(message_.refer_to.uri);
   if (message_.method == Method::notify) heard_notify();
   return failure_;
 }

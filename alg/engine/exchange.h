@@ -100,9 +100,12 @@ class Exchange {
   void meet(const sip::Uri& uri);
   void add_peer(const Endpoint& peer);
   void meet_neighbour(const sip::Uri& uri, const Endpoint& outside);
+  std::optional<Doors::Found> neighbours_door(const sip::Uri& uri, const Endpoint& outside) const;
   void meet_destination();
   void join_peers();
   std::optional<DoorId> open_way_out(Protocol protocol, const Address& host, const Endpoint& remote);
+  std::optional<DoorId> claim_for(const KernelDoor& known, const Address& host);
+  void way_to_target(const sip::Uri& uri);
   void way_out_for_transaction(Protocol protocol, const Endpoint& remote);
   void way_out_for_via();
   void way_out_for_redirects();

@@ -27,9 +27,14 @@ void Exchange::add_peer(const Endpoint& peer) {
 // Another host behind this router, by its outside endpoint: a proxy without Record-Route leaves ACK and BYE to the two, and they
 // turn around in the router.
 void Exchange::meet_neighbour(const sip::Uri& uri, const Endpoint& outside) {
+  if (const auto door = neighbours_door(uri, outside)) add_peer(door->inside);
+}
+
+// Which the sender may use himself.
+std::optional<Doors::Found> Exchange::neighbours_door(const sip::Uri& uri, const Endpoint& outside) const {
   const Address& host = passage_.me.inside.address;
   const auto door = rooms_.doors.find_outside(protocol_of(uri, passage_.protocol), outside, passage_.peer.address, host);
-  if (door && door->is_translating() && door->inside.address != host) add_peer(door->inside);
+  return door && door->is_translating() && door->inside.address != host ? door : std::nullopt;
 }
 
 void Exchange::meet(const sip::Uri& uri) {
@@ -89,6 +94,20 @@ void Exchange::meet_destination() {
     rooms_.calls.add_peer(*leg_, passage_.peer);
 }
 
+// The same endpoints as a living door has, for one more host.
+std::optional<DoorId> Exchange::claim_for(const KernelDoor& known, const Address& host) {
+  DoorTable::SignallingWish wish;
+  wish.protocol = known.protocol;
+  wish.inside = known.inside;
+  wish.outside_address = known.outside.address;
+  wish.own_mapping = known.outside.port;
+  wish.exactly = known.outside.port;
+  wish.scope = scope_of(rooms_.policy, host);
+  wish.zone = known.zone;
+  const auto door = rooms_.doors.claim_signalling(wish, passage_.now);
+  return door ? std::optional(*door) : std::nullopt;
+}
+
 // Our signalling doors of this leg let its peers in, from whatever address they send.
 void Exchange::join_peers() {
   const LegPath& path = rooms_.calls.path_of(*leg_);
@@ -99,16 +118,7 @@ void Exchange::join_peers() {
       if (!rooms_.doors.lacks(path.doors[i], peer.address)) continue;
       const auto door = rooms_.doors.living_inbound(path.doors[i]);
       if (!door) continue;  // its address went in this moment
-      const KernelDoor& known = *door;
-      DoorTable::SignallingWish wish;
-      wish.protocol = known.protocol;
-      wish.inside = known.inside;
-      wish.outside_address = known.outside.address;
-      wish.own_mapping = known.outside.port;
-      wish.exactly = known.outside.port;
-      wish.scope = scope_of(rooms_.policy, peer.address);
-      wish.zone = known.zone;
-      if (const auto joined = rooms_.doors.claim_signalling(wish, passage_.now)) fresh.push_back(*joined);
+      if (const auto joined = claim_for(*door, peer.address)) fresh.push_back(*joined);
     }
   }
   if (fresh.empty() || !open_or_release(rules_, fresh, passage_.now)) return;
@@ -119,6 +129,28 @@ void Exchange::way_out_for_transaction(Protocol protocol, const Endpoint& remote
   if (!transaction_ || !is_remote(rules_, passage_, protocol, remote)) return;
   const auto door = open_way_out(protocol, passage_.me.inside.address, remote);
   if (door) rooms_.calls.own(transaction_->doors, *door, passage_.now);
+}
+
+// Our side is asked to begin something there: outside, or at a neighbour's door. That lets it in then, and its own door the
+// neighbour, so that each sees the other from outside (RFC 4787 REQ-9).
+void Exchange::way_to_target(const sip::Uri& uri) {
+  const auto endpoint = endpoint_of(uri);
+  if (!endpoint || !transaction_) return;
+  const Protocol protocol = protocol_of(uri, passage_.protocol);
+  way_out_for_transaction(protocol, *endpoint);
+  const FlowEnd& me = passage_.me;
+  const auto neighbours = neighbours_door(uri, *endpoint);
+  const auto own = neighbours ? rooms_.doors.find_signalling(protocol, me.inside, me.outside.address, passage_.peer.address) : std::nullopt;
+  SmallList<DoorId, 2> doors;
+  const auto let = [&](const Doors::Found& door, const Address& host) {
+    const auto known = rooms_.doors.living_inbound(door.id);
+    const auto claimed = known && known->signalling ? claim_for(*known, host) : std::nullopt;
+    if (claimed) doors.push_back(*claimed);
+  };
+  if (neighbours) let(*neighbours, me.inside.address);
+  if (own) let(*own, neighbours->inside.address);
+  if (doors.empty() || !open_or_release(rules_, doors, passage_.now)) return;
+  for (DoorId door : doors) rooms_.calls.own(transaction_->doors, door, passage_.now);
 }
 
 // The response goes to sent-by's port unless rport asks for the source (RFC 3581 section 4, RFC 3261 section 18.2.2).
@@ -132,9 +164,7 @@ void Exchange::way_out_for_via() {
 
 void Exchange::way_out_for_redirects() {
   if (message_.is_request || message_.status < 300 || message_.status >= 400) return;
-  for (const sip::NameAddr& contact : message_.contacts)
-    if (const auto endpoint = endpoint_of(contact.uri))
-      way_out_for_transaction(protocol_of(contact.uri, passage_.protocol), *endpoint);
+  for (const sip::NameAddr& contact : message_.contacts) way_to_target(contact.uri);
 }
 
 }  // namespace sipalg

@@ -43,12 +43,13 @@ template <typename L> void HeaderRestore::from_transaction(const L& values, Fiel
   }
 }
 
-// Where an endpoint of ours leads, through a door or along the connection this message came by.
+// Where an endpoint of ours leads, through a door or along the way this message came: a neighbour comes through one that is not his.
 std::optional<Endpoint> HeaderRestore::inside_of(const sip::Uri& uri) {
   const auto endpoint = endpoint_of(uri);
   if (!endpoint) return std::nullopt;
   const Protocol protocol = protocol_of(uri, passage_.protocol);
-  if (*endpoint == passage_.me.outside && passage_.is_own_connection(protocol, passage_.me.inside)) return passage_.me.inside;
+  const bool came_there = passage_.message.is_request && protocol == passage_.protocol;
+  if (*endpoint == passage_.me.outside && (came_there || passage_.is_own_connection(protocol, passage_.me.inside))) return passage_.me.inside;
   const auto door = door_named(uri, *endpoint);
   return door ? std::optional(door->inside) : std::nullopt;
 }

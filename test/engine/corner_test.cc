@@ -387,3 +387,15 @@ TEST_CASE("an ACK to a 2xx with the branch of its INVITE, or none: Request-URI a
     CHECK(world.door_of("10.0.0.2:4010"));
   }
 }
+
+TEST_CASE("a REFER names where our side will send: there is a way out, as for a redirection") {
+  World world;
+  set_up_call(world);
+  const std::string refer = with(with(bye_from_bob, "BYE", "REFER"), "CSeq: 77", "Contact: <sip:bob@203.0.113.2:5080>\nRefer-To: <sip:carol@203.0.113.4:5070?Replaces=x%3Bto-tag%3D1%3Bfrom-tag%3D2>\nCSeq: 77");
+  world.delivered("203.0.113.2:5080", w, sip_text(refer));
+  CHECK(world.has_way_out("10.0.0.2", "203.0.113.4:5070"));
+  world.out(phone, "203.0.113.2:5080", sip_text(with(with(ok_to_bye, "200 OK", "202 Accepted"), "BYE", "REFER")));
+  CHECK(world.has_way_out("10.0.0.2", "203.0.113.4:5070"));
+  world.pass_time(40s);
+  CHECK_FALSE(world.has_way_out("10.0.0.2", "203.0.113.4:5070"));
+}

@@ -3,7 +3,7 @@
 from harness.case import case
 from harness.kamailio import kamailio
 from harness.media import converse
-from harness.router import PHONE, PHONE_2, PROXY, WAN
+from harness.router import PHONE, PHONE_2, PROXY, STRANGER, WAN
 from harness.scripted import request, response
 from harness.texts import Callee, Caller, register
 from harness.wait import check, equal
@@ -78,3 +78,55 @@ def neighbours_send_each_other_what_a_proxy_leaves_to_them(bench):
     arrived, source = carol.receive()
     check(arrived.startswith(b"SIP/2.0 200 OK"), f"the answer to the BYE: {arrived[:60]}")
     equal(source, offer.contact(), "where the answer came from")
+
+
+def registers(bench, provider, address):
+    """A phone at its port 5060 that the provider knows by its Contact."""
+    phone = bench.socket(bench.router.inside, address, 5060)
+    phone.send(request("REGISTER", uri=f"sip:{PROXY}", via=f"{address}:5060;rport", call_id="registers@" + address,
+                       more=[f"Contact: <sip:carol@{address}:5060>", "Expires: 600"]), (PROXY, 5060))
+    asked, source = provider.receive()
+    contact = bench.capture.message("wan0", False, "REGISTER", call_id="registers@" + address).contact()
+    provider.send(response(asked, "200 OK", [f"Contact: <sip:carol@{contact[0]}:{contact[1]}>;expires=600"]), source)
+    phone.receive()
+    return phone, contact
+
+
+def sent_to_its_neighbour(bench, send):
+    """{how} to the outside Contact of another phone behind the router: its INVITE turns around there and reaches that phone, the
+    answer comes back, each from the other's outside endpoint. A stranger's INVITE does not get in."""
+    provider, stranger = (bench.socket(bench.router.outside, address, 5060) for address in (PROXY, STRANGER))
+    (alice, own), (carol, contact) = (registers(bench, provider, address) for address in (PHONE, PHONE_2))
+    target = f"sip:carol@{contact[0]}:{contact[1]}"
+    send(alice, provider, own, target)
+    stranger.send(request("INVITE", uri=target, via=STRANGER, call_id="stranger@example.com"), contact)
+    alice.send(request("INVITE", 2, target, f"{PHONE}:5060;rport", "sent@example.com", [f"Contact: <sip:carol@{PHONE}:5060>"]), contact)
+    arrived, source = carol.receive()
+    check(arrived.startswith(f"INVITE {target.replace(WAN, PHONE_2).rpartition(':')[0]}:5060 ".encode()), f"the INVITE: {arrived[:60]}")
+    check(b"sent@example.com" in arrived and PHONE.encode() + b":" not in arrived, f"what the neighbour sees: {arrived}")
+    equal(source, own, "where the INVITE came from")
+    carol.send(response(arrived, "200 OK", [f"Contact: <sip:carol@{PHONE_2}:5060>"]), source)
+    arrived, source = alice.receive()
+    check(f"Contact: <{target}>".encode() in arrived, f"the answer: {arrived}")
+    equal(source, contact, "where the answer came from")
+
+
+def by_redirection(alice, provider, _, target):
+    alice.send(request("INVITE", via=f"{PHONE}:5060;rport", call_id="sent@example.com"), (PROXY, 5060))
+    asked, source = provider.receive()
+    provider.send(response(asked, "302 Moved Temporarily", [f"Contact: <{target}>"]), source)
+    alice.receive()
+
+
+def by_refer(alice, provider, own, target):
+    provider.send(request("REFER", uri=f"sip:carol@{own[0]}:{own[1]}", via=PROXY, call_id="refers@example.com",
+                          more=[f"Contact: <sip:bob@{PROXY}>", f"Refer-To: <{target}?Replaces=c%40x%3Bto-tag%3D1%3Bfrom-tag%3D2>"]), own)
+    alice.receive()
+
+
+for name, how, send in (("phone_is_redirected_to_its_neighbour", "A phone is redirected", by_redirection),
+                        ("phone_is_transferred_to_its_neighbour", "A phone is told by REFER to turn", by_refer)):
+    def run(bench, send=send):
+        sent_to_its_neighbour(bench, send)
+    run.__name__, run.__doc__ = name, sent_to_its_neighbour.__doc__.format(how=how)
+    case("1, 5")(run)
