@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <span>
 
 namespace sipalg {
 namespace {
@@ -90,6 +91,26 @@ void FlowLookup::end(const DatagramView& header, const Flow& flow) {
   NetlinkBatch batch;
   put_flow_delete(batch, *entry);
   static_cast<void>(conntrack_.socket().exchange(batch));
+}
+
+void FlowLookup::end_translated(const Address& lost) {
+  std::vector<ConntrackEntry> found;
+  const auto note = [&](const ConntrackEntry& flow) {
+    const bool is_translated = flow.original.source.address != flow.reply.destination.address ||
+                               flow.original.destination.address != flow.reply.source.address;
+    if (is_translated) found.push_back(flow);
+  };
+  FlowFilter by_source{lost.family(), Protocol::udp, {}, {}, {}}, by_destination = by_source;
+  by_source.reply_destination = by_destination.original_destination = lost;
+  for (const FlowFilter& filter : {by_source, by_destination}) static_cast<void>(conntrack_.dump_flows(filter, note));
+  constexpr std::size_t at_once = 500;
+  for (std::span<const ConntrackEntry> rest = found; !rest.empty();) {
+    const auto some = rest.first(std::min(rest.size(), at_once));
+    rest = rest.subspan(some.size());
+    NetlinkBatch batch;
+    for (const ConntrackEntry& flow : some) put_flow_delete(batch, flow);
+    static_cast<void>(conntrack_.socket().exchange(batch));
+  }
 }
 
 void FlowLookup::remember_zone(uint16_t zone) {

@@ -45,6 +45,9 @@ class FlowLookup {
   std::expected<Flow, FlowError> find(const QueuedPacket& packet, const DatagramView& header, Instant now);
   // The conntrack of this packet's flow is deleted: what comes next gets another. Of an unconfirmed one the verdict decides.
   void end(const DatagramView& header, const Flow& flow);
+  // The router does not have this address any more: UDP flows that were translated to it are deleted. The kernel does so with those that
+  // masquerade made; one that a door made would carry the lost address for as long as anything is sent.
+  void end_translated(const Address& lost);
 
  private:
   std::expected<Flow, FlowError> from_births(const Tuple& header);

@@ -99,6 +99,12 @@ Instant SharedDoorKeeper::flush_when_due(Instant now) {
   return Instant::max();
 }
 
+void SharedDoorKeeper::flush_now() {
+  const auto held = take();
+  flush();
+  if (on_work_) on_work_();
+}
+
 bool SharedDoorKeeper::is_free(Protocol protocol, const Endpoint& outside, const Endpoint& inside) {
   if (keeper_.is_surely_free(protocol, outside)) return true;
   return ask([&] { return keeper_.is_free(protocol, outside, inside); });

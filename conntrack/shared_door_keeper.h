@@ -35,6 +35,7 @@ class SharedDoorKeeper : public DoorKeeper {
   // Has the kernel told what was closed, some milliseconds after that (longest_wait_of_closings), or at once when that is much. When to
   // ask again; Instant::max(): nothing waits.
   Instant flush_when_due(Instant now);
+  void flush_now();
   // Called when the keeper may want its tick earlier than it said: by any worker, under the lock. Set before there are any.
   void set_on_work(std::function<void()> on_work) { on_work_ = std::move(on_work); }
   // For whoever calls the keeper itself.

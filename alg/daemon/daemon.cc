@@ -174,6 +174,8 @@ Daemon::~Daemon() { SharedDoorKeeper::set_other_work({}); }
 
 void Daemon::run() {
   const std::size_t connections = streams_.restore(boot_time()), registrations = kept_.restore(boot_time());
+  for (const Address& address : kept_.outside_addresses())
+    if (!links_.is_own(address)) end_flows_of(address);  // lost while there was no daemon
   tell_start();
   if (connections > 0) log_.info("TCP connections that go on: " + std::to_string(connections));
   if (registrations > 0) log_.info("registrations that go on: " + std::to_string(registrations));
@@ -208,11 +210,18 @@ void Daemon::on_links() {
     if (links_.is_own(address)) continue;
     log_.info("the router lost the address " + to_string(address) + "; its doors are closed");
     engine_.outside_address_lost(address);
+    end_flows_of(address);
   }
   for (const Address& address : links_.own_addresses())
     if (!before.contains(address)) engine_.outside_address_returned(address);
   for (const auto& worker : workers_) worker->set_interfaces(links_.interfaces());
   put_inside();
+}
+
+// The kernel has to know first that its doors are closed: they would translate the next packet to it again.
+void Daemon::end_flows_of(const Address& lost) {
+  shared_keeper_.flush_now();
+  flows_.end_translated(lost);
 }
 
 void Daemon::put_inside() {

@@ -57,6 +57,7 @@ class Daemon {
   void be_prompt();
   void take_packets();
   void on_links();
+  void end_flows_of(const Address& lost);
   void put_inside();
   void note_outside();
   void on_timer();

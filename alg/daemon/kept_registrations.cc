@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "alg/base/text_hash.h"
+#include "alg/calls/saved_registration.h"
 
 namespace sipalg {
 namespace {
@@ -27,7 +28,12 @@ std::size_t KeptRegistrations::restore(Instant now) {
     std::vector<SavedChange> over;
     store_->for_each(prefix, [&](std::string_view key, std::span<const uint8_t> value) {
       const std::string_view bytes(reinterpret_cast<const char*>(value.data()), value.size());
-      engine_.restore_registration(bytes, now) ? void(++restored) : over.push_back({std::string(key), {}});
+      if (engine_.restore_registration(bytes, now)) {
+        ++restored;
+      } else {
+        over.push_back({std::string(key), {}});
+        if (const auto saved = read_saved(bytes); saved && saved->was_own) outside_addresses_.insert(saved->registration.outside.address);
+      }
     });
     store_->apply(over);
     engine_.note_registration_changes(true);

@@ -6,6 +6,8 @@
 // A daemon that is killed loses what changed in its last second: such a phone is known again with its next refresh.
 // Records stand under a hash: LMDB's keys have 511 bytes at most, an AOR may have more.
 #pragma once
+#include <set>
+
 #include "alg/daemon/log.h"
 #include "alg/daemon/state_store.h"
 #include "alg/engine/engine.h"
@@ -18,6 +20,8 @@ class KeptRegistrations {
   KeptRegistrations(Engine& engine, StateStore* store, const Log& log) : engine_(engine), store_(store), log_(log) {}
 
   std::size_t restore(Instant now);  // at start, once; how many live again
+  // Which of the router's addresses those had, when they were kept, that do not.
+  const std::set<Address>& outside_addresses() const { return outside_addresses_; }
   void save() { save(at_once); }     // once a second
   void save_all() { save(SIZE_MAX); }
 
@@ -29,6 +33,7 @@ class KeptRegistrations {
   Engine& engine_;
   StateStore* store_;
   const Log& log_;
+  std::set<Address> outside_addresses_;
 };
 
 }  // namespace sipalg

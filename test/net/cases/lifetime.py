@@ -196,6 +196,55 @@ def doors_come_back_with_the_address(bench):
     until(lambda: not bench.daemon.media_doors(), "media doors to close", 2)
 
 
+def registers_at_the_new_address(bench):
+    """The router's outside address is another from now on: what the phone sends leaves with it, and there the phone is called."""
+    new, router = "203.0.113.77", bench.router.router
+    router.run(["ip", "addr", "del", WAN + "/24", "dev", "wan0"])
+    router.run(["ip", "addr", "add", new + "/24", "dev", "wan0"])
+    router.run(["ip", "route", "replace", "default", "via", PROXY])
+    if not bench.daemon.is_running():
+        bench.daemon.start()
+    until(lambda: not any(d["in_kernel"] for d in bench.daemon.doors(outside=f"{WAN}:5060")), "the doors of the old address to close")
+    contact = registered(bench)
+    equal(contact, (new, 5060), "the Contact at the registrar with another address")
+    incoming_call(bench, contact, media=4200, far=6200)
+
+
+@case("kernel-facts 3; design 4")
+def flow_through_a_door_ends_with_its_address(bench):
+    """The router gets another outside address while a flow lives that a door translated, not masquerade (the phone sent again after
+    its conntrack had ended): the phone's next REGISTER leaves with the new address."""
+    registered(bench)
+    bench.forget_flow("--orig-src", PHONE)
+    registered(bench)
+    registers_at_the_new_address(bench)
+
+
+@case("kernel-facts 3; design 4")
+def flow_of_a_call_in_ends_with_its_address(bench):
+    """The same while a flow lives that the registrar began through the phone's door."""
+    contact = registered(bench)
+    bench.forget_flow("--orig-src", PHONE)
+    incoming_call(bench, contact)
+    registers_at_the_new_address(bench)
+
+
+@case("kernel-facts 3; design 4", config="workers = 3")
+def flow_of_a_worker_ends_with_its_address(bench):
+    """The same with several workers."""
+    flow_of_a_call_in_ends_with_its_address(bench)
+
+
+@case("kernel-facts 3; design 3")
+def flow_ends_with_an_address_lost_while_stopped(bench):
+    """The same when the address is another while no daemon runs: the phone is known again when it registers again."""
+    contact = registered(bench)
+    bench.forget_flow("--orig-src", PHONE)
+    incoming_call(bench, contact)
+    bench.daemon.stop()
+    registers_at_the_new_address(bench)
+
+
 @case("kernel-facts 3")
 def doors_come_back_after_a_flush(bench):
     """A registration's door is made again when somebody flushes conntrack: the phone stays reachable."""
