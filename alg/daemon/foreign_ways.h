@@ -9,6 +9,7 @@
 //        if the address was lost, media too, whose flows go with them. The message finds new doors.
 //     3. when it leaves with the same one, an administrator's rule gives that: the door lives again, and the host is left alone.
 // A first packet with a foreign source that no door gave says the same as 3 at once.
+// In a flow that the outside began, through a door, requests do the same: a phone may have no other flow to its registrar.
 // Media alone moves nothing: where several uplinks are in use it goes its own ways.
 #pragma once
 #include <unordered_map>

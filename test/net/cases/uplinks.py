@@ -48,6 +48,19 @@ def phone_of_a_worker_follows_to_the_other_uplink(bench):
     phone_follows_to_the_other_uplink(bench)
 
 
+@case("kernel-facts 3; 5", **TWO)
+def phone_that_was_called_follows_to_the_other_uplink(bench):
+    """The same when the flow that lives is one that the carrier began, through the phone's door: the phone's requests would stay in
+    it, and with them the address of the uplink that failed."""
+    contact = registers(bench, "wan0")
+    bench.forget_flow("--orig-src", PHONE)
+    incoming_call(bench, contact, source=CARRIER)
+    bench.router.fail_over()
+    contact = registers(bench, "wan1")
+    equal(contact, (WAN_2, 5060), "the Contact at the carrier after the first uplink failed")
+    incoming_call(bench, contact, source=CARRIER, wan="wan1", media=4200, far=6200)
+
+
 def raw_invite(number, media=4000, call="raw", host=PHONE):
     return message("INVITE", number, uri=f"sip:bob@{CARRIER}", via=f"{host}:5060", call_id=f"{call}@{host}",
                    more=[f"Contact: <sip:alice@{host}:5060>"], body=sdp(host, media).replace("\n", "\r\n"))
