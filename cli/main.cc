@@ -4,6 +4,7 @@
 
 #include <iostream>
 
+#include "alg/base/text.h"
 #include "alg/control/service_argument.h"
 #include "alg/daemon/config.h"
 #include "alg/daemon/standard_streams.h"
@@ -117,6 +118,24 @@ void refuse_socket_offline(const CLI::App& app) {
       throw CommandError(std::string(name) + " asks no daemon; leave --socket out", exit_usage);
 }
 
+// CLI11 says that a subcommand is required, whatever word stands in its place.
+void refuse_unknown_word(const CLI::App& app) {
+  std::string command = "sipalgctl";
+  const CLI::App* last = &app;
+  for (; !last->get_subcommands().empty(); last = last->get_subcommands().front())
+    command += " " + last->get_subcommands().front()->get_name();
+  const std::vector<std::string> words = app.remaining(true);
+  if (last->get_require_subcommand_min() == 0 || words.empty() || words.front().starts_with('-')) return;
+  throw CommandError("there is no command '" + escaped(words.front()) + "' here; `" + command + " --help` lists them", exit_usage);
+}
+
+void parse(CLI::App& app, int argc, char** argv) try {
+  app.parse(argc, argv);
+} catch (const CLI::RequiredError&) {
+  refuse_unknown_word(app);
+  throw;
+}
+
 int sipalgctl(int argc, char** argv) {
   CLI::App app{"sipalgctl: what sipalgd does, and what it would do"};
   app.require_subcommand(1);
@@ -130,7 +149,7 @@ int sipalgctl(int argc, char** argv) {
   add_firewall(app, run);
   add_replay(app, run);
   try {
-    app.parse(argc, argv);
+    parse(app, argc, argv);
     refuse_socket_offline(app);
     return run();
   } catch (const CLI::ParseError& error) {

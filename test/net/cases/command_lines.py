@@ -129,3 +129,18 @@ def second_address_of_a_family_is_refused(bench):
         result = run(*replay, second)
         equal((result.returncode, b"second address of its family" in result.stderr), (2, True), f"{second}: {result.stderr}")
     equal(run(*replay, "2001:db8::1").returncode, 0, "one of each family")
+
+
+@case("command line", daemon=False)
+def word_that_is_no_command_is_told(bench):
+    """A word that is no command is named, with where to look; and every `sipalgctl ...` that README and manual pages name is one."""
+    for words, word, where in ((["statistics"], "statistics", "sipalgctl --help"), (["show", "ruleset"], "ruleset", "sipalgctl show --help"),
+                               (["service", "stop", "udp"], "stop", "sipalgctl service --help")):
+        result = run(CTL, *words, text=True)
+        equal((result.returncode, f"'{word}'" in result.stderr and f"`{where}`" in result.stderr), (2, True), f"{words}: {result.stderr!r}")
+    for name in ("README.md", "alg/daemon/sipalgd.8", "alg/daemon/sipalgd.toml.5", "cli/sipalgctl.1", "systemd/sipalgd.toml"):
+        with open(os.path.join(ROOT, name), encoding="utf-8") as file:
+            for command in re.findall(r"(?:Ql |`|    |sudo )sipalgctl((?: [a-z]+)+)", file.read()):
+                words = command.split()[:2 if command.split()[0] in ("show", "clear", "service") else 1]
+                result = run(CTL, *words, text=True, stdin=subprocess.DEVNULL)
+                check("no command" not in result.stderr, f"{name}: {result.stderr}")
