@@ -16,7 +16,7 @@ constexpr std::array<ReasonText, count_of<Reason>> reasons{{
     {"nothing-to-edit", "understood and followed; no field needs another text"},
     {"service-off", "the SIP service is switched off for this protocol or port"},
     {"router-own", "the router itself sent this packet"},
-    {"nobody-inside", "neither end of this flow is inside: no NAT on it and no address in `inside`"},
+    {"nobody-inside", "no NAT on this flow, and neither end of it is in `inside`, or both are"},
     {"unknown-flow", "conntrack does not know this packet (stateless NAT, or conntrack is off)"},
     {"keepalive", "an empty packet or line ends only"},
     {"not-sip", "the first line is not SIP/2.0"},

@@ -3,8 +3,8 @@
 from cases.registration import incoming_call, registered
 from harness.case import case
 from harness.media import converse
-from harness.router import PHONE, PHONE_V6, PROXY, PROXY_V6
-from harness.sipp import expect
+from harness.router import PHONE, PHONE_V6, PROXY, PROXY_V6, SERVER
+from harness.sipp import Sipp, expect
 from harness.texts import Callee, Caller, bracket, register, registrar
 from harness.wait import check, equal
 
@@ -55,6 +55,47 @@ def firewall_inside_is_detected(bench):
     """Without NAT and without configuration the networks behind interfaces without default route are inside."""
     call(bench, PHONE, PROXY)
     nothing_changed(bench)
+
+
+# Phones and a PBX in two networks of the router, with a firewall between them that lets SIP begin
+TO_PBX = {"nat": False, "dmz": True, "accept": 'iifname "lan0" oifname "dmz0" udp dport 5060 accept'}
+
+
+def call_to_the_pbx(bench):
+    """Answered; the phone's program, the PBX's, and the audio of both."""
+    callee = Callee(SERVER)
+    pbx = bench.keep(Sipp(bench.folder, bench.router.dmz, SERVER, 5060, callee.call())).ready()
+    near, far = bench.inside_party(4000), bench.media.party(bench.router.dmz, SERVER, 6000, "pbx")
+    phone = bench.phone(Caller(to=SERVER).call(), remote=(SERVER, 5060), call_id="to-the-pbx@example.com")
+    bench.capture.message("lan0", True, "ACK")
+    far.talk((PHONE, 4000))
+    return phone, pbx, near, far
+
+
+@case("1", **TO_PBX)
+def two_inside_networks_open_nothing_between_them(bench):
+    """Without NAT and with both ends in `inside`, as they are without configuration, a call opens nothing and is counted so; its
+    reason says that both may be there."""
+    phone, pbx, near, far = call_to_the_pbx(bench)
+    near.hears_nothing(far)
+    phone.go()
+    for program in (phone, pbx):
+        program.done()
+    stats = bench.daemon.show("stats")
+    equal((stats["packets"]["nobody-inside"] > 0, bench.daemon.doors()), (True, []), "counted, and doors")
+    check("or both are" in bench.daemon.ctl("show", "stats").stdout, "the reason does not say that both may be inside")
+
+
+@case("1", config='inside = ["10.0.0.0/24"]', **TO_PBX)
+def phones_alone_are_inside_of_a_pbx_in_another_network(bench):
+    """The same has audio where `inside` has the phones' network alone."""
+    phone, pbx, near, far = call_to_the_pbx(bench)
+    near.hears(far)
+    near.talk((SERVER, 6000))
+    far.hears(near)
+    phone.go()
+    for program in (phone, pbx):
+        program.done()
 
 
 @case("5, 6", nat=False)
