@@ -34,6 +34,7 @@ struct ConntrackEntry {
   uint32_t status = 0; // IPS_*
   uint32_t mark = 0;
   uint16_t zone = 0;
+  bool has_helper = false;
   std::optional<std::chrono::seconds> timeout; // absent: offloaded, or not confirmed yet
 };
 

@@ -79,6 +79,7 @@ std::optional<ConntrackEntry> parse_entry(const Attributes& attributes) {
   entry.id = attributes.number(CTA_ID);
   entry.status = attributes.number(CTA_STATUS);
   entry.mark = attributes.number(CTA_MARK);
+  entry.has_helper = attributes[CTA_HELP] != nullptr;
   if (attributes[CTA_TIMEOUT] != nullptr) entry.timeout = std::chrono::seconds{attributes.number(CTA_TIMEOUT)};
   return entry;
 }

@@ -47,6 +47,7 @@ std::expected<Flow, FlowError> FlowLookup::find(const QueuedPacket& packet, cons
   if (packet.conntrack) {
     auto flow = flow_of(packet.conntrack->entry, tuple);
     if (flow) flow->is_new = (packet.conntrack->entry.status & IPS_CONFIRMED) == 0;
+    note_helper(packet.conntrack->entry);
     return flow;
   }
   if (packet.from_births && births_ != nullptr) return from_births(tuple);
@@ -74,6 +75,7 @@ std::expected<Flow, FlowError> FlowLookup::from_kernel(const Tuple& header, Inst
     const auto entry = conntrack_.find_flow(header.inverse(), zone);
     if (!entry && entry.error() != errno_code(ENOENT)) return std::unexpected(FlowError::kernel);
     if (!entry) continue;
+    note_helper(*entry);
     const auto flow = flow_of(*entry, header);
     if (flow) cache_.insert(header, *flow, now, now + lifetime);
     return flow;
@@ -111,6 +113,10 @@ void FlowLookup::end_translated(const Address& lost) {
     for (const ConntrackEntry& flow : some) put_flow_delete(batch, flow);
     static_cast<void>(conntrack_.socket().exchange(batch));
   }
+}
+
+void FlowLookup::note_helper(const ConntrackEntry& entry) {
+  if (entry.has_helper) saw_helper_.store(true, std::memory_order_relaxed);
 }
 
 void FlowLookup::remember_zone(uint16_t zone) {

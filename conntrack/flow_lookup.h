@@ -15,6 +15,7 @@
 // with the header of another that was born and deleted within the last 200 ms is taken for that one, for these packets.
 // When the header is the inverse of no tuple, somebody translated it without conntrack (NPT): error, pass unchanged.
 #pragma once
+#include <atomic>
 #include <chrono>
 #include <cstddef>
 #include <cstdint>
@@ -48,16 +49,20 @@ class FlowLookup {
   // The router does not have this address any more: UDP flows that were translated to it are deleted. The kernel does so with those that
   // masquerade made; one that a door made would carry the lost address for as long as anything is sent.
   void end_translated(const Address& lost);
+  // A rule has given a flow that was looked up a helper of the kernel's, which is its SIP helper then. Any thread's.
+  bool saw_helper() const { return saw_helper_; }
 
  private:
   std::expected<Flow, FlowError> from_births(const Tuple& header);
   std::expected<Flow, FlowError> from_kernel(const Tuple& header, Instant now);
   void remember_zone(uint16_t zone);
+  void note_helper(const ConntrackEntry& entry);
 
   Ctnetlink& conntrack_;
   Births* births_;
   bool mixed_;
   FlowCache cache_;
+  std::atomic<bool> saw_helper_ = false;
   std::vector<uint16_t> zones_{0}; // zones seen: a flow can not be looked up without its zone
 };
 

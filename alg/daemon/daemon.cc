@@ -269,6 +269,7 @@ void Daemon::on_timer() {
   if (workers_live(now)) service_.alive(now);
   kept_.save();
   note_outside();
+  tell_helper();
   if (now >= memory_looked_at_ + memory_period) {
     memory_looked_at_ = now;
     give_back_free_memory();
@@ -367,6 +368,15 @@ void Daemon::tell_advice() {
     log_.warning("the kernel attaches its own SIP helper to SIP flows and rewrites beside us; "
                  "set net.netfilter.nf_conntrack_helper=0");
   tell_zones();
+}
+
+// Seen only when a flow comes: a rule may attach it at any time, as firewalld does for its service sip.
+void Daemon::tell_helper() {
+  const auto saw = [](const auto& worker) { return worker->saw_helper(); };
+  if (helper_is_told_ || !(flows_.saw_helper() || std::ranges::any_of(workers_, saw))) return;
+  helper_is_told_ = true;
+  log_.warning("a rule of this router attaches the kernel's own SIP helper to SIP flows, and calls lose their audio: it rewrites beside us; "
+               "take that rule away (nft: `ct helper set`, iptables: `-j CT --helper sip`, firewalld: `--service=sip --remove-helper=sip`)");
 }
 
 // --- end ---

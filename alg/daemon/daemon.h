@@ -75,6 +75,7 @@ class Daemon {
   // --- what the administrator should know ---
   void tell_start() const;
   void tell_advice();
+  void tell_helper();
 
   void stop();
 
@@ -130,6 +131,7 @@ class Daemon {
   std::vector<std::unique_ptr<Worker>> workers_;  // beside this thread
   ControlServer control_;
   Instant housekeeping_{}, memory_looked_at_{};
+  bool helper_is_told_ = false;
   std::vector<uint64_t> kernel_counts_cleared_, packets_cleared_;  // what they were at `clear stats`
 };
 

@@ -42,6 +42,7 @@ class Worker {
   Instant last_turn() const { return last_turn_.load(std::memory_order_relaxed); }
   int failure_fd() const { return failed_.get(); }
   void rethrow_failure() const;
+  bool saw_helper() const { return flows_.saw_helper(); }
 
  private:
   void run(bool real_time);

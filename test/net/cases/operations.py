@@ -12,6 +12,7 @@ import time
 
 from cases.lifetime import CALL_ID, Call
 from cases.registration import registered
+from cases.service import Probe
 from cases.streams_restart import busy, goes_on_behind_a_restart
 from harness.case import case
 from harness.daemon import CTL, DAEMON, Daemon, find
@@ -171,6 +172,35 @@ def way_of_steering_is_shown(bench):
     check(f"steering: {way[0]}" in bench.daemon.tail(200), "the log does not say which way")
     if SLOW:
         equal(way[0], "native", "the way on a stock kernel")
+
+
+HELPER = '''
+table inet admin_helper {
+  ct helper sip-udp { type "sip" protocol udp; }
+  chain pre { type filter hook prerouting priority filter; udp dport 5060 ct helper set "sip-udp"; }
+}
+'''
+
+
+@case("kernel-facts 3")
+def helper_of_the_kernel_is_told(bench):
+    """A rule that attaches the kernel's own SIP helper to SIP flows, whenever it was loaded, is told once, with what to do."""
+    probe = Probe(bench)
+    probe.leaves_as_it_came()
+    bench.router.router.nft(HELPER)
+    bench.forget_flow()
+    for _ in range(2):  # by a kernel that gives no conntrack with a packet it is seen in the flow's second
+        probe.leaves_as_it_came()
+    until(lambda: "take that rule away" in bench.daemon.tail(60), lambda: "the log to tell:\n" + bench.daemon.tail())
+    probe.leaves_as_it_came()
+    time.sleep(1.2)
+    equal(bench.daemon.tail(200).count("take that rule away"), 1, "how often it is told")
+
+
+@case("kernel-facts 3", config="workers = 3")
+def helper_of_the_kernel_is_told_by_workers(bench):
+    """The same with several workers."""
+    helper_of_the_kernel_is_told(bench)
 
 
 NET_ADMIN = "0000000000001000"
