@@ -189,15 +189,26 @@ uint32_t Interfaces::mtu(uint32_t interface) const {
   return found == mtus_.end() || found->second == 0 ? usual_mtu : found->second;
 }
 
-// Messages only say that something happened; lost ones (ENOBUFS) say so too.
+static bool is_about_detail(const nlmsghdr& event) {
+  return (event.nlmsg_type == RTM_NEWROUTE || event.nlmsg_type == RTM_DELROUTE) && header_of<rtmsg>(event).rtm_dst_len != 0;
+}
+
+// Messages only say that something happened; lost ones (ENOBUFS) say so too, and get lost where there are very many.
 bool Links::on_events() {
-  bool happened = false;
-  while (!events_.receive([&](const nlmsghdr&) { happened = true; })) happened = true;
-  if (!happened) return false;
+  using Clock = std::chrono::steady_clock;
+  constexpr int share = 20;
+  constexpr std::chrono::milliseconds long_time{5};
+  bool is_urgent = false;
+  while (!events_.receive([&](const nlmsghdr& m) { is_about_detail(m) ? has_news_ = true : is_urgent = true; })) has_news_ = true;
+  const Clock::time_point begin = Clock::now();
+  if (!is_urgent && (!has_news_ || begin < next_read_)) return false;
+  has_news_ = false;
   const auto own = own_;
   const auto inside = inside_;
   const auto interfaces = interfaces_;
   read();
+  const Clock::duration took = Clock::now() - begin;
+  next_read_ = took < long_time ? Clock::time_point{} : begin + share * took;
   return own != own_ || inside != inside_ || interfaces != interfaces_;
 }
 

@@ -8,6 +8,7 @@
 // it is *idle* when it has a default route and none of the best, or had one and lost it. An idle uplink's addresses are foreign on
 // those in use: what leaves there with one of them finds no way back. Where several are in use at once nothing is foreign.
 #pragma once
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <set>
@@ -49,7 +50,10 @@ class Links {
   bool note_outside(const Address& address);
 
   int event_fd() const { return events_.fd(); }
-  bool on_events(); // true: something of these is another now
+  // True: something of these is another now. Everything is read anew, at once for links, addresses and default routes; for other routes,
+  // which a routing daemon may have by the hundred thousand, and change all the time, a twentieth of the time at most: to be called again
+  // now and then.
+  bool on_events();
 
  private:
   struct Route {
@@ -75,6 +79,8 @@ class Links {
   std::set<uint32_t> uplinks_; // that have a default route, or had one
   std::set<uint32_t> translated_; // the kernel does, toward what they lead to
   std::vector<Route> routes_;
+  bool has_news_ = false; // not read yet
+  std::chrono::steady_clock::time_point next_read_{};
 };
 
 } // namespace sipalg

@@ -268,6 +268,7 @@ void Daemon::on_timer() {
   control_.tick(now);
   if (workers_live(now)) service_.alive(now);
   kept_.save();
+  on_links();
   note_outside();
   tell_helper();
   if (now >= memory_looked_at_ + memory_period) {

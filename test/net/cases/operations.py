@@ -16,7 +16,7 @@ from cases.service import Probe
 from cases.streams_restart import busy, goes_on_behind_a_restart
 from harness.case import case
 from harness.daemon import CTL, DAEMON, Daemon, find
-from harness.router import PHONE, WAN
+from harness.router import PHONE, PROXY, WAN
 from harness.stream import OUT
 from harness.wait import SLOW, check, equal, until
 
@@ -172,6 +172,30 @@ def way_of_steering_is_shown(bench):
     check(f"steering: {way[0]}" in bench.daemon.tail(200), "the log does not say which way")
     if SLOW:
         equal(way[0], "native", "the way on a stock kernel")
+
+
+def cpu_seconds(bench):
+    with open(f"/proc/{bench.daemon.process.pid}/stat", encoding="ascii") as file:
+        return sum(int(ticks) for ticks in file.read().rpartition(")")[2].split()[11:13]) / os.sysconf("SC_CLK_TCK")
+
+
+@case("design 4")
+def routes_of_a_routing_daemon_cost_little(bench):
+    """With fifty thousand routes, of which one comes and goes all the time, the daemon is idle for the most of it, and knows a new
+    inside network and a lost address soon after."""
+    router = bench.router.router
+    router.run(["ip", "-batch", "-"], feed="".join(f"route add {100 + (n >> 16)}.{(n >> 8) & 255}.{n & 255}.0/24 via {PROXY}\n" for n in range(50_000)))
+    time.sleep(1)
+    begin, used = time.monotonic(), cpu_seconds(bench)
+    while time.monotonic() < begin + 3:
+        for what in ("add", "del"):
+            router.run(["ip", "route", what, "99.0.0.0/8", "via", PROXY])
+    took, used = time.monotonic() - begin, cpu_seconds(bench) - used
+    check(used < took / 4, f"{used:.2f} s of processor time in {took:.2f} s")
+    router.run(["ip", "route", "add", "10.9.0.0/16", "via", PHONE])
+    until(lambda: "10.9.0.0/16" in bench.daemon.show("config")["in_force"]["inside"], "the new inside network", 4)
+    router.run(["ip", "addr", "del", WAN + "/24", "dev", "wan0"])
+    until(lambda: WAN not in bench.daemon.show("config")["in_force"]["router"], "the lost address", 4)
 
 
 HELPER = '''
