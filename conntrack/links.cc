@@ -7,6 +7,7 @@
 #include <libmnl/libmnl.h>
 #include <linux/if_addr.h>
 #include <linux/if_link.h>
+#include <linux/nexthop.h>
 #include <linux/rtnetlink.h>
 #include <net/if.h>
 #include <span>
@@ -63,6 +64,30 @@ void append_hops(const nlattr& multipath, std::vector<uint32_t>& interfaces) {
   }
 }
 
+// Nexthop objects by their number (ip-nexthop(8)): with net.ipv4.nexthop_compat_mode=0 a route tells nothing else.
+class Nexthops {
+ public:
+  void note(const nlmsghdr& message) {
+    const Attributes attributes(message, sizeof(nhmsg));
+    if (const uint32_t out = attributes.number(NHA_OIF)) interfaces_[attributes.number(NHA_ID)] = out;
+    if (const nlattr* group = attributes[NHA_GROUP]) {
+      const auto* members = static_cast<const nexthop_grp*>(mnl_attr_get_payload(group));
+      for (std::size_t i = 0; i < mnl_attr_get_payload_len(group) / sizeof(nexthop_grp); ++i)
+        groups_[attributes.number(NHA_ID)].push_back(members[i].id);
+    }
+  }
+  void append(uint32_t id, std::vector<uint32_t>& interfaces) const {
+    if (const auto one = interfaces_.find(id); one != interfaces_.end()) interfaces.push_back(one->second);
+    if (const auto group = groups_.find(id); group != groups_.end())
+      for (const uint32_t member : group->second)
+        if (const auto one = interfaces_.find(member); one != interfaces_.end()) interfaces.push_back(one->second);
+  }
+
+ private:
+  std::map<uint32_t, uint32_t> interfaces_;
+  std::map<uint32_t, std::vector<uint32_t>> groups_;
+};
+
 bool is_link_local(const Address& address) {
   const auto b = address.bytes();
   if (address.family() == Family::v4) return b[0] == 169 && b[1] == 254;
@@ -78,11 +103,12 @@ Links::Links() : events_(NETLINK_ROUTE, groups), socket_(NETLINK_ROUTE) { read()
 void Links::dump(uint16_t type, const NetlinkSocket::OnMessage& on_message) {
   NetlinkBatch request;
   nlmsghdr* m = request.begin(type, 0);
-  auto* header = static_cast<rtgenmsg*>(mnl_nlmsg_put_extra_header(m, sizeof(rtgenmsg)));
-  header->rtgen_family = AF_UNSPEC;
+  // of nexthops the kernel wants the whole header; the family comes first in each
+  auto* header = static_cast<nhmsg*>(mnl_nlmsg_put_extra_header(m, type == RTM_GETNEXTHOP ? sizeof(nhmsg) : sizeof(rtgenmsg)));
+  header->nh_family = AF_UNSPEC;
   request.end();
-  if (const auto result = socket_.dump(request, on_message); !result)
-    throw std::system_error(result.error(), "rtnetlink");
+  const auto result = socket_.dump(request, on_message);
+  if (!result && type != RTM_GETNEXTHOP) throw std::system_error(result.error(), "rtnetlink");  // there are none before Linux 5.3
 }
 
 void Links::read() {
@@ -93,7 +119,11 @@ void Links::read() {
   routes_.clear();
   dump(RTM_GETLINK, [&](const nlmsghdr& m) { on_link(m); });
   dump(RTM_GETADDR, [&](const nlmsghdr& m) { on_address(m); });
-  dump(RTM_GETROUTE, [&](const nlmsghdr& m) { on_route(m, routes_); });
+  Nexthops nexthops;
+  dump(RTM_GETNEXTHOP, [&](const nlmsghdr& m) { nexthops.note(m); });
+  dump(RTM_GETROUTE, [&](const nlmsghdr& m) {
+    if (const uint32_t nexthop = on_route(m, routes_)) nexthops.append(nexthop, routes_.back().interfaces);
+  });
   std::erase_if(translated_, [this](uint32_t interface) { return !addresses_.contains(interface); });
   find_inside();
   find_foreign();
@@ -116,10 +146,10 @@ void Links::on_address(const nlmsghdr& message) {
   addresses_[header_of<ifaddrmsg>(message).ifa_index].insert(local);
 }
 
-void Links::on_route(const nlmsghdr& message, std::vector<Route>& routes) {
+uint32_t Links::on_route(const nlmsghdr& message, std::vector<Route>& routes) {
   const auto& header = header_of<rtmsg>(message);
-  if (header.rtm_type != RTN_UNICAST || (header.rtm_flags & RTM_F_CLONED) != 0) return;
-  if (header.rtm_family != AF_INET && header.rtm_family != AF_INET6) return;
+  if (header.rtm_type != RTN_UNICAST || (header.rtm_flags & RTM_F_CLONED) != 0) return 0;
+  if (header.rtm_family != AF_INET && header.rtm_family != AF_INET6) return 0;
   const Attributes attributes(message, sizeof header);
   Route route;
   route.network = {attributes[RTA_DST] != nullptr ? attributes.address(RTA_DST) : zero(header.rtm_family),
@@ -128,7 +158,9 @@ void Links::on_route(const nlmsghdr& message, std::vector<Route>& routes) {
   route.metric = attributes.number(RTA_PRIORITY);
   if (const uint32_t out = attributes.number(RTA_OIF)) route.interfaces.push_back(out);
   if (attributes[RTA_MULTIPATH] != nullptr) append_hops(*attributes[RTA_MULTIPATH], route.interfaces);
+  const bool has_interface = !route.interfaces.empty();
   routes.push_back(std::move(route));
+  return has_interface ? 0 : attributes.number(RTA_NH_ID);
 }
 
 // An interface with a default route of either family, in any table, leads outside for both.

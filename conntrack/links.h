@@ -64,7 +64,7 @@ class Links {
   void read();
   void on_address(const nlmsghdr& message);
   void on_link(const nlmsghdr& message);
-  static void on_route(const nlmsghdr& message, std::vector<Route>& routes);
+  static uint32_t on_route(const nlmsghdr& message, std::vector<Route>& routes); // the nexthop object that has its interfaces, or 0
   void find_inside();
   void find_foreign();
   void dump(uint16_t type, const NetlinkSocket::OnMessage& on_message);

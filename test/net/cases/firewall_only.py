@@ -6,7 +6,7 @@ from harness.media import converse
 from harness.router import PHONE, PHONE_V6, PROXY, PROXY_V6, SERVER
 from harness.sipp import Sipp, expect
 from harness.texts import Callee, Caller, bracket, register, registrar
-from harness.wait import check, equal
+from harness.wait import check, equal, until
 
 
 def nothing_changed(bench):
@@ -53,6 +53,22 @@ def firewall_call_ipv6(bench):
 @case("1", nat=False)
 def firewall_inside_is_detected(bench):
     """Without NAT and without configuration the networks behind interfaces without default route are inside."""
+    call(bench, PHONE, PROXY)
+    nothing_changed(bench)
+
+
+@case("1", nat=False)
+def default_route_by_a_nexthop_object_leads_outside(bench):
+    """The same where the default route tells a nexthop object alone, one or a group, as those of a routing daemon may."""
+    router = bench.router.router
+    router.sysctl(ipv4__nexthop_compat_mode=0)
+    inside = lambda: bench.daemon.show("config")["in_force"]["inside"]
+    for command in (["route", "del", "default"], ["nexthop", "add", "id", "1", "via", PROXY, "dev", "wan0"],
+                    ["nexthop", "add", "id", "2", "group", "1"], ["route", "add", "default", "nhid", "2"]):
+        router.run(["ip", *command])
+    until(lambda: inside() == ["10.0.0.0/24"], lambda: f"the inside by a group: {inside()}")
+    router.run(["ip", "route", "replace", "default", "nhid", "1"])
+    until(lambda: inside() == ["10.0.0.0/24"], lambda: f"the inside by a nexthop: {inside()}")
     call(bench, PHONE, PROXY)
     nothing_changed(bench)
 
