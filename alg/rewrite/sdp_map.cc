@@ -131,7 +131,9 @@ void SdpMap::claim(uint8_t index, const sdp::Media& media) {
 
 void SdpMap::claim_explicit_rtcp(uint8_t index, const sdp::Media& media, bool muxed) {
   Line& line = lines_[index];
-  const Address address = media.rtcp.connection.address.value_or(line.rtp.address);
+  const sdp::Connection& named = media.rtcp.connection;
+  if (named.address_text.is_set() && !named.address) return;  // by a name, which stays
+  const Address address = named.address.value_or(line.rtp.address);
   if (media.rtcp.port_number < limits::lowest_port || !is_ours(address)) return;
   line.rtcp = {address, media.rtcp.port_number};
   if (line.rtcp == line.rtp || (muxed && line.rtcp.address == line.rtp.address)) {  // then it comes there too (RFC 5761)

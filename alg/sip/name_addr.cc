@@ -12,8 +12,9 @@ namespace {
 enum class Form : uint8_t { brackets, plain, broken };
 
 // Display names are read more freely than the grammar has them: anything will do that can not be mistaken for a URI, a quoted
-// string or the end of the value.
-Form skip_display_name(Cursor& cursor) noexcept {
+// string or the end of the value. What stands alone in its header may have
+// commas and an "@" there, too: an addr-spec has its scheme's ":" before both.
+Form skip_display_name(Cursor& cursor, bool is_only) noexcept {
   if (cursor.is_at('<')) return Form::brackets;
   if (cursor.is_at('"')) {
     if (!cursor.skip_quoted()) return Form::broken;
@@ -21,7 +22,7 @@ Form skip_display_name(Cursor& cursor) noexcept {
     return cursor.is_at('<') ? Form::brackets : Form::broken;
   }
   const Cursor begin = cursor;
-  cursor.leap_until(display_end);
+  for (cursor.leap_until(display_end); is_only && (cursor.take(',') || cursor.take('@'));) cursor.leap_until(display_end);
   if (cursor.is_at('<')) return Form::brackets;
   cursor = begin;
   return Form::plain;
@@ -65,9 +66,9 @@ bool parse_parameters(Cursor& cursor, const char* begin, NameAddr& out) noexcept
 
 }  // namespace
 
-NameAddrResult parse_name_addr(Cursor& cursor, NameAddr& out) noexcept {
+NameAddrResult parse_name_addr(Cursor& cursor, NameAddr& out, bool is_only) noexcept {
   const char* begin = cursor.at;
-  const Form form = skip_display_name(cursor);
+  const Form form = skip_display_name(cursor, is_only);
   if (form == Form::broken) return NameAddrResult::broken;
   const auto result = form == Form::brackets ? parse_bracketed(cursor, out) : parse_plain(cursor, out);
   if (result == NameAddrResult::broken || !parse_parameters(cursor, begin, out)) return NameAddrResult::broken;

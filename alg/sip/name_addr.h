@@ -12,7 +12,8 @@ enum class NameAddrResult : uint8_t {
   broken,          // where the value ends is not known
 };
 
-// One value; afterwards the cursor stands at the comma or at the end ("broken": where it gave up).
-NameAddrResult parse_name_addr(Cursor& cursor, NameAddr& out) noexcept;
+// One value; afterwards the cursor stands at the comma or at the end ("broken": where it gave up). `is_only`: the header has one
+// alone, and a comma or "@" before its "<" is of the display name.
+NameAddrResult parse_name_addr(Cursor& cursor, NameAddr& out, bool is_only = false) noexcept;
 
 }  // namespace sipalg::sip

@@ -206,7 +206,7 @@ template <typename L> bool Scanner::read_list(Cursor value, L& list, Unreadable 
 // From and To identify the dialog by their tags; a URI nobody can read in them is the peers' business.
 bool Scanner::read_party(Cursor value, NameAddr& out, Unreadable mark) noexcept {
   if (out.value.is_set()) return fail(ScanError::duplicate_header, value);
-  const auto result = parse_name_addr(value, out);
+  const auto result = parse_name_addr(value, out, true);
   if (result == NameAddrResult::broken || !value.done() || out.value.empty())
     return fail(ScanError::bad_name_addr, value);
   if (result == NameAddrResult::unreadable_uri) m_.mark_unreadable(mark);

@@ -4,7 +4,9 @@
 // How it works
 //   The message is copied into scratch memory and parsed there; sofia-sip writes NULs behind tokens, but leaves hosts and ports
 //   where they stand, so the distance of its pointers from the start is an offset to compare with ours. One bad header of no
-//   interest does not spoil the others: only the lists that were asked for are looked at. The guard keeps away what costs it
+//   interest does not spoil the others: only the lists that were asked for are looked at. What it refuses for a display name
+//   (Jörg <sip:...>, without quotes) or a header parameter (;expires=) is shown to it once more with blanks in their place, where
+//   nobody can take them for anything else. The guard keeps away what costs it
 //   seconds (its lists are quadratic, its comma lists recurse) and what it reads otherwise than RFC 3261 (a CR alone, NULs).
 //   It never reads bodies: its SDP and multipart parsers are not safe with bytes from the network.
 #include "alg/sip/second_opinion.h"
@@ -130,6 +132,36 @@ Finding compare(const Comparison& with, const Message& ours, const sip_t& theirs
   return Finding::same;
 }
 
+// Puts blanks in the place of what is written around the endpoint of a value, unless it has a character that some parser may take for
+// the begin or the end of a value, a string or a URI.
+class Blanking {
+ public:
+  explicit Blanking(char* scratch) : scratch_(scratch) {}
+  void around(const NameAddr& one) const {
+    if (one.is_star || !one.value.is_set()) return;
+    const uint32_t bracket = one.in_brackets ? 1 : 0;
+    blank({one.value.begin, one.uri.whole.begin - bracket}, "\"<>,;\\\r\n");
+    blank({one.uri.whole.end + bracket, one.value.end}, "\",\\\r\n");
+  }
+  void around(const Message& message) const {
+    all(message.contacts), all(message.record_routes), all(message.routes), all(message.paths), all(message.service_routes);
+    for (const NameAddr* one : {&message.from, &message.to, &message.refer_to}) around(*one);
+    if (message.vias.empty() || message.vias.front().maddr.host.is_set()) return;
+    const Via& via = message.vias.front();
+    blank({via.sent_by.whole().end, via.value.end}, "\",\\\r\n");
+  }
+
+ private:
+  template <typename L> void all(const L& list) const {
+    for (const NameAddr& one : list) around(one);
+  }
+  void blank(Span span, std::string_view telling) const {
+    if (span.end <= span.begin || std::string_view(scratch_ + span.begin, span.size()).find_first_of(telling) != std::string_view::npos) return;
+    std::memset(scratch_ + span.begin, ' ', span.size());
+  }
+  char* scratch_;
+};
+
 // A field that our own scanner marked unreadable has no endpoints to agree about.
 Compared unreadable_of(const Message& message, Compared fields) {
   constexpr auto shared = Compared::request_uri | Compared::contact | Compared::record_route | Compared::route |
@@ -158,8 +190,19 @@ Opinion SecondOpinion::on(std::string_view bytes, const Message& message, Compar
   Opinion opinion;
   opinion.unreadable = fields;
   if (!may_be_read(bytes, message.head.in(bytes))) return opinion;
+  std::memcpy(scratch_->bytes.data(), bytes.data(), bytes.size());
+  opinion = on_scratch(bytes, message, fields);
+  if (opinion.unreadable == unreadable_of(message, fields)) return opinion;
+  std::memcpy(scratch_->bytes.data(), bytes.data(), bytes.size());
+  Blanking(scratch_->bytes.data()).around(message);
+  const Opinion again = on_scratch(bytes, message, opinion.unreadable);
+  return {opinion.differs | again.differs, again.unreadable};
+}
+
+Opinion SecondOpinion::on_scratch(std::string_view bytes, const Message& message, Compared fields) {
+  Opinion opinion;
+  opinion.unreadable = fields;
   char* scratch = scratch_->bytes.data();
-  std::memcpy(scratch, bytes.data(), bytes.size());
   const OwnedMessage parsed(msg_create(sip_default_mclass(), 0));
   if (!parsed) return opinion;
   const auto size = static_cast<usize_t>(bytes.size());

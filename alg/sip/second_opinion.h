@@ -36,6 +36,7 @@ class SecondOpinion {
 
  private:
   struct Scratch;
+  Opinion on_scratch(std::string_view bytes, const Message& message, Compared fields);
   Scratch* scratch_;
 };
 

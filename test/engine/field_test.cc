@@ -244,3 +244,12 @@ TEST_CASE("From of a dialog is what its first request said, whatever uplink the 
   CHECK(contains(got, "Contact: <sip:alice@203.0.113.200"));
   CHECK(contains(got, "From: \"Alice\" <sip:alice@203.0.113.1>;tag=a1"));
 }
+
+TEST_CASE("a phone whose display name has no quotes registers and calls") {
+  World world;
+  const std::string mine = with(registration, "Contact: <", "Contact: J\xc3\xb6rg & Co. <");
+  CHECK(contains(world.out(phone, provider, sip_text(mine)), "Contact: J\xc3\xb6rg & Co. <sip:alice@203.0.113.1"));
+  const std::string called = world.out(phone, provider, sip_text(with(invite, "From: \"Alice\" <", "From: Smith, Alice <")));
+  CHECK(contains(called, "From: Smith, Alice <sip:alice@203.0.113.1>;tag=a1"));
+  CHECK(contains(called, "c=IN IP4 203.0.113.1"));
+}

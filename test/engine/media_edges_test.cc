@@ -85,6 +85,15 @@ TEST_CASE("RTCP at an address that is not the phone's stays there") {
   CHECK_FALSE(world.door_of("198.51.100.9:4101"));
 }
 
+TEST_CASE("RTCP at a name stays there, port and all") {
+  World world;
+  world.out("10.0.0.3:5060", provider, sip_text(with(with(offered("m=audio 4000 RTP/AVP 0\na=rtcp:4101\n"), "10.0.0.2", "10.0.0.3"), "call-1", "call-of-another")));
+  const std::string left = world.out(phone, provider, sip_text(offered("m=audio 4000 RTP/AVP 0\na=rtcp:4101 IN IP4 phone.lan\n")));
+  CHECK(contains(left, "a=rtcp:4101 IN IP4 phone.lan"));
+  CHECK(world.door_of("10.0.0.2:4000"));
+  CHECK_FALSE(world.door_of("10.0.0.2:4101"));
+}
+
 TEST_CASE("c= of the session stays when no line that relies on it is mapped") {
   World world;
   const std::string left = world.out(phone, provider, sip_text(offered("m=audio 4000 FOO/BAR 0\n")));

@@ -76,6 +76,25 @@ TEST_CASE("any moved endpoint is seen") {
   CHECK(is_seen([](Message& m) { m.contacts.drop_last(); }, Compared::contact));
 }
 
+TEST_CASE("what is written around an endpoint does not keep the other parser from reading it") {
+  for (const char* contact : {"J\xc3\xb6rg <sip:a@10.0.0.2:5062>", "Mueller & Co. <sip:a@10.0.0.2>", "John (Sales) <sip:a@10.0.0.2>;q=1", "<sip:a@10.0.0.2>;expires=",
+                              "<sip:a@10.0.0.2:5062>;", "sip:a@10.0.0.2;q=", "<sip:a@10.0.0.2>;x=a@b", "<sip:a@10.0.0.2>;+sip.instance=<urn:uuid:1>"}) {
+    INFO(contact);
+    CHECK(opinion_on(request("Contact: " + std::string(contact) + "\r\n")).agrees());
+    CHECK(opinion_on(request("Contact: <sip:z@1.2.3.4>, " + std::string(contact) + ", <sip:y@1.2.3.4:9>\r\n")).agrees());
+    CHECK(opinion_on(request("Record-Route: " + std::string(contact) + "\r\n")).agrees());
+  }
+  for (const char* via : {"SIP/2.0/UDP 10.0.0.2:5060;rport=;branch=z9hG4bK1", "SIP/2.0/UDP 10.0.0.2;branch=z9hG4bK==", "SIP/2.0/UDP 10.0.0.2:5060;branch=z9hG4bK1;"}) {
+    INFO(via);
+    std::string text = request("");
+    const std::size_t at = text.find("Via: ") + 5;
+    text.replace(at, text.find('\r', at) - at, via);
+    CHECK(opinion_on(text).agrees());
+  }
+  // where it is open what belongs to what, nothing is taken away
+  CHECK_FALSE(opinion_on(request("Contact: J\xc3\xb6rg > <sip:a@10.0.0.2>\r\n"), Compared::contact).agrees());
+}
+
 TEST_CASE("the guard keeps away what costs the other parser seconds") {
   std::string lines, commas;
   for (std::size_t i = 0; i < limits::guard_header_lines; ++i) lines += "a:\r\n";

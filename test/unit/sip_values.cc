@@ -207,6 +207,8 @@ TEST_CASE("From and To") {
            Case{" \"A\" <sip:a@b> ; x = y ; TAG = 1 ", "ok", "1", false}, Case{" <tel:1>;tag=1;tag=2", "ok", "1", false},
            Case{" <anonymous>;tag=1", "ok", "1", true}, Case{" <sip:a@b c>;tag=1", "ok", "1", true}, Case{"poo <bear@x>;tag=1", "ok", "1", true},
            Case{" <sip:a@b>;tag=", "ok", "", false}, Case{"", "bad-name-addr", "", false}, Case{" ;tag=1", "ok", "1", true},
+           Case{" Smith, John <sip:a@b>;tag=1", "ok", "1", false}, Case{" john@home <sip:a@b>;tag=1", "ok", "1", false},
+           Case{" J\xc3\xb6rg, M. & Co. <sip:a@b>", "ok", "", false}, Case{" a, sip:a@b;tag=1", "bad-name-addr", "", false},
            Case{" \"A <sip:a@b>;tag=1", "bad-name-addr", "", false}, Case{" <sip:a@b>, <sip:c@d>", "bad-name-addr", "", false},
            Case{" <sip:a@b;tag=1", "bad-name-addr", "", false}, Case{" <sip:a@b>;tag=\"1", "bad-name-addr", "", false},
        }) {
