@@ -67,12 +67,12 @@ std::optional<Kind> Flows::recognise(std::size_t flow, std::string_view message,
   return std::nullopt;
 }
 
-std::string Flows::lengths(bool of_registrations) const {
+std::string Flows::lengths(Kind like) const {
   std::map<std::string, std::size_t> known;
   for (const FlowTexts& texts : texts_)
     for (std::size_t i = 0; i < kinds; ++i) {
       const auto kind = static_cast<Kind>(i);
-      if ((kind == Kind::refresh || kind == Kind::refresh_ok) != of_registrations) continue;
+      if (outside_of_calls(kind) != outside_of_calls(like)) continue;
       const auto key = std::string(texts.written[i].beginning(3)) + " " + std::to_string(texts.written[i].size());
       const auto [place, is_new] = known.emplace(key, texts.due[i].size());
       if (!is_new && place->second != texts.due[i].size())

@@ -55,9 +55,9 @@ class Flows {
   // Which message of this flow is it? None: it is not what had to arrive.
   std::optional<Kind> recognise(std::size_t flow, std::string_view message, bool at_outside, Values& values) const;
 
-  // "INV 1400 1413": what begins so and has so many bytes is to have so many; for the candidate that replaces. Of calls or
-  // of registrations, whose large responses begin alike.
-  std::string lengths(bool of_registrations) const;
+  // "INV 1400 1413": what begins so and has so many bytes is to have so many; for the candidate that replaces. Of what
+  // comes with `like`: all large responses begin alike.
+  std::string lengths(Kind like) const;
 
  private:
   Place place_;

@@ -59,15 +59,16 @@ TEST_CASE("a padded message has the mapped length") {
   for (const bool large : {false, true}) {
     const Flows padded(two_phones(), {"UDP", large}, Expect::padded), mapped(two_phones(), {"UDP", large}, Expect::mapped);
     for (std::size_t i = 0; i < kinds; ++i) CHECK(padded[2].due[i].size() == mapped[2].due[i].size());
-    CHECK(padded.lengths(false).find("INV ") != std::string::npos);
-    CHECK(padded.lengths(true).find("REG ") != std::string::npos);
+    CHECK(padded.lengths(Kind::info).find("INV ") != std::string::npos);
+    CHECK(padded.lengths(Kind::refresh).starts_with("REG "));
+    CHECK(padded.lengths(Kind::options).starts_with("OPT "));
   }
 }
 
 TEST_CASE("lengths that one message can not tell are refused") {
   Place place = two_phones();
   place.mapped_hosts = {"203.0.113.1", "203.0.113.11"};
-  CHECK_THROWS(Flows(place, {}, Expect::padded).lengths(false));
+  CHECK_THROWS(Flows(place, {}, Expect::padded).lengths(Kind::invite));
 }
 
 TEST_CASE("flows are told by what NAT makes of their source") {

@@ -102,7 +102,7 @@ int main(int count, char** words) {
   try {
     const Plan plan = parse_plan(count, words, only_lengths);
     if (only_lengths) {
-      std::cout << Flows(plan.place, plan.style, Expect::padded).lengths(plan.workload == Workload::refresh);
+      std::cout << Flows(plan.place, plan.style, Expect::padded).lengths(plan.measured().first);
       return 0;
     }
     prctl(PR_SET_TIMERSLACK, 1);

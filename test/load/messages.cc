@@ -7,7 +7,8 @@ namespace sipalg::load {
 namespace {
 
 constexpr std::array<std::string_view, kinds> names{"INVITE", "100", "180", "200 to INVITE", "ACK", "re-INVITE", "BYE",
-                                                    "200 to BYE", "INFO", "200 to INFO", "REGISTER", "200 to REGISTER"};
+                                                    "200 to BYE", "INFO", "200 to INFO", "REGISTER", "200 to REGISTER",
+                                                    "OPTIONS", "200 to OPTIONS"};
 
 constexpr std::string_view call_headers = "Allow: INVITE, ACK, CANCEL, OPTIONS, BYE, REFER, NOTIFY, INFO, UPDATE, PRACK\r\n"
                                           "Supported: replaces, 100rel, timer\r\n";
@@ -20,18 +21,21 @@ std::string_view method_of(Kind kind) {
     case Kind::bye: case Kind::bye_ok: return "BYE";
     case Kind::info: case Kind::info_ok: return "INFO";
     case Kind::refresh: case Kind::refresh_ok: return "REGISTER";
+    case Kind::options: case Kind::options_ok: return "OPTIONS";
     default: return "INVITE";
   }
 }
 
-bool has_to_tag(Kind kind) { return kind != Kind::invite && kind != Kind::trying && kind != Kind::refresh; }
+bool has_to_tag(Kind kind) {
+  return kind != Kind::invite && kind != Kind::trying && kind != Kind::refresh && kind != Kind::options;
+}
 
 std::string first_line(Kind kind, const Ends& ends) {
   if (kind == Kind::trying) return "SIP/2.0 100 Trying";
   if (kind == Kind::ringing) return "SIP/2.0 180 Ringing";
   if (!leaves_inside(kind)) return "SIP/2.0 200 OK";
   const std::string method(method_of(kind));
-  if (kind == Kind::refresh) return method + " sip:example.net SIP/2.0";
+  if (!outside_of_calls(kind).empty()) return method + " sip:example.net SIP/2.0";
   if (kind == Kind::invite) return method + " sip:bob@example.net SIP/2.0";
   return method + " sip:bob@" + endpoint(ends.outside_host, ends.outside_port) + " SIP/2.0";
 }
@@ -53,7 +57,7 @@ std::string parties(Kind kind) {
 std::string contact(Kind kind, const Ends& ends) {
   const std::string inside = "Contact: <sip:alice@" + endpoint(ends.inside_host, ends.inside_port) + ">";
   if (method_of(kind) == "REGISTER") return inside + ";expires=3600\r\n";
-  if (method_of(kind) != "INVITE" || kind == Kind::trying) return "";
+  if ((method_of(kind) != "INVITE" && kind != Kind::options) || kind == Kind::trying) return "";
   return leaves_inside(kind) ? inside + "\r\n" : "Contact: <sip:bob@" + endpoint(ends.outside_host, ends.outside_port) + ">\r\n";
 }
 
@@ -96,11 +100,16 @@ std::string filling_of(std::size_t bytes) {
 
 bool has_sdp(Kind kind) { return kind == Kind::invite || kind == Kind::answer || kind == Kind::reinvite; }
 
+std::string_view outside_of_calls(Kind kind) {
+  const std::string_view method = method_of(kind);
+  return method == "REGISTER" || method == "OPTIONS" ? method : std::string_view();
+}
+
 std::string_view name_of(Kind kind) { return names[static_cast<std::size_t>(kind)]; }
 
 bool leaves_inside(Kind kind) {
   switch (kind) {
-    case Kind::invite: case Kind::ack: case Kind::reinvite: case Kind::bye: case Kind::info: case Kind::refresh: return true;
+    case Kind::invite: case Kind::ack: case Kind::reinvite: case Kind::bye: case Kind::info: case Kind::refresh: case Kind::options: return true;
     default: return false;
   }
 }

@@ -9,11 +9,13 @@ enum class Kind : uint8_t {
   invite, trying, ringing, answer, ack,             // a call begins
   reinvite,                                         // and is refreshed, with `answer` and `ack`
   bye, bye_ok, info, info_ok, refresh, refresh_ok,  // refresh: a REGISTER
+  options, options_ok,                              // a phone asks whether its provider lives
 };
-inline constexpr std::size_t kinds = 12;
+inline constexpr std::size_t kinds = 14;
 std::string_view name_of(Kind kind);
 bool leaves_inside(Kind kind);  // the inside writes it
 bool has_sdp(Kind kind);
+std::string_view outside_of_calls(Kind kind);  // REGISTER, OPTIONS; empty: a call's
 
 struct Style {
   std::string_view transport = "UDP";

@@ -30,7 +30,7 @@ void check(const Plan& plan) {
 }  // namespace
 
 std::optional<Workload> parse_workload(std::string_view word) {
-  constexpr std::array<std::string_view, 6> names{"calls", "trunk", "reinvite", "info", "refresh", "rtp"};
+  constexpr std::array<std::string_view, 7> names{"calls", "trunk", "reinvite", "info", "refresh", "options", "rtp"};
   for (std::size_t i = 0; i < names.size(); ++i)
     if (names[i] == word) return static_cast<Workload>(i);
   return std::nullopt;
@@ -42,6 +42,7 @@ Exchange Plan::measured() const {
     case Workload::trunk: return {Kind::invite, 7, true};
     case Workload::reinvite: return {Kind::reinvite, 3};
     case Workload::refresh: return {Kind::refresh, 2};
+    case Workload::options: return {Kind::options, 2};
     default: return {Kind::info, 2};
   }
 }
@@ -51,7 +52,7 @@ Plan parse_plan(int count, char** words, bool& only_lengths) {
   bool tcp = false;
   CLI::App app{"Plays SIP dialogs between two network namespaces, checks every message that arrives, and tells rates as JSON."};
   const auto workload = parsed(plan.workload, parse_workload, "workload"), expect = parsed(plan.expect, parse_expect, "expect");
-  app.add_option_function("--workload", workload, "calls, trunk, reinvite, info, refresh or rtp")->required();
+  app.add_option_function("--workload", workload, "calls, trunk, reinvite, info, refresh, options or rtp")->required();
   app.add_option_function("--expect", expect, "what has to arrive: same, mapped, padded or proxied")->required();
   app.add_option("--inside", plan.inside_namespace, "namespace of the callers");
   app.add_option("--outside", plan.outside_namespace, "namespace of the provider");

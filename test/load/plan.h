@@ -15,6 +15,7 @@ enum class Workload : uint8_t {
   reinvite,  // INVITE 200 ACK in calls that are up
   info,      // INFO 200 in calls that are up
   refresh,   // REGISTER 200, again and again
+  options,   // OPTIONS 200 outside of calls
   rtp,       // packets through the doors of calls that are up, there and back
 };
 std::optional<Workload> parse_workload(std::string_view word);
@@ -41,11 +42,12 @@ struct Plan {
   bool leave_calls = false;  // they are not hung up at the end
   std::vector<int> watch;    // processes whose CPU time and memory are told
 
-  Exchange set_up() const { return workload == Workload::refresh ? Exchange{Kind::refresh, 2} : Exchange{Kind::invite, 3}; }
+  bool has_calls() const { return outside_of_calls(measured().first).empty(); }
+  Exchange set_up() const { return has_calls() ? Exchange{Kind::invite, 3} : measured(); }
   Exchange measured() const;
   Exchange tear_down() const { return {Kind::bye, 2}; }
   bool has_standing_calls() const { return workload != Workload::calls && workload != Workload::trunk; }
-  bool hangs_up() const { return has_standing_calls() && workload != Workload::refresh && !leave_calls; }
+  bool hangs_up() const { return has_standing_calls() && has_calls() && !leave_calls; }
 };
 
 // Ends the program where the command line is wrong.

@@ -27,6 +27,7 @@ std::optional<Kind> ok_to(std::string_view message) {
   if (cseq.ends_with(" BYE")) return Kind::bye_ok;
   if (cseq.ends_with(" INFO")) return Kind::info_ok;
   if (cseq.ends_with(" REGISTER")) return Kind::refresh_ok;
+  if (cseq.ends_with(" OPTIONS")) return Kind::options_ok;
   return std::nullopt;
 }
 
@@ -40,6 +41,7 @@ std::optional<Kind> kind_of(std::string_view message) {
   if (message.starts_with("BYE ")) return Kind::bye;
   if (message.starts_with("INFO ")) return Kind::info;
   if (message.starts_with("REGISTER ")) return Kind::refresh;
+  if (message.starts_with("OPTIONS ")) return Kind::options;
   return std::nullopt;
 }
 

@@ -65,6 +65,7 @@ void Responder::answer(std::string_view request, Kind kind, const Values& values
     case Kind::bye: return send(request, Kind::bye_ok, values);
     case Kind::info: return send(request, Kind::info_ok, values);
     case Kind::refresh: return send(request, Kind::refresh_ok, values);
+    case Kind::options: return send(request, Kind::options_ok, values);
     default: return;
   }
 }

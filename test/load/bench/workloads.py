@@ -30,12 +30,13 @@ def _throughput():
     kinds = (("invite-known", "INVITE with SDP in known calls (INVITE 200 ACK)", ["--workload", "reinvite", *STANDING]),
              ("in-dialog", "small in-dialog messages (INFO 200)", ["--workload", "info", *STANDING]),
              ("refresh", "REGISTER refresh (REGISTER 200)", ["--workload", "refresh", *STANDING]),
+             ("options", "OPTIONS outside of calls (OPTIONS 200)", ["--workload", "options", *STANDING]),
              ("trunk", "trunk mix on one 5-tuple (INVITE 100 180 200 ACK BYE 200)", ["--workload", "trunk", *TRUNK]))
     for name, title, words in kinds:
         yield Workload(name, title + ", UDP", words)
         yield Workload(name + "-1400", title + ", 1,400 bytes, UDP", [*words, "--large"])
     for name, title, words in kinds:
-        if name != "refresh":
+        if name not in ("refresh", "options"):
             yield Workload(name + "-tcp", title + ", TCP", [*words, "--tcp"], candidates=STREAMS)
 
 
