@@ -137,6 +137,8 @@ void show_stats(const Json& answer, std::ostream& out) {
   show_counters("PACKETS", member(answer, "packets"), true, out);
   show_counters("LEFT UNCHANGED", member(answer, "groups"), true, out);
   show_counters("NOT READABLE", member(answer, "scan_errors"), false, out);
+  show_counters("THE OTHER PARSER DIFFERS", member(member(answer, "opinions"), "differ"), false, out);
+  show_counters("THE OTHER PARSER REFUSES", member(member(answer, "opinions"), "unreadable"), false, out);
   show_counters("DOORS AND CALLS", member(answer, "events"), false, out);
   show_counters("KERNEL", member(answer, "kernel"), false, out);
   if (answer.contains("workers")) show_counters("WORKERS", member(answer, "workers"), false, out);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 // The header fields of one message, as one group.
 #include <algorithm>
+#include <array>
 #include <utility>
 
 #include "alg/engine/exchange.h"
@@ -8,6 +9,17 @@
 namespace sipalg {
 
 using sip::Method;
+
+namespace {
+
+void count_opinion(sip::Compared fields, auto& counters) {
+  using sip::Compared;
+  constexpr std::array compared{Compared::top_via, Compared::contact, Compared::record_route, Compared::path, Compared::service_route};
+  static_assert(compared.size() == count_of<DoorField>);
+  for (std::size_t i = 0; i < compared.size(); ++i) counters[i] += has(fields, compared[i]) ? 1 : 0;
+}
+
+}  // namespace
 
 bool Exchange::may_map_from() const {
   if (message_.method == Method::registration || message_.is_unreadable(sip::Unreadable::from)) return false;
@@ -92,6 +104,8 @@ bool Exchange::opinions_agree(const HeaderMap& map, Group& group) {
   rooms_.stats.count(Event::opinions_asked);
   const sip::Opinion opinion = rooms_.opinion.on(passage_.bytes, message_, map.fields);
   if (opinion.agrees()) return true;
+  count_opinion(opinion.differs, rooms_.stats.opinions_differ);
+  count_opinion(opinion.unreadable, rooms_.stats.opinions_unreadable);
   group.fail(opinion.differs != sip::Compared::none ? Reason::opinions_differ : Reason::opinion_unreadable);
   return false;
 }

@@ -59,6 +59,10 @@ static_assert(!event_names.back().empty(), "an event has no name");
 
 std::string_view name_of(Reason reason) { return reasons[static_cast<std::size_t>(reason)].name; }
 std::string_view explanation_of(Reason reason) { return reasons[static_cast<std::size_t>(reason)].explanation; }
+std::string_view name_of(DoorField field) {
+  constexpr std::array<std::string_view, count_of<DoorField>> names{"Via", "Contact", "Record-Route", "Path", "Service-Route"};
+  return names[static_cast<std::size_t>(field)];
+}
 std::string_view name_of(Event event) { return event_names[static_cast<std::size_t>(event)]; }
 
 static void sum(auto& to, const auto& from) { std::ranges::transform(to, from, to.begin(), std::plus()); }
@@ -69,6 +73,7 @@ void Stats::add(const Stats& other) {
   EventCounts::add(other);
   sum(requests, other.requests), sum(ok, other.ok), sum(responses, other.responses);
   sum(packets, other.packets), sum(groups, other.groups), sum(scan_errors, other.scan_errors);
+  sum(opinions_differ, other.opinions_differ), sum(opinions_unreadable, other.opinions_unreadable);
   edits += other.edits;
 }
 

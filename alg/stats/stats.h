@@ -61,6 +61,10 @@ enum class Event : uint8_t {
 };
 std::string_view name_of(Event event);
 
+// Header fields that doors come from: what the second opinion is asked about.
+enum class DoorField : uint8_t { via, contact, record_route, path, service_route, count_ };
+std::string_view name_of(DoorField field);  // "Record-Route"
+
 template <typename E> constexpr std::size_t count_of = static_cast<std::size_t>(E::count_);
 
 struct EventCounts {
@@ -78,6 +82,7 @@ struct Stats : EventCounts {
   std::array<uint64_t, count_of<Reason>> packets{};  // one per packet: what became of it
   std::array<uint64_t, count_of<Reason>> groups{};   // one per group of edits that failed
   std::array<uint64_t, static_cast<std::size_t>(sip::ScanError::too_many) + 1> scan_errors{};
+  std::array<uint64_t, count_of<DoorField>> opinions_differ{}, opinions_unreadable{};  // messages, by field
   uint64_t edits = 0;                                // fields changed
 
   using EventCounts::add;

@@ -253,3 +253,13 @@ TEST_CASE("a phone whose display name has no quotes registers and calls") {
   CHECK(contains(called, "From: Smith, Alice <sip:alice@203.0.113.1>;tag=a1"));
   CHECK(contains(called, "c=IN IP4 203.0.113.1"));
 }
+
+TEST_CASE("where the other parser refuses a field, its name is counted") {
+  World world;
+  const std::string odd = with(registration, "Contact: <", "Contact: J\xc3\xb6rg > <");
+  CHECK(world.out(phone, provider, sip_text(odd)) == sip_text(odd));
+  const Stats stats = world.engine.stats();
+  CHECK(stats.of_groups(Reason::opinion_unreadable) == 1);
+  CHECK(stats.opinions_unreadable[static_cast<std::size_t>(DoorField::contact)] == 1);
+  CHECK(stats.opinions_unreadable[static_cast<std::size_t>(DoorField::via)] == 0);
+}

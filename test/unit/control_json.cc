@@ -62,7 +62,7 @@ TEST_CASE("keys of the counters") {
   stats.count_packet(Reason::edited);
   stats.count(Event::doors_opened, 3);
   const Json json = to_json(stats);
-  CHECK(keys_of(json) == "methods responses packets groups events scan_errors edits");
+  CHECK(keys_of(json) == "methods responses packets groups events scan_errors opinions edits");
   CHECK(json["methods"].size() == Stats::methods);
   CHECK(json["methods"]["INVITE"]["received"] == 0);
   CHECK(keys_of(json["responses"]) == "486");
@@ -74,4 +74,5 @@ TEST_CASE("keys of the counters") {
   CHECK(json["packets"]["edited"] == 1);
   CHECK(json["events"].size() == count_of<Event>);
   CHECK(json["events"]["doors-opened"] == 3);
+  CHECK(keys_of(json["opinions"]["differ"]) == "Via Contact Record-Route Path Service-Route");
 }
