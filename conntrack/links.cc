@@ -88,6 +88,11 @@ class Nexthops {
   std::map<uint32_t, std::vector<uint32_t>> groups_;
 };
 
+// Of a route that is no default route.
+bool is_about_detail(const nlmsghdr& event) {
+  return (event.nlmsg_type == RTM_NEWROUTE || event.nlmsg_type == RTM_DELROUTE) && header_of<rtmsg>(event).rtm_dst_len != 0;
+}
+
 bool is_link_local(const Address& address) {
   const auto b = address.bytes();
   if (address.family() == Family::v4) return b[0] == 169 && b[1] == 254;
@@ -219,10 +224,6 @@ void Links::find_foreign() {
 uint32_t Interfaces::mtu(uint32_t interface) const {
   const auto found = mtus_.find(interface);
   return found == mtus_.end() || found->second == 0 ? usual_mtu : found->second;
-}
-
-static bool is_about_detail(const nlmsghdr& event) {
-  return (event.nlmsg_type == RTM_NEWROUTE || event.nlmsg_type == RTM_DELROUTE) && header_of<rtmsg>(event).rtm_dst_len != 0;
 }
 
 // Messages only say that something happened; lost ones (ENOBUFS) say so too, and get lost where there are very many.

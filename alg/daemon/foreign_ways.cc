@@ -3,15 +3,18 @@
 #include "alg/daemon/foreign_ways.h"
 
 namespace sipalg {
+namespace {
 
 constexpr std::chrono::milliseconds longest_move = limits::transaction_end;  // so long a request is repeated
+
+bool is_response(const DatagramView& packet) { return packet.payload().starts_with("SIP/2.0 "); }
+
+}  // namespace
 
 void ForeignWays::note(const Address& inside_host, const Host& host) {
   if (hosts_.size() >= limits::registrations) hosts_.clear();
   hosts_[inside_host] = host;
 }
-
-static bool is_response(const DatagramView& packet) { return packet.payload().starts_with("SIP/2.0 "); }
 
 bool ForeignWays::ends(uint32_t interface, const DatagramView& packet, const Flow& flow, Instant now) {
   // a flow that ends inside, too, is no uplink's; who answers has the address he was asked at
