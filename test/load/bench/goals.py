@@ -45,14 +45,23 @@ def _workers(rows):
 
 def _costs(rows):
     """Of one message's CPU time against that of another workload."""
-    pairs = (("calls-hold-0s", "invite-known", 3.0, "a message of a new call against one of a known call"),
-             ("size-100k-in-dialog", "size-1k-in-dialog", 1.2, "in-dialog with 100k calls against 1k"),
+    new, known, small = (rows.get((name, "sipalgd")) for name in ("calls-hold-0s", "invite-known", "in-dialog"))
+    if new and known and small and all(row.median("cpu_us_candidate") for row in (new, known, small)):
+        # INVITE 200 ACK BYE 200 without what BYE 200 cost of themselves, against INVITE 200 ACK
+        made_and_removed = 5 * new.median("cpu_us_candidate") - 2 * small.median("cpu_us_candidate")
+        yield _line("CPU time: INVITE 200 ACK of a new call, its doors made and removed, against those of a known one",
+                    made_and_removed / (3 * known.median("cpu_us_candidate")), "<", 3.0, (new, known, small))
+    pairs = (("size-100k-in-dialog", "size-1k-in-dialog", 1.2, "in-dialog with 100k calls against 1k"),
              ("size-100k-invite-known", "size-1k-invite-known", 1.2, "invite-known with 100k calls against 1k"))
     for dear, cheap, bound, what in pairs:
         first, second = rows.get((dear, "sipalgd")), rows.get((cheap, "sipalgd"))
         if first and second and first.median("cpu_us_candidate") and second.median("cpu_us_candidate"):
             ratio = first.median("cpu_us_candidate") / second.median("cpu_us_candidate")
             yield _line("CPU time: " + what, ratio, "<", bound, (first, second))
+    many, few = rows.get(("latency-100k", "sipalgd")), rows.get(("latency-1k", "sipalgd"))
+    if many and few and many.median("added_us_p99.9") and few.median("added_us_p99.9"):
+        ratio = many.median("added_us_p99.9") / few.median("added_us_p99.9")
+        yield _line("added_us_p99.9, in-dialog: 100k calls against 1k", ratio, "<", 1.5, (many, few))
     size = rows.get(("size-100k-in-dialog", "sipalgd"))
     if size and size.median("messages_per_second"):
         yield _line("bytes per call with 100k calls", size.median("bytes_per_call"), "<", 1024, (size,))
