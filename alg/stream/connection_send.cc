@@ -59,7 +59,7 @@ bool Connection::release_plain(Side side) {
   if (!mine.is_plain() || mine.is_holding() || !halves_[other(side)].acknowledges_plain()) return false;
   Position first = mine.decided, last = mine.cursor;
   for (const Carrier& carrier : mine.carriers) {
-    if (carrier.is_stale) return false;
+    if (carrier.is_stale || carrier.end > mine.decided) return false;  // the latter: given up behind a gap
     first = std::min(first, carrier.begin);
     last = std::max(last, carrier.end);
   }

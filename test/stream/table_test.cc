@@ -315,6 +315,30 @@ TEST_CASE("a line that is dead for longer than anything is held behind a gap: wh
   CHECK(call.end(1).received() == Bench::edited(request("10.0.0.2", "application/sdp", 600)) + Bench::edited(grows));
 }
 
+TEST_CASE("packets that wait behind a gap when the time is over do not leave before it is closed") {
+  Setup setup;
+  setup.ends[0].mss = 300;
+  Call call(setup);
+  call.settle();
+  unsigned number = 0;  // the first of eight is lost, and everything behind them for a while
+  call.is_lost = [&](std::size_t from, const std::vector<uint8_t>& packet) {
+    if (from != 0 || packet.size() <= 60) return false;
+    return number++ % 1000 == 0 || number > 8;
+  };
+  std::string all;
+  for (int i = 0; i < 8; ++i) call.end(0).write(untouched, call.now()), all += untouched;
+  call.settle(12'000);
+  CHECK(number > 8);
+  CHECK(call.end(1).received().empty());
+  call.is_lost = nullptr;
+  call.settle(10'000);
+  call.end(0).write(grows, call.now());
+  call.settle(10'000);
+  CHECK(call.end(1).received() == all + Bench::edited(grows));
+  call.close_both();
+  CHECK((call.end(0).is_all_acknowledged() && call.end(1).is_all_acknowledged()));
+}
+
 TEST_CASE("bytes that are taken over guard the connection, until the other end has them") {
   Call call;
   call.settle();
