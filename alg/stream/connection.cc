@@ -164,6 +164,7 @@ void Connection::on_pure(Side side, const StreamPacket& packet, Instant now) {
   Half& mine = halves_[side];
   Half& acknowledged = halves_[other(side)];
   const Position begin = mine.position_of(packet.segment.sequence, mine.in_next);
+  const bool wants_answer = begin + 1 == mine.in_next + (mine.has_whole_fin() ? 1 : 0);  // a keepalive, a window probe
   Ask ask;
   ask.begin = ask.end = begin;
   ask.room = room_of(side, packet);
@@ -171,7 +172,7 @@ void Connection::on_pure(Side side, const StreamPacket& packet, Instant now) {
   if (mine.wants_carrier(now) && carry(side, outgoing_of(packet), ask, now)) return;
   if (acknowledged.carriers.empty() && (acknowledged.wants_carrier(now) || acknowledged.lacks_carrier())) {
     acknowledged.has_asked = true;
-    return probe_for_us(side, outgoing_of(packet));
+    return wants_answer ? probe(side, outgoing_of(packet)) : probe_for_us(side, outgoing_of(packet));
   }
   if (mine.has_asked && mine.owes_held() && mine.carriers.empty()) {
     if (!mine.has_news) return wait(side, packet, begin);

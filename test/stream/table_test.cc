@@ -388,6 +388,29 @@ TEST_CASE("a message larger than the other end's window arrives edited, without 
     }
 }
 
+TEST_CASE("an end that does not read is told that the other one is alive, also while bytes for it lie here") {
+  Setup setup;
+  setup.ends[1].receive_buffer = 1000;
+  setup.ends[1].reads_at_once = 0;
+  Call call(setup);
+  call.settle();
+  const std::string message = request("10.0.0.2", "application/sdp", 1500);
+  call.end(0).write(message.substr(0, 1300), call.now());
+  call.settle(500);
+  call.end(0).write(message.substr(1300), call.now());
+  call.settle();
+  REQUIRE(call.end(1).received().size() == 1000);
+  for (int i = 0; i < 10; ++i) {
+    int heard = 0;
+    call.on_wire = [&](std::size_t to, const std::vector<uint8_t>&) { heard += to == 1 ? 1 : 0; };
+    call.end(1).keepalive(call.now());
+    call.settle(10);
+    CHECK(heard > 0);
+    call.on_wire = nullptr;
+    call.settle(1000);
+  }
+}
+
 TEST_CASE("a burst over a long path: the sender is held to what can be kept, every message is edited") {
   Setup setup;
   setup.network.delay = 50;
