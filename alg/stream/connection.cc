@@ -45,6 +45,7 @@ void Connection::handle(const StreamPacket& packet, Instant now) {
   }
   if (segment.has(tcp_rst)) return on_reset(side, packet);
   if (was_guarded_ && !is_credible(halves_[side], segment)) return is_guarded_ ? drop(packet.ticket) : accept(packet.ticket);
+  for (Half& half : halves_) half.is_doubtful &= now < restored_at_ + world_.limits.closing;
   if (!on_acknowledgement(side, packet)) return;
   if (!segment.payload.empty() || segment.has(tcp_fin)) {
     on_data(side, packet, now);

@@ -153,6 +153,7 @@ class Connection {
   Instant asked() const { return std::max(asked_, last_seen_); }
 
   Instant last_seen_{}, asked_{};  // asked_: whether it is alive
+  Instant restored_at_{};
   bool is_guarded_ = false;    // conntrack no longer judges lengths, and nothing passes the daemon by
   bool was_guarded_ = false;   // segments that conntrack did not judge may be under way
   bool has_resized_ = false;

@@ -61,7 +61,7 @@ void Half::catch_up(Position out) {
 
 bool Half::acknowledge(Position out, Position window_end, bool is_pure) {
   if (out > sent + (fin_sent ? 1 : 0)) {
-    if (!is_restored) return false;
+    if (!is_restored && !(is_doubtful && out <= right_edge)) return false;
     catch_up(out);
   }
   is_restored = false;

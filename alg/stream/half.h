@@ -121,6 +121,7 @@ struct Half {
   bool is_raising = false;
   bool is_restored = false;
   bool is_unproven = false;     // restored, and its next byte has not come yet
+  bool is_doubtful = false;     // restored lately: acknowledgements of what left in between may come, one after the other
   bool is_first_message = true;
   unsigned probes = 0;          // packets that left as old bytes since the gap opened
   Instant held_since{}, last_byte{}, raised_at{};

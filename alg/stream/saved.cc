@@ -81,7 +81,7 @@ bool read_half(ByteReader& in, Half& half) {
   half.in_next = half.decided + static_cast<Position>(half.buffer.size());
   if (in.failed() || !are_sound(half) || !read_blocks(in, half) || !are_sound(half)) return false;
   if (!half.is_reading) half.stop_reading();
-  half.is_restored = half.is_unproven = true;
+  half.is_restored = half.is_unproven = half.is_doubtful = true;
   half.sent = std::max(half.sent, half.decided_out());  // it was saved before it was sent
   half.cursor = half.map.has(half.acknowledged) ? half.acknowledged : std::max(half.sent, half.acknowledged);
   return true;
@@ -111,7 +111,7 @@ bool Connection::restore(std::string_view bytes, Instant now) {
     halves_[i].held_since = halves_[i].last_byte = now;
   }
   is_stored_ = true;
-  last_seen_ = now;
+  last_seen_ = restored_at_ = now;
   return true;
 }
 

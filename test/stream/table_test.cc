@@ -247,6 +247,27 @@ TEST_CASE("the process comes back between two messages: the next one is edited")
   CHECK(call.stats[Event::streams_restored] == 3);
 }
 
+TEST_CASE("the process comes back in a body, with many acknowledgements under way: the connection goes on") {
+  Setup setup;
+  setup.network.delay = 20;
+  setup.ends[1].delayed_ack = false;
+  Call call(setup);
+  call.settle();
+  call.end(0).write(grows, call.now());
+  call.settle();
+  const std::string long_one = request("192.0.2.77", "text/plain", 30'000);
+  call.end(0).write(long_one, call.now());
+  call.settle(50);  // as much as may be has left, nothing of it is acknowledged
+  call.table = std::make_unique<StreamTable>(call, call, &call, call.stats);
+  for (const auto& [key, bytes] : call.saved) REQUIRE(call.table->restore(key, bytes, Instant{std::chrono::milliseconds{call.now()}}));
+  CHECK(call.time_until(1, Bench::edited(grows) + long_one) > 0);
+  call.end(0).write(grows, call.now());
+  call.settle();
+  CHECK(call.end(1).received() == Bench::edited(grows) + long_one + Bench::edited(grows));
+  call.close_both();
+  CHECK((call.end(0).is_all_acknowledged() && call.end(1).is_all_acknowledged()));
+}
+
 TEST_CASE("what was saved is refused when a byte of it is wrong") {
   Call call;
   call.settle();
