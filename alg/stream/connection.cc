@@ -166,6 +166,7 @@ void Connection::on_pure(Side side, const StreamPacket& packet, Instant now) {
   Half& acknowledged = halves_[other(side)];
   const Position begin = mine.position_of(packet.segment.sequence, mine.in_next);
   const bool wants_answer = begin + 1 == mine.in_next + (mine.has_whole_fin() ? 1 : 0);  // a keepalive, a window probe
+  if (wants_answer) mine.probed = 0;  // every one is for its sender, also when some of ours were lost
   Ask ask;
   ask.begin = ask.end = begin;
   ask.room = room_of(side, packet);
@@ -180,8 +181,9 @@ void Connection::on_pure(Side side, const StreamPacket& packet, Instant now) {
     mine.has_asked = false;  // the other end must hear of it; its answer asks for another packet
     return probe_for_us(side, outgoing_of(packet));
   }
-  // behind a gap repeated acknowledgements tell of it
-  if (acknowledged.answers_us && !mine.has_news && acknowledged.disordered.empty()) return drop(packet.ticket);
+  // behind a gap repeated acknowledgements tell of it; with SACK nobody counts them, and the one that told may have been lost
+  const bool is_counted = !halves_[0].sack_permitted || !halves_[1].sack_permitted;
+  if (is_counted && acknowledged.answers_us && !mine.has_news && acknowledged.disordered.empty()) return drop(packet.ticket);
   const bool is_sent = begin <= mine.decided || (mine.fin_sent && mine.may_pass_plain());
   if (mine.is_plain() && is_sent && !mine.is_behind() && acknowledged.acknowledges_plain()) return accept(packet.ticket);
   // A keepalive or window probe behind held bytes wants an answer: it must be old for the receiver, too. Exactly that: other

@@ -49,6 +49,7 @@ void Connection::on_repeat(Side side, const StreamPacket& packet, Position begin
   const SegmentView& segment = packet.segment;
   const Position end = begin + static_cast<Position>(segment.payload.size());
   const bool is_held = end > mine.decided;
+  mine.probed = 0;  // its sender waits for an answer: every one is for him, also when some of ours were lost
   if (is_held) mine.is_raising = true;
   if (!is_held && mine.is_plain() && !mine.is_behind() && halves_[other(side)].acknowledges_plain()) {
     mine.passed(end, segment.has(tcp_fin));  // a FIN that came before its bytes goes only now

@@ -22,8 +22,8 @@
 //   decided, it is raised to in_next. From then on the sender has forgotten these bytes and they are ours (owed): kept until the
 //   receiver has them, sent again after `resend`, three repeated acknowledgements, or any packet that repeats old bytes. The byte
 //   is old for certain: below what the receiver acknowledged, never a guess.
-//   Answers to such bytes, and acknowledgements of owed ones, that tell the sender nothing new are dropped: without SACK he would
-//   count them, and repeat what is not lost.
+//   Answers to such bytes, and acknowledgements of owed ones, that tell the sender nothing new are dropped when he has no SACK: he
+//   would count them, and repeat what is not lost. Once he repeats or probes himself he gets every answer.
 //
 //   Carriers for owed bytes: packets that wait, any packet of the sender, and, when there is none, an acknowledgement of the
 //   receiver turned into such an old byte toward the sender, whose answer is one. The acknowledgement that takes the last

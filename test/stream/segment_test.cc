@@ -166,6 +166,24 @@ TEST_CASE("an incomplete message waits; then one packet leaves as an old byte, a
   CHECK(wire.out[carrier].view().payload == wire.text);
 }
 
+TEST_CASE("who repeats what was taken over is told so, also when old bytes of ours were lost") {
+  for (const std::vector<uint8_t>& options : {std::vector<uint8_t>{}, sack_permitted}) {
+    Wire wire;
+    wire.open(options);
+    for (const int begin : {0, 10, 20}) {
+      wire.send({true, tcp_ack | tcp_psh, begin, 0, grows.substr(static_cast<std::size_t>(begin), 10)});
+      wire.now += limits::stream_stall;
+      wire.table.tick(wire.now);  // an old byte, each time; the answerer gets the last one
+    }
+    CHECK(wire.acknowledged(wire.send({false, tcp_ack, 0, 0})) == 30);  // lost, too
+    const Ticket again = wire.send({true, tcp_ack | tcp_psh, 0, 0, grows.substr(0, 30)});
+    CHECK(wire.sequence(again) == static_cast<uint32_t>(-1));
+    const Ticket answer = wire.send({false, tcp_ack, 0, 0});
+    CHECK_FALSE(wire.out[answer].dropped);
+    CHECK((wire.out[answer].dropped || wire.acknowledged(answer) == 30));
+  }
+}
+
 TEST_CASE("a gap: the opener hears of it by SACK, and the receiver's own blocks are mapped") {
   Wire wire;
   wire.open(sack_permitted);
