@@ -158,7 +158,8 @@ struct Half {
   void take_over() { taken = in_next; }
   bool owes() const { return acknowledged < map.to_out(std::min(taken, decided)); }
   bool has_debt() const { return cursor < std::min(decided_out(), right_edge) && map.has(cursor); }
-  bool wants_carrier(Instant now) const { return has_debt() || (owes() && now >= resend_at); }
+  // Not behind a closed window: two ends that both close theirs would answer each other's probes for ever.
+  bool wants_carrier(Instant now) const { return has_debt() || (owes() && acknowledged < right_edge && now >= resend_at); }
   // Held bytes that their sender has forgotten, and no packet that could carry them when their time is over.
   bool owes_held() const { return !buffer.empty() && taken > decided; }
   bool lacks_carrier() const { return owes_held() && carriers.empty() && !has_asked; }

@@ -432,6 +432,24 @@ TEST_CASE("an end that does not read is told that the other one is alive, also w
   }
 }
 
+TEST_CASE("two ends that do not read, with bytes for both here, are not made to ask each other again and again") {
+  Setup setup;
+  for (TcpOptions& end : setup.ends) end.receive_buffer = 1000, end.reads_at_once = 0;
+  Call call(setup);
+  call.settle();
+  const std::string message = request("10.0.0.2", "application/sdp", 1500);
+  for (std::size_t i = 0; i < 2; ++i) call.end(i).write(message.substr(0, 1300), call.now());
+  call.settle(500);
+  for (std::size_t i = 0; i < 2; ++i) call.end(i).write(message.substr(1300), call.now());
+  call.settle();
+  REQUIRE((call.stats[Event::stream_takeovers] > 0 && call.table->held_bytes() > 0));
+  int packets = 0;
+  call.on_wire = [&](std::size_t, const std::vector<uint8_t>&) { ++packets; };
+  call.end(1).keepalive(call.now());
+  call.settle(10'000);
+  CHECK(packets < 40);
+}
+
 TEST_CASE("a burst over a long path: the sender is held to what can be kept, every message is edited") {
   Setup setup;
   setup.network.delay = 50;
