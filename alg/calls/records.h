@@ -67,11 +67,12 @@ struct Offer {
   uint32_t sdp = 0;  // Leg::sequence of it, and when it is answered of the answer; 0: none
   bool by_inside = false;
   bool answered_early = false;  // of a re-INVITE, by a 1xx: what both say is in `said`, and stands with the 2xx
+  bool is_muxed = false;  // then, as Dialog::muxed
   MediaSession said;
   void begin(uint32_t number, bool inside) {
     sdp = number;
     by_inside = inside;
-    answered_early = false;
+    answered_early = is_muxed = false;
     said.clear();
   }
 };

@@ -112,6 +112,7 @@ void Exchange::follow_inside_sdp(std::span<const MappedUse> uses) {
 // Offer and answer are there: both stand.
 void Exchange::settle(bool muxed) {
   Dialog* dialog = find_dialog();
+  if (Offer* offer = waits_ ? offer_of_message() : nullptr; offer && offer->answered_early) offer->is_muxed = muxed;
   if (waits_ || !dialog) return;
   dialog->stands = sequence_;
   dialog->muxed = muxed;
@@ -131,6 +132,7 @@ void Exchange::take_early_answer(Dialog& dialog) {
   rooms_.calls.take_offer(*leg_, offer, ++leg_->sequence);
   dialog.session = offer.said;
   dialog.stands = offer.sdp;
+  dialog.muxed = offer.is_muxed;
   dialog.answered_invite = transaction_id_;
 }
 

@@ -360,3 +360,20 @@ TEST_CASE("scenario: one of two branches hung up: what the other one offers then
     call.hang_up(true);
   });
 }
+
+TEST_CASE("scenario: rtcp-mux is given up by a re-INVITE that a 183 answers: RTCP keeps its door") {
+  play([](Stage& stage) {
+    Call call(stage, alice, bob, "unmuxed-early");
+    call.establish(offer + "a=rtcp-mux\n", answer + "a=rtcp-mux\n");
+    stage.world.kernel.with_flow.insert(ep("203.0.113.1:4000"));
+    stage.pass_time(40s);
+    CHECK(is_closed(stage, "10.0.0.2:4001"));
+    const Request invite = call.send(true, "INVITE", {offer});
+    call.respond(invite, "183 Session Progress", {answer});
+    if (!call.respond(invite, "200 OK", {answer}).empty()) call.ack();
+    stage.pass_time(40s);
+    CHECK(is_open(stage));
+    CHECK(is_open(stage, "10.0.0.2:4001"));
+    call.hang_up(true);
+  });
+}
