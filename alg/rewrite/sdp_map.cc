@@ -183,7 +183,7 @@ void SdpMap::write_session_connection() {
     any_mapped = any_mapped || (lines_[i].relies_on_session && lines_[i].mapped);
     any_relies = any_relies || (session_.media[i].port_number != 0 && session_.media[i].connections.empty());
   }
-  const bool idle = !any_relies && *connection.address == passage_.me.inside.address;
+  const bool idle = !any_relies && (*connection.address == passage_.me.inside.address || is_ours(*connection.address));
   if (any_mapped || idle)
     write_address(connection.address_text, Field::sdp_connection, connection.address, passage_.outside_of(*connection.address));
 }

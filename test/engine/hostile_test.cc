@@ -148,6 +148,13 @@ TEST_CASE("the session's address is mapped where no line relies on it") {
   CHECK_FALSE(has_inside_address(mapped.substr(mapped.find("v=0"))));
 }
 
+TEST_CASE("the session's address is mapped where a proxy sends the description of another host, and no line is left") {
+  World world({.pbx = {"10.0.0.5"}});
+  const std::string off = with(with(invite, "s=10.0.0.2", "s=-"), "m=audio 4000", "m=audio 0");
+  const std::string mapped = world.out("10.0.0.5:5060", provider, sip_text(off.substr(0, off.find("a=rtcp"))));
+  CHECK_FALSE(has_inside_address(mapped.substr(mapped.find("v=0"))));
+}
+
 TEST_CASE("one host's unanswered requests do not keep another from calling, and it may ask again when they are over") {
   World world;
   const std::string options = sip_text(with(with(bare(invite), "INVITE", "OPTIONS"), "10.0.0.2", "10.0.0.66"));
