@@ -81,6 +81,7 @@ class Call {
     std::string local, remote;        // From or To as this end knows them, without tags
   };
   Half& half(bool of_caller) { return of_caller ? caller_ : callee_; }
+  const Half& half(bool of_caller) const { return of_caller ? caller_ : callee_; }
   std::string tag_of(bool of_caller) const { return of_caller ? caller_tag : callee_tag; }
   std::string text_of(const Half& from, const std::string& method, const Content& content, bool by_caller);
   std::string response_text(const Request& request, std::string_view status, const Content& content, const std::string& own_tag);
@@ -94,6 +95,7 @@ class Call {
   Stage& stage_;
   Half caller_, callee_;
   uint32_t cseq_ = 0, branch_ = 0;
+  uint32_t invite_cseq_[2] = {};  // each end's last
   bool has_dialog_ = false;
 };
 

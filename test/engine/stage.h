@@ -36,6 +36,7 @@ class Stage {
   void pass_time(std::chrono::milliseconds time);
 
   bool works() const { return fault_.at == 0; }  // the kernel refuses nothing in this run
+  bool nat() const { return nat_; }
   std::size_t strangers() const { return strangers_ever_; }  // calls that began and were cleared beside the script's
   void finish();  // every hold time passes; nothing is left
 

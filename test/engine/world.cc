@@ -68,6 +68,20 @@ std::optional<Endpoint> World::mapped_by_door(const Endpoint& inside, const Endp
   return std::nullopt;
 }
 
+void World::keep_hosts_apart() {
+  spares_doors_ = true;
+  kernel.has_flow_of_another = [this](const Endpoint& outside, const Endpoint& inside) {
+    return std::ranges::any_of(flows, [&](const NatFlow& f) { return f.outside == outside && f.inside.address != inside.address; });
+  };
+}
+
+bool World::is_door_of_another(const Endpoint& inside, const Endpoint& outside, const Endpoint& remote) const {
+  return std::ranges::any_of(kernel.living, [&](const auto& entry) {
+    const KernelDoor& door = entry.second;
+    return door.kind == KernelDoor::Kind::inbound && door.outside == outside && door.inside != inside && door.scope.contains(remote.address);
+  });
+}
+
 World::NatFlow& World::flow_out(const Endpoint& inside, const Endpoint& remote) {
   for (NatFlow& known : flows)
     if (known.inside == inside && known.remote == remote) return known;
@@ -76,7 +90,8 @@ World::NatFlow& World::flow_out(const Endpoint& inside, const Endpoint& remote) 
     outside.address = outside_address(inside);
     if (const auto door = mapped_by_door(inside, remote)) outside = *door;
     const auto taken = [&] {
-      return std::ranges::any_of(flows, [&](const NatFlow& f) { return f.outside == outside && f.remote == remote; });
+      return std::ranges::any_of(flows, [&](const NatFlow& f) { return f.outside == outside && f.remote == remote; }) ||
+             (spares_doors_ && is_door_of_another(inside, outside, remote));
     };
     while (taken()) outside.port = outside.port < 61000 ? uint16_t{61000} : static_cast<uint16_t>(outside.port + 1);
   }

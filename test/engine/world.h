@@ -63,6 +63,8 @@ class World {
   Trace trace;       // of the last message
   Verdict verdict;   // its bytes are gone
   Flow flow;
+  // Masquerade gives nobody another's door, which in truth it does not know (Verdict::is_misplaced), and the engine sees the flows.
+  void keep_hosts_apart();
   std::string uplink = "203.0.113.1";  // what masquerade gives
   std::size_t most_bytes = 65'507;  // what the way out carries
 
@@ -77,9 +79,10 @@ class World {
   NatFlow& flow_out(const Endpoint& inside, const Endpoint& remote);
   NatFlow* flow_in(const Endpoint& remote, const Endpoint& outside);
   std::string run(std::string_view message, const Flow& taken);
+  bool is_door_of_another(const Endpoint& inside, const Endpoint& outside, const Endpoint& remote) const;
   std::optional<Endpoint> mapped_by_door(const Endpoint& inside, const Endpoint& remote) const;
 
-  bool nat_;
+  bool nat_, spares_doors_ = false;
   std::size_t depth_ = 0;               // of messages that are not through yet
   std::deque<Scratch> inner_scratches_;  // of all but the outermost
   std::vector<NatFlow> flows;

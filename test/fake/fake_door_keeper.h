@@ -2,6 +2,7 @@
 // A kernel that remembers what it was asked, refuses when told to, and keeps the kernel's rules on overlaps.
 #pragma once
 #include <algorithm>
+#include <functional>
 #include <map>
 #include <new>
 #include <set>
@@ -39,7 +40,9 @@ class FakeDoorKeeper : public DoorKeeper {
       if (living.erase(h) != 1) ++closed_twice;
     }
   }
-  bool is_free(Protocol, const Endpoint& outside, const Endpoint&) override { return !taken.contains(outside); }
+  bool is_free(Protocol, const Endpoint& outside, const Endpoint& inside) override {
+    return !taken.contains(outside) && !(has_flow_of_another && has_flow_of_another(outside, inside));
+  }
   bool has_flow(std::span<const DoorHandle> handles) override {
     for (DoorHandle h : handles)
       if (const auto it = living.find(h); it != living.end() && with_flow.contains(it->second.outside)) return true;
@@ -59,6 +62,7 @@ class FakeDoorKeeper : public DoorKeeper {
 
   std::map<DoorHandle, KernelDoor> living;
   std::set<Endpoint> taken;      // outside endpoints somebody else uses
+  std::function<bool(const Endpoint& outside, const Endpoint& inside)> has_flow_of_another;  // where the test's flows count
   std::set<Endpoint> with_flow;  // outside endpoints with a conntrack through them
   std::size_t most = 1'000'000;  // nf_conntrack_expect_max
   std::vector<std::size_t> together;  // how many wishes each open_all() had
