@@ -40,7 +40,8 @@ Json to_json(const Stats& stats) {
           {"groups", named_to_json<Reason>(stats.groups, is_of_groups)},
           {"events", named_to_json<Event>(stats.events)},
           {"scan_errors", named_to_json<sip::ScanError>(stats.scan_errors)},
-          {"opinions", {{"differ", named_to_json<DoorField>(stats.opinions_differ)}, {"unreadable", named_to_json<DoorField>(stats.opinions_unreadable)}}},
+          {"opinions",
+           {{"differ", named_to_json<DoorField>(stats.opinions_differ)}, {"unreadable", named_to_json<DoorField>(stats.opinions_unreadable)}}},
           {"edits", stats.edits}};
 }
 

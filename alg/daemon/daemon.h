@@ -72,7 +72,7 @@ class Daemon {
   Policy policy() const;
   void tell_refusal(const char* what, const Steering::Result& result) const;
 
-  // --- what the administrator should know ---
+  // --- what the administrator should know (daemon_advice.cc) ---
   void tell_start() const;
   void tell_advice();
   void tell_helper();

@@ -19,6 +19,10 @@ bool covers(const Network& wide, const Network& narrow) {
   return wide.is_any() || (!narrow.is_any() && wide.prefix <= narrow.prefix && wide.contains(narrow.address));
 }
 
+bool joins(const DoorWay& way, const Address& outside_address, const Address& inside_host) {
+  return way.outside.address == outside_address && (!inside_host.is_set() || way.inside.address == inside_host);
+}
+
 }  // namespace
 
 std::string names_of(uint8_t purposes) {
@@ -285,10 +289,6 @@ void DoorTable::flush() {
   if (closing_.empty()) return;
   keeper_.close(closing_);
   closing_.clear();
-}
-
-static bool joins(const DoorWay& way, const Address& outside_address, const Address& inside_host) {
-  return way.outside.address == outside_address && (!inside_host.is_set() || way.inside.address == inside_host);
 }
 
 void DoorTable::address_lost(const Address& outside_address, const Address& inside_host) {

@@ -12,8 +12,8 @@ namespace {
 enum class Form : uint8_t { brackets, plain, broken };
 
 // Display names are read more freely than the grammar has them: anything will do that can not be mistaken for a URI, a quoted
-// string or the end of the value. What stands alone in its header may have
-// commas and an "@" there, too: an addr-spec has its scheme's ":" before both.
+// string or the end of the value. What stands alone in its header may have commas and an "@" there, too: an addr-spec has its
+// scheme's ":" before both.
 Form skip_display_name(Cursor& cursor, bool is_only) noexcept {
   if (cursor.is_at('<')) return Form::brackets;
   if (cursor.is_at('"')) {

@@ -6,8 +6,8 @@
 //   where they stand, so the distance of its pointers from the start is an offset to compare with ours. One bad header of no
 //   interest does not spoil the others: only the lists that were asked for are looked at. What it refuses for a display name
 //   (Jörg <sip:...>, without quotes) or a header parameter (;expires=) is shown to it once more with blanks in their place, where
-//   nobody can take them for anything else. The guard keeps away what costs it
-//   seconds (its lists are quadratic, its comma lists recurse) and what it reads otherwise than RFC 3261 (a CR alone, NULs).
+//   nobody can take them for anything else. The guard keeps away what costs it seconds (its lists are quadratic, its comma lists
+//   recurse) and what it reads otherwise than RFC 3261 (a CR alone, NULs).
 //   It never reads bodies: its SDP and multipart parsers are not safe with bytes from the network.
 #include "alg/sip/second_opinion.h"
 

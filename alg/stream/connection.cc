@@ -182,8 +182,7 @@ void Connection::on_pure(Side side, const StreamPacket& packet, Instant now) {
     return probe_for_us(side, outgoing_of(packet));
   }
   // behind a gap repeated acknowledgements tell of it; with SACK nobody counts them, and the one that told may have been lost
-  const bool is_counted = !halves_[0].sack_permitted || !halves_[1].sack_permitted;
-  if (is_counted && acknowledged.answers_us && !mine.has_news && acknowledged.disordered.empty()) return drop(packet.ticket);
+  if (!has_sack() && acknowledged.answers_us && !mine.has_news && acknowledged.disordered.empty()) return drop(packet.ticket);
   const bool is_sent = begin <= mine.decided || (mine.fin_sent && mine.may_pass_plain());
   if (mine.is_plain() && is_sent && !mine.is_behind() && acknowledged.acknowledges_plain()) return accept(packet.ticket);
   // A keepalive or window probe behind held bytes wants an answer: it must be old for the receiver, too. Exactly that: other

@@ -88,6 +88,7 @@ class Connection {
   enum Side : std::size_t { opener = 0, answerer = 1 };
   static Side other(Side side) { return side == opener ? answerer : opener; }
   bool are_open() const { return halves_[0].is_open && halves_[1].is_open; }
+  bool has_sack() const { return halves_[0].sack_permitted && halves_[1].sack_permitted; }
   unsigned scale_of(Side side) const;
 
   // connection.cc

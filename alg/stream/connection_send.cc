@@ -149,7 +149,7 @@ SackBlocks Connection::sack_for(Side side, const StreamPacket* packet, Position 
   const Half& data = halves_[other(side)];
   SackBlocks out;
   // a packet that waited has no room reserved for them, and others have gone since that told
-  if (packet == nullptr || !halves_[0].sack_permitted || !halves_[1].sack_permitted) return out;
+  if (packet == nullptr || !has_sack()) return out;
   const auto add = [&](Position begin, Position end) {
     begin = std::max(begin, acknowledged + 1);
     if (begin < end && out.count < most_sack_blocks) out.add({data.sequence_of(begin), data.sequence_of(end)});
